@@ -1,0 +1,46 @@
+# Every target sets up what it needs by itself; a second run is quick.
+.DEFAULT_GOAL := help
+.PHONY: help demo test unit lint bench docs bases clean
+
+METALOR := .venv/bin/metalor
+export METALOR_BASES ?= $(CURDIR)/.cache/bases
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+demo:  ## build and run a real image, without any registry
+	@.ci/setup demo
+	@.venv/bin/python -m tests.support.bases debian busybox
+	@bash examples/demo.sh
+
+test:  ## all tests (needs root or sudo for the kernel work)
+	@.ci/setup test
+	@.venv/bin/python -m tests.support.bases debian busybox debian-c whiteouts
+	@.ci/as-root .venv/bin/python -m pytest tests
+
+unit:  ## the tests that need no root and no network
+	@.ci/setup test
+	@.venv/bin/python -m pytest tests/unit tests/property
+
+lint:  ## style, types, import contracts, generated files
+	@.ci/setup test
+	.venv/bin/ruff check metalor_lang tests examples
+	.venv/bin/ruff format --check metalor_lang tests examples
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench:  ## speed beside floors and peers
+	@.ci/setup test
+	@.venv/bin/python -m tests.support.bases debian busybox
+	@.ci/as-root .venv/bin/python -m tests.bench
+
+docs:  ## write the generated pages of docs/reference
+	@.ci/setup test
+	@.venv/bin/python -m metalor_lang.cli.docs docs/reference
+
+bases:  ## the base images, made from Debian packages
+	@.ci/setup test
+	@.venv/bin/python -m tests.support.bases debian busybox debian-c whiteouts
+
+clean:  ## remove caches and the virtual environment
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

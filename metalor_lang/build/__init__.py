@@ -1,0 +1,1 @@
+"""Where plan and machine meet: contexts, COPY, bases, the walk, outputs."""

@@ -1,0 +1,247 @@
+"""From a recipe to a result, in two calls: `prepare` runs nothing, `Session.build` builds.
+
+Invariant: the one path that every command takes; errors of the recipe come as `Refused` with all diagnostics of the
+phase that found them, and nothing has run then.
+"""
+
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from metalor_lang.build.bases import Bases
+from metalor_lang.build.builder import Builder, BuildResult, Options
+from metalor_lang.build.contexts import LocalContexts
+from metalor_lang.build.events import BuildFinished, EventSink, Notice, NullSink
+from metalor_lang.build.failures import Refused
+from metalor_lang.build.inputs import BuildInputs
+from metalor_lang.build.perform import Machine
+from metalor_lang.build.statcache import StatCache
+from metalor_lang.checker.checker import check
+from metalor_lang.checker.platforms import PlatformError, parse_platform
+from metalor_lang.checker.program import Program
+from metalor_lang.diagnostics.model import Diagnostic
+from metalor_lang.errors import UsageError
+from metalor_lang.plan.evaluator import evaluate
+from metalor_lang.plan.graph import Plan
+from metalor_lang.plan.unsupported import unsupported
+from metalor_lang.runtime.client import Runtime
+from metalor_lang.runtime.rootfs import Snapshotter
+from metalor_lang.source import SourceFile
+from metalor_lang.store.store import Store
+from metalor_lang.syntax.lines import decode
+from metalor_lang.syntax.parser import parse
+
+STANDARD_INPUT: Final = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeOptions:
+    """What a recipe is read with.
+
+    Args:
+        args: arguments by name.
+        contexts: folders by name; "" replaces the recipe's own folder.
+        target: name of the stage, None for the last.
+        platform: `os/arch[/variant]`, None for this machine's.
+        epoch: seconds since 1970, None for each base's creation.
+
+    """
+
+    args: Mapping[str, str] = field(default_factory=dict)
+    contexts: Mapping[str, Path] = field(default_factory=dict)
+    target: str | None = None
+    platform: str | None = None
+    epoch: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A recipe without errors."""
+
+    path: Path
+    name: str
+    source: SourceFile
+    program: Program
+
+
+def read_recipe(path: str) -> tuple[Path, SourceFile, tuple[Diagnostic, ...]]:
+    """The text of a recipe; `-` is standard input, whose folder is the current one.
+
+    Raises:
+        UsageError: the file is not there or cannot be read.
+
+    """
+    if path == STANDARD_INPUT:
+        return Path.cwd() / "stdin.metalor", *decode("<stdin>", sys.stdin.buffer.read())
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        hint = f"did you mean {path}.metalor?" if Path(f"{path}.metalor").is_file() else ""
+        raise UsageError(f"cannot read the recipe {path}: {error.strerror}", help=hint) from None
+    return Path(path), *decode(path, data)
+
+
+def recipe_name(path: Path) -> str:
+    """The name a recipe is remembered by: its file name without `.metalor`."""
+    return path.name.removesuffix(".metalor") or path.name
+
+
+def open_contexts(path: Path, options: RecipeOptions, cache: StatCache | None = None) -> LocalContexts:
+    """The folders of a recipe; raises UsageError."""
+    named = {name: folder for name, folder in options.contexts.items() if name}
+    return LocalContexts(path, named, default=options.contexts.get(""), cache=cache)
+
+
+def check_source(
+    path: Path, source: SourceFile, early: tuple[Diagnostic, ...], options: RecipeOptions, contexts: LocalContexts
+) -> Checked:
+    """Parse and check a recipe.
+
+    Raises:
+        Refused: with every error of the file.
+        UsageError: `platform` is no platform.
+
+    """
+    recipe, syntax = parse(source)
+    found = (*early, *syntax)
+    try:
+        platform = parse_platform(options.platform) if options.platform else None
+    except PlatformError as error:
+        raise UsageError(f"--platform: {error.args[0]}", help=error.args[1]) from None
+    program, wrong = check(
+        recipe,
+        args=options.args,
+        contexts=contexts,
+        target=options.target,
+        platform=platform,
+        source_date_epoch=options.epoch,
+        syntax=found,
+    )
+    everything = tuple(sorted((*found, *wrong), key=lambda each: (each.span.start, each.span.end)))
+    if program is None or everything:
+        raise Refused(everything, source)
+    return Checked(path=path, name=recipe_name(path), source=source, program=program)
+
+
+class Session:
+    """A recipe, a store and what is needed between them; use as a context.
+
+    Args:
+        path: the recipe's file, or "-".
+        options: what it is read with.
+        store: stays the caller's.
+        events: who listens.
+        unpacker: who unpacks images, "own" or "umoci".
+
+    """
+
+    def __init__(
+        self,
+        path: str,
+        options: RecipeOptions,
+        *,
+        store: Store,
+        events: EventSink | None = None,
+        unpacker: str = "own",
+    ) -> None:
+        self.events: EventSink = events or NullSink()
+        self.store = store
+        self._options = options
+        self._unpacker = unpacker
+        self._path, self.source, self._early = read_recipe(path)
+        self.name = recipe_name(self._path)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        cache = StatCache(self.store.root / "contexts.json")
+        try:
+            self.contexts = self._stack.enter_context(open_contexts(self._path, self._options, cache))
+        except BaseException:
+            self._stack.close()
+            raise
+        self.bases = Bases(
+            self.store,
+            self._path.parent,
+            unpacker=self._unpacker,
+            cache=cache,
+            on_wait=lambda _: self.events.emit(Notice(text="waiting for another build, which fetches the same base")),
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def plan(self) -> Plan:
+        """Check and plan; bases are fetched, nothing runs.
+
+        Raises:
+            Refused: the recipe has errors, or a base or a source cannot be had.
+            MachineError, UsageError.
+
+        """
+        checked = check_source(self._path, self.source, self._early, self._options, self.contexts)
+        plan, wrong = evaluate(checked.program, BuildInputs(self.bases, self.contexts))
+        if plan is None or wrong:
+            raise Refused(wrong, self.source)
+        return plan
+
+    def build(self, plan: Plan, *, runtime: Runtime, snapshotter: Snapshotter, options: Options) -> BuildResult:
+        """Build a plan.
+
+        Raises:
+            Refused: it holds statements that cannot be built.
+            BuildFailed: a step failed.
+            KeyboardInterrupt: the user ended it; everything has been cleaned up.
+            MachineError.
+
+        """
+        later = unsupported(plan)
+        if later:
+            raise Refused(later, self.source)
+        began = time.monotonic()
+        machine = Machine(
+            store=self.store,
+            runtime=runtime,
+            snapshotter=snapshotter,
+            bases=self.bases,
+            contexts=self.contexts,
+            events=self.events,
+            titles={index: stage.title for index, stage in plan.stages.items()},
+        )
+        builder = Builder(
+            plan, store=self.store, performer=machine, events=self.events, options=options, recipe=self.name
+        )
+        try:
+            with self.store.lease():
+                result = builder.build()
+        except BaseException:
+            self._finished(builder, began, ok=False)
+            raise
+        self._finished(builder, began, ok=True)
+        return result
+
+    def _finished(self, builder: Builder, began: float, *, ok: bool) -> None:
+        ran, cached, skipped = builder.counts
+        took = int((time.monotonic() - began) * 1000)
+        self.events.emit(BuildFinished(ok=ok, ran=ran, cached=cached, skipped=skipped, duration_ms=took, image=""))
+
+
+def parse_epoch(text: str) -> int:
+    """The value of `--epoch`: seconds since 1970 or `now`.
+
+    Raises:
+        UsageError: anything else.
+
+    """
+    if text == "now":
+        return int(time.time())
+    if not text.isascii() or not text.isdigit() or len(text) > 11:
+        raise UsageError(f"--epoch: {text!r} is no time", help="write seconds since 1970, or now")
+    return int(text)

@@ -1,0 +1,224 @@
+"""What stages stand on: images and root file systems, described for the plan and unpacked for the build.
+
+Invariant: a base is unpacked into one snapshot per identity (what it is and who unpacked it), whoever asks first; the
+others wait and use it.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from metalor_lang.build.rootfs import RootfsTree, read_rootfs, write_rootfs
+from metalor_lang.build.statcache import StatCache
+from metalor_lang.build.state import image_state, oci_platform, plan_platform
+from metalor_lang.checker.program import Base, ImageBase, Platform, RootfsBase, Transport
+from metalor_lang.digest import json_digest
+from metalor_lang.errors import MachineError, MetalorError
+from metalor_lang.kernel.paths import Root
+from metalor_lang.oci.errors import FetchFailed, ImageError, ManifestMissing, NotALayout, PlatformMissing
+from metalor_lang.oci.fetch import Fetched, discard, fetch
+from metalor_lang.oci.layout import Layout
+from metalor_lang.oci.spec import Descriptor
+from metalor_lang.oci.unpack import unpack, unpack_with_umoci
+from metalor_lang.plan.graph import BaseInfo, InputError
+from metalor_lang.store.records import StepRecord
+from metalor_lang.store.store import Store
+
+UNPACKERS: Final = ("own", "umoci")
+_UNPACKER_VERSION: Final = 1
+"""Raised when the trees that our unpacker writes change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """A base whose identity is known. One of `image` and `tree` is there."""
+
+    info: BaseInfo
+    key: str
+    image: Fetched | None = None
+    tree: RootfsTree | None = None
+
+
+class Bases:
+    """The bases of one build.
+
+    Args:
+        store: keeps fetched images and unpacked snapshots.
+        folder: where relative paths of the recipe start.
+        unpacker: one of UNPACKERS.
+        cache: digests of unchanged files.
+        on_wait: called when another build is unpacking what we want.
+
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        folder: Path,
+        *,
+        unpacker: str = "own",
+        cache: StatCache | None = None,
+        on_wait: Callable[[str], None] | None = None,
+    ) -> None:
+        self._store = store
+        self._folder = folder
+        self._unpacker = unpacker
+        self._cache = cache or StatCache()
+        self._on_wait = on_wait
+        self._lock = threading.Lock()
+        self._known: dict[tuple[Base, Platform], Resolved] = {}
+
+    def resolve(self, base: Base, platform: Platform) -> Resolved:
+        """Fetch what is needed to know a base: manifest and config, or the digest of a tree.
+
+        Raises:
+            InputError: with a code, for what is wrong with the base.
+            MachineError: this machine cannot (skopeo is missing, the store is full).
+
+        """
+        with self._lock:
+            known = self._known.get((base, platform))
+            if known is None:
+                match base:
+                    case ImageBase():
+                        known = self._image(base, platform)
+                    case RootfsBase():
+                        known = self._tree(base)
+                    case _:
+                        raise TypeError(f"not a base with content: {base}")
+                self._known[base, platform] = known
+            return known
+
+    def base(self, base: Base, platform: Platform) -> BaseInfo:
+        """What the plan must know of a base; errors as `resolve`."""
+        return self.resolve(base, platform).info
+
+    def chain(self, base: Base, platform: Platform, *, stop: Callable[[], bool] | None = None) -> tuple[str, ...]:
+        """The snapshots of an unpacked base.
+
+        Raises:
+            MetalorError: a layer is damaged or cannot be unpacked; nothing of it stays.
+            InterruptedError: `stop` became true while waiting.
+
+        """
+        resolved = self.resolve(base, platform)
+        record = self._store.steps.get(resolved.key)
+        if record is None:
+            with self._store.locks.exclusive(f"step:{resolved.key}", on_wait=self._on_wait, stop=stop):
+                record = self._store.steps.get(resolved.key)
+                if record is None:
+                    record = self._unpack(resolved)
+        return record.chain
+
+    def _unpack(self, resolved: Resolved) -> StepRecord:
+        began = time.monotonic()
+        with self._store.snapshots.draft("whole") as draft:
+            with Root.at(draft.fs) as root:
+                if resolved.tree is not None:
+                    write_rootfs(resolved.tree, root)
+                elif resolved.image is not None:
+                    selection = resolved.image.selection
+                    layout = resolved.image.layout
+                    try:
+                        if self._unpacker == "umoci":
+                            self._by_umoci(layout, selection.descriptor, draft.fs)
+                        else:
+                            unpack(layout, selection.manifest, selection.config.diff_ids, root.fd)
+                    except MetalorError as error:
+                        self._if_damaged(resolved.image, error)
+                        raise
+            identity = draft.commit({"kind": "base", "digest": resolved.info.digest})
+        record = StepRecord(
+            key=resolved.key,
+            chain=(identity,),
+            parts={"kind": "base", "digest": resolved.info.digest, "unpacker": self._unpacker},
+            text=f"base {resolved.info.digest}",
+            created=int(time.time()),
+            duration_ms=int((time.monotonic() - began) * 1000),
+        )
+        self._store.steps.put(record)
+        return record
+
+    def _if_damaged(self, image: Fetched, error: MetalorError) -> None:
+        """What could not be unpacked because its blobs have rotted: say that, and throw a fetched copy away."""
+        try:
+            image.layout.verify(image.selection)
+        except ImageError as damage:
+            if discard(image, self._store.root / "images"):
+                raise FetchFailed(
+                    f"the fetched copy of {image.source} is damaged and has been thrown away: {damage.message}",
+                    help="build again: it will be fetched anew",
+                ) from error
+            raise damage from error
+
+    def _by_umoci(self, layout: Layout, image: Descriptor, target: Path) -> None:
+        # umoci selects by tag only, and what we were given may have none: it gets a layout of its own.
+        work = self._store.scratch("umoci")
+        try:
+            own = Layout.create(work)
+            manifest = layout.load(image).manifest
+            for blob in (image, manifest.config, *manifest.layers):
+                own.copy_blob(layout, blob)
+            own.add_manifest(image, "base")
+            unpack_with_umoci(work, "base", target)
+        finally:
+            self._store.discard(work)
+
+    def _image(self, base: ImageBase, platform: Platform) -> Resolved:
+        location = base.location
+        if base.transport is Transport.REGISTRY:
+            if base.tag:
+                location += ("@" if base.tag.startswith("sha256:") else ":") + base.tag
+        else:
+            location = str(self._folder / location)
+        try:
+            image = fetch(
+                base.transport.value,
+                location,
+                base.tag or None,
+                oci_platform(platform),
+                self._store.root / "images",
+                self._store.locks.exclusive,
+            )
+        except MachineError:
+            raise
+        except NotALayout as error:
+            raise InputError("E0501", error.message, error.help) from error
+        except (ManifestMissing, PlatformMissing) as error:
+            raise InputError("E0502", error.message, error.help) from error
+        except FetchFailed as error:
+            code = "E0504" if base.transport is Transport.REGISTRY else "E0501"
+            raise InputError(code, error.message, error.help) from error
+        except ImageError as error:
+            raise InputError("E0503", error.message, error.help) from error
+        except MetalorError as error:
+            raise InputError("E0504", error.message, error.help) from error
+        config = image.selection.config
+        info = BaseInfo(
+            digest=image.digest,
+            state=image_state(config.config),
+            platform=plan_platform(config),
+            created=config.created_seconds,
+            onbuild=config.config.onbuild,
+        )
+        return Resolved(info=info, key=self._key("image", list(config.diff_ids), image.digest), image=image)
+
+    def _tree(self, base: RootfsBase) -> Resolved:
+        tree = read_rootfs(self._folder / base.path, base.path, self._cache)
+        info = BaseInfo(digest=tree.digest)
+        return Resolved(info=info, key=self._key("rootfs", [], tree.digest), tree=tree)
+
+    def _key(self, kind: str, diff_ids: list[str], digest: str) -> str:
+        return json_digest(
+            {
+                "step": "base",
+                "kind": kind,
+                "digest": digest,
+                "diff_ids": diff_ids,
+                "unpacker": self._unpacker,
+                "version": _UNPACKER_VERSION,
+            }
+        )

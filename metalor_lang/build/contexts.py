@@ -1,0 +1,292 @@
+"""The folders that COPY reads: what is visible in them, and the digest of what a COPY would take.
+
+Invariant: nothing outside a context is ever opened for it; what a digest was made of is what is copied, or the copy
+fails.
+"""
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from metalor_lang.build.ignore import Rules
+from metalor_lang.build.opening import SourceOpener
+from metalor_lang.build.sources import (
+    EXACT,
+    EntryKind,
+    Found,
+    SourceEntry,
+    SourceError,
+    SourceTree,
+    changed,
+    unlike,
+)
+from metalor_lang.build.statcache import StatCache, hash_file
+from metalor_lang.checker.program import SourceMiss
+from metalor_lang.digest import Json, json_digest, sha256
+from metalor_lang.errors import UsageError
+from metalor_lang.kernel.paths import open_beneath
+from metalor_lang.plan.graph import BindMount, CopyFiles, CopySource
+
+IGNORE_FILE: Final = ".metalorignore"
+_IGNORE_LIMIT: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What one COPY takes from a context: what each source stands for, and the digest of it all."""
+
+    found: tuple[Found, ...]
+    digest: str
+
+
+class LocalContexts:
+    """Contexts that are folders of this machine; implements `checker.program.Contexts`.
+
+    Args:
+        recipe: path of the recipe file; its folder is the default context and the start of local base paths.
+        named: folder of each named context.
+        default: another folder for the default context.
+        cache: digests of unchanged files; kept in memory when None.
+
+    Raises:
+        UsageError: a context is not a directory that can be read.
+
+    """
+
+    def __init__(
+        self,
+        recipe: Path,
+        named: Mapping[str, Path] | None = None,
+        *,
+        default: Path | None = None,
+        cache: StatCache | None = None,
+    ) -> None:
+        self._recipe = recipe
+        self._cache = cache or StatCache()
+        self._lock = threading.Lock()
+        self._listed: dict[tuple[str, tuple[CopySource, ...], tuple[str, ...], bool], Listing] = {}
+        self._folders = {"": default or recipe.parent, **(named or {})}
+        self._fds: dict[str, int] = {}
+        for name, folder in self._folders.items():
+            self._fds[name] = _open_context(name, folder)
+
+    def close(self) -> None:
+        """Close the folders and keep what was learned about their files."""
+        self._cache.save()
+        while self._fds:
+            os.close(self._fds.popitem()[1])
+
+    def __enter__(self) -> "LocalContexts":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- what the checker asks ------------------------------------------------------------------------------------
+
+    def names(self) -> frozenset[str]:
+        """The named contexts."""
+        return frozenset(name for name in self._folders if name)
+
+    def find(self, context: str, source: str, *, glob: bool, excludes: tuple[str, ...]) -> SourceMiss | None:
+        """None when a source matches something visible, else why it does not.
+
+        Raises:
+            SourceError: the rules cannot be read, or there is a `.dockerignore` alone and the source is a directory.
+
+        """
+        tree = self._tree(context, (CopySource(path=source, glob=glob),))
+        spots = tree.spots(CopySource(path=source, glob=glob), Rules(excludes, "--exclude"))
+        if isinstance(spots, SourceMiss):
+            return spots
+        for spot in spots:
+            if spot.directory and tree.guard is not None:
+                tree.guard(spot.shown)
+        return None
+
+    def exists(self, path: str) -> bool:
+        """Whether a path relative to the recipe exists."""
+        return (self._recipe.parent / path).exists()
+
+    # --- what a build asks ----------------------------------------------------------------------------------------
+
+    def folder(self, context: str) -> Path:
+        """The folder of a context."""
+        return self._folders[context]
+
+    def directory(self, context: str) -> int:
+        """The open folder of a context; stays ours."""
+        return self._fds[context]
+
+    def content(self, files: CopyFiles) -> str:
+        """The digest of what a COPY takes: names, kinds, executable bits, link targets, contents.
+
+        Raises:
+            SourceError: a source matches nothing (with its `miss`), or what it matches cannot be copied.
+
+        """
+        listing = self._list(files)
+        with self._lock:
+            self._listed[_key(files)] = listing
+        return listing.digest
+
+    def listing(self, files: CopyFiles) -> Listing:
+        """What a COPY takes: as its digest saw it, where `content` was asked before.
+
+        Raises:
+            SourceError: as `content`.
+
+        """
+        with self._lock:
+            known = self._listed.get(_key(files))
+        return known or self._list(files)
+
+    def bound(self, mount: BindMount) -> str:
+        """The digest of a context path that `--bind` shows to a step.
+
+        Raises:
+            SourceError: as `content`.
+
+        """
+        source = CopySource(path=mount.source, glob=False)
+        tree = self._tree(mount.context, (source,))
+        taken = tree.take(source, ())
+        if isinstance(taken, SourceMiss):
+            raise _missing(source, taken)
+        return self._digest(tree, taken)
+
+    def bound_path(self, mount: BindMount) -> str:
+        """The canonical path, in its context, of what a `--bind` shows.
+
+        Raises:
+            SourceError: it matches nothing.
+
+        """
+        source = CopySource(path=mount.source, glob=False)
+        spots = self._tree(mount.context, (source,)).spots(source, Rules((), "--exclude"))
+        if isinstance(spots, SourceMiss):
+            raise _missing(source, spots)
+        return spots[0].at.path
+
+    def _list(self, files: CopyFiles) -> Listing:
+        tree = self._tree(files.context, files.sources)
+        found: list[Found] = []
+        for source in files.sources:
+            taken = tree.take(source, files.excludes)
+            if not isinstance(taken, SourceMiss):
+                found.extend(taken)
+            elif not files.optional:
+                raise _missing(source, taken)
+        return Listing(found=tuple(found), digest=self._digest(tree, tuple(found)))
+
+    def _digest(self, tree: SourceTree, found: tuple[Found, ...]) -> str:
+        opener = SourceOpener(tree.fd)
+        try:
+            value: list[Json] = [[each.contents, sha256(os.fsencode(self._manifest(opener, each)))] for each in found]
+        finally:
+            opener.close()
+            self._cache.save()
+        return json_digest(value)
+
+    def _manifest(self, opener: SourceOpener, found: Found) -> str:
+        """Its name and one item an entry, in listed order; three texts an item, each ended by NUL, which none holds."""
+        items = [found.name, "\0"]
+        for entry in found.entries:
+            match entry.kind:
+                case EntryKind.FILE:
+                    sha = self._cache.digest(entry.info) or self._hash(opener, found, entry)
+                    items.append(f"{entry.path}\0{'x' if entry.mode & 0o111 else 'f'}\0{sha}\0")
+                case EntryKind.DIRECTORY:
+                    items.append(f"{entry.path}\0d\0\0")
+                case EntryKind.LINK | EntryKind.SPECIAL:
+                    items.append(f"{entry.path}\0l\0{entry.target}\0")
+        return "".join(items)
+
+    def _hash(self, opener: SourceOpener, found: Found, entry: SourceEntry) -> str:
+        fd = opener.open(found, entry)
+        try:
+            sha = hash_file(fd)
+            if unlike(entry.info, os.fstat(fd)):
+                raise changed(found.place(entry))
+        finally:
+            os.close(fd)
+        self._cache.remember(entry.info, sha)
+        return sha
+
+    # --- the trees ------------------------------------------------------------------------------------------------
+
+    def _tree(self, context: str, sources: tuple[CopySource, ...]) -> SourceTree:
+        fd = self._fds[context]
+        rules = _read_rules(fd)
+
+        def guard(shown: str) -> None:
+            if rules is None and _there(fd, ".dockerignore"):
+                raise SourceError(
+                    f"`{shown}` is a directory of a context with a `.dockerignore` and no `{IGNORE_FILE}`",
+                    help=f"Write a `{IGNORE_FILE}` (rules as in .gitignore) next to it; it may be empty.",
+                )
+
+        asked = {os.path.normpath(source.path) for source in sources if not source.glob}
+        return SourceTree(
+            fd=fd,
+            label="the context" if not context else f"the context `{context}`",
+            clamp=False,
+            rules=rules or Rules((), IGNORE_FILE),
+            unnamed=frozenset(self._private(context) - asked),
+            guard=guard,
+        )
+
+    def _private(self, context: str) -> set[str]:
+        """What is copied only when it is named: the recipe, its lock, the rules."""
+        private = {IGNORE_FILE}
+        folder = os.path.realpath(self._folders[context])
+        recipe = os.path.join(os.path.realpath(self._recipe.parent), self._recipe.name)
+        for path in (recipe, recipe + ".lock", recipe.removesuffix(".metalor") + ".lock"):
+            inside = os.path.relpath(path, folder)
+            if not inside.startswith(".."):
+                private.add(inside)
+        return private
+
+
+def _open_context(name: str, folder: Path) -> int:
+    called = f"the context `{name}`" if name else "the default context"
+    try:
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except NotADirectoryError:
+        raise UsageError(f"{called} is not a directory: {folder}") from None
+    except OSError as error:
+        raise UsageError(f"{called} cannot be opened: {folder}: {error.strerror}") from None
+
+
+def _there(fd: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _read_rules(fd: int) -> Rules | None:
+    try:
+        opened = open_beneath(fd, IGNORE_FILE, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW, resolve=EXACT)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SourceError(f"`{IGNORE_FILE}` cannot be read: {os.strerror(error.errno or 0)}") from None
+    with open(opened, "rb") as stream:
+        data = stream.read(_IGNORE_LIMIT + 1)
+    if len(data) > _IGNORE_LIMIT:
+        raise SourceError(f"`{IGNORE_FILE}` is longer than {_IGNORE_LIMIT} bytes")
+    return Rules(os.fsdecode(data.removeprefix(b"\xef\xbb\xbf")).split("\n"), IGNORE_FILE)
+
+
+def _missing(source: CopySource, miss: SourceMiss) -> SourceError:
+    help = f"Did you mean `{miss.nearest}`?" if miss.nearest else ""
+    return SourceError(f"`{source.path}` matches nothing: {miss.detail}", help=help, miss=miss)
+
+
+def _key(files: CopyFiles) -> tuple[str, tuple[CopySource, ...], tuple[str, ...], bool]:
+    return files.context, files.sources, files.excludes, files.optional

@@ -1,0 +1,292 @@
+"""COPY: write what was taken from a context or a stage into a view.
+
+Invariant: nothing is written before the whole copy is known to fit; from a context every byte of owner, mode and time
+comes from the recipe, from a stage everything is kept.
+
+An existing directory that something is copied into keeps its owner and mode, except that a directory of a stage which
+lands on it under its own name brings them along. Parent directories that a COPY makes belong to the owner of what is
+copied, with mode 755 and the epoch as their time.
+"""
+
+import errno
+import os
+import stat
+from dataclasses import dataclass, field
+from typing import Final
+
+from metalor_lang.build.contexts import LocalContexts
+from metalor_lang.build.ignore import Rules
+from metalor_lang.build.opening import SourceOpener
+from metalor_lang.build.permissions import Chmod, parse_mode
+from metalor_lang.build.placing import Layout, Placement, lay_out
+from metalor_lang.build.sources import EXACT, EntryKind, Found, SourceEntry, SourceError, SourceTree, changed, unlike
+from metalor_lang.build.users import resolve, resolve_owner
+from metalor_lang.checker.program import SourceMiss
+from metalor_lang.errors import MachineError
+from metalor_lang.kernel.paths import Root, copy_file_contents, open_beneath, read_xattrs
+from metalor_lang.kernel.trees import write_xattrs
+from metalor_lang.plan.graph import CopyFiles
+
+_SMALL: Final = 1 << 16
+_NOT_KEPT: Final = ("user.overlay.", "trusted.overlay.", "security.selinux", "security.ima", "security.evm")
+"""Attributes of the host or of its overlay, not of the file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyReport:
+    """What a COPY wrote: how many files and links, and the bytes of their contents."""
+
+    files: int
+    bytes: int
+
+
+def copy_into(
+    view: Root,
+    files: CopyFiles,
+    *,
+    epoch: int,
+    contexts: LocalContexts | None = None,
+    source_view: Root | None = None,
+    title: str = "",
+) -> CopyReport:
+    """Do a COPY.
+
+    Args:
+        view: the tree to write into.
+        files: the COPY, from a context, or with `stage` set from that stage.
+        epoch: time of everything that does not keep one, in seconds since 1970.
+        contexts: for a COPY from a context.
+        source_view: for a COPY from a stage: its tree, only read.
+        title: the stage's name, for messages.
+
+    Raises:
+        SourceError: a source matches nothing, cannot be read, or changed since it was digested.
+        CopyError: what is copied does not fit; nothing was written.
+        UserError: an owner that the image does not have.
+        MachineError: writing failed; the view is to be discarded.
+
+    """
+    chmod = parse_mode(files.chmod) if files.chmod is not None else None
+    owner = resolve_owner(view, files.chown) if files.chown is not None else None
+    if files.stage is not None:
+        if source_view is None:
+            raise ValueError("a COPY from a stage needs its view")
+        found = _take(files, source_view, title)
+        parents = owner or _first_owner(found)
+        source = source_view.fd
+    else:
+        if contexts is None:
+            raise ValueError("a COPY from a context needs the contexts")
+        found = contexts.listing(files).found
+        if owner is None:
+            identity = resolve(view, files.user)
+            owner = identity.uid, identity.gid
+        parents = owner
+        source = contexts.directory(files.context)
+    layout = lay_out(view, files.destination, files.workdir, found)
+    writer = _Writer(
+        view=view,
+        opener=SourceOpener(source),
+        keeps=files.stage is not None,
+        owner=owner,
+        parents=parents,
+        chmod=chmod,
+        epoch=epoch * 1_000_000_000,
+    )
+    try:
+        writer.write(layout)
+    except OSError as error:
+        raise MachineError(
+            f"`/{writer.at}` cannot be written: {error.strerror or error}", help=_advice(error.errno)
+        ) from error
+    finally:
+        writer.close()
+    return CopyReport(files=writer.files, bytes=writer.written)
+
+
+def _take(files: CopyFiles, source: Root, title: str) -> tuple[Found, ...]:
+    label = f"the stage `{title}`" if title else "the stage"
+    tree = SourceTree(fd=source.fd, label=label, clamp=True, rules=Rules((), ""))
+    found: list[Found] = []
+    for each in files.sources:
+        taken = tree.take(each, files.excludes)
+        if not isinstance(taken, SourceMiss):
+            found.extend(taken)
+        elif not files.optional:
+            help = f"Did you mean `/{taken.nearest}`?" if taken.nearest else ""
+            raise SourceError(f"`{each.path}` matches nothing: {taken.detail}", help=help, miss=taken)
+    return tuple(found)
+
+
+def _first_owner(found: tuple[Found, ...]) -> tuple[int, int]:
+    info = found[0].entries[0].info if found else None
+    return (info.st_uid, info.st_gid) if info else (0, 0)
+
+
+def _advice(number: int | None) -> str:
+    match number:
+        case errno.ENOSPC | errno.EDQUOT:
+            return "Free some space, or point METALOR_STORE at another disk."
+        case errno.EPERM | errno.EACCES | errno.EINVAL:
+            return "The owner, device or attribute may need more rights than this user has: build as root."
+        case _:
+            return ""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Writer:
+    view: Root
+    opener: SourceOpener
+    keeps: bool
+    """From a stage: owners, modes, times, attributes and hard links are kept."""
+    owner: tuple[int, int] | None
+    parents: tuple[int, int]
+    chmod: Chmod | None
+    epoch: int
+    files: int = 0
+    written: int = 0
+    at: str = ""
+    """What is being written, for messages."""
+    links: dict[tuple[int, int], str] = field(default_factory=dict)
+    folder: tuple[str, int] | None = None
+
+    def close(self) -> None:
+        self.opener.close()
+        if self.folder is not None:
+            os.close(self.folder[1])
+        self.folder = None
+
+    def write(self, layout: Layout) -> None:
+        for place in layout.parents:
+            self.at = place
+            fd, name = self.target(place)
+            os.mkdir(name, 0o700, dir_fd=fd)
+            os.chown(name, *self.parents, dir_fd=fd, follow_symlinks=False)
+            os.chmod(name, 0o755, dir_fd=fd)
+        for each in layout.placements:
+            self.at = each.place
+            match each.entry.kind:
+                case EntryKind.DIRECTORY:
+                    if not each.exists:
+                        fd, name = self.target(each.place)
+                        os.mkdir(name, 0o700, dir_fd=fd)
+                case EntryKind.FILE:
+                    self.file(each)
+                case EntryKind.LINK | EntryKind.SPECIAL:
+                    self.node(each)
+        # Directories last, innermost first: writing into one changes its times, and its mode may forbid it.
+        for each in reversed(layout.placements):
+            if each.entry.kind is EntryKind.DIRECTORY and not each.keep and (self.keeps or not each.exists):
+                self.at = each.place
+                self.directory(each)
+        for place in reversed(layout.parents):
+            fd, name = self.target(place)
+            os.utime(name, ns=(self.epoch, self.epoch), dir_fd=fd, follow_symlinks=False)
+
+    def directory(self, each: Placement) -> None:
+        fd = open_beneath(self.view.fd, each.place, os.O_RDONLY | os.O_DIRECTORY, resolve=EXACT)
+        try:
+            self.dress(fd, each.entry)
+            if self.keeps:
+                attributes = self.attributes(each)
+                for key in os.listxattr(fd) if each.exists else ():
+                    if _kept(key) and key not in attributes:
+                        os.removexattr(fd, key)
+                for key, value in attributes.items():
+                    os.setxattr(fd, key, value)
+            self.finish(fd, each.entry)
+        finally:
+            os.close(fd)
+
+    def file(self, each: Placement) -> None:
+        fd, name = self.target(each.place)
+        if each.exists:
+            os.unlink(name, dir_fd=fd)
+        entry = each.entry
+        self.files += 1
+        identity = (entry.info.st_dev, entry.info.st_ino)
+        linked = self.keeps and entry.info.st_nlink > 1
+        if linked and (first := self.links.setdefault(identity, each.place)) is not each.place:
+            os.link(first, name, src_dir_fd=self.view.fd, dst_dir_fd=fd, follow_symlinks=False)
+            return
+        reading = self.opener.open(each.found, entry)
+        try:
+            writing = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=fd)
+            try:
+                self.written += _contents(reading, writing, entry.info)
+                self.dress(writing, entry)
+                if self.keeps:
+                    for key in os.listxattr(reading):
+                        if _kept(key):
+                            os.setxattr(writing, key, os.getxattr(reading, key))
+                self.finish(writing, entry)
+            finally:
+                os.close(writing)
+            if unlike(entry.info, os.fstat(reading)):
+                raise changed(each.found.place(entry))
+        finally:
+            os.close(reading)
+
+    def node(self, each: Placement) -> None:
+        """A link, or (from a stage) a device, fifo or socket."""
+        fd, name = self.target(each.place)
+        if each.exists:
+            os.unlink(name, dir_fd=fd)
+        entry = each.entry
+        self.files += 1
+        if entry.kind is EntryKind.LINK:
+            os.symlink(entry.target, name, dir_fd=fd)
+        else:
+            os.mknod(name, stat.S_IFMT(entry.info.st_mode) | 0o600, entry.info.st_rdev, dir_fd=fd)
+        os.chown(name, *self.owner_of(entry), dir_fd=fd, follow_symlinks=False)
+        if self.keeps:
+            write_xattrs(fd, name, self.attributes(each))
+        if entry.kind is not EntryKind.LINK:
+            os.chmod(name, self.mode_of(entry), dir_fd=fd)
+        time = self.time_of(entry)
+        os.utime(name, ns=(time, time), dir_fd=fd, follow_symlinks=False)
+
+    def dress(self, fd: int, entry: SourceEntry) -> None:
+        os.fchown(fd, *self.owner_of(entry))  # before the mode and the attributes: it drops setuid and capabilities
+
+    def finish(self, fd: int, entry: SourceEntry) -> None:
+        os.fchmod(fd, self.mode_of(entry))
+        time = self.time_of(entry)
+        os.utime(fd, ns=(time, time))
+
+    def owner_of(self, entry: SourceEntry) -> tuple[int, int]:
+        return self.owner or (entry.info.st_uid, entry.info.st_gid)
+
+    def mode_of(self, entry: SourceEntry) -> int:
+        return self.chmod(entry.mode, entry.kind is EntryKind.DIRECTORY) if self.chmod else entry.mode
+
+    def time_of(self, entry: SourceEntry) -> int:
+        return entry.info.st_mtime_ns if self.keeps else self.epoch
+
+    def attributes(self, each: Placement) -> dict[str, bytes]:
+        attributes = read_xattrs(*self.opener.folder(each.found.place(each.entry)))
+        return {key: value for key, value in attributes.items() if _kept(key)}
+
+    def target(self, place: str) -> tuple[int, str]:
+        """The directory that holds a place of the view, kept open, and the place's name in it."""
+        head, _, name = place.rpartition("/")
+        if self.folder is None or self.folder[0] != head:
+            fd = open_beneath(self.view.fd, head, os.O_RDONLY | os.O_DIRECTORY, resolve=EXACT)
+            if self.folder is not None:
+                os.close(self.folder[1])
+            self.folder = head, fd
+        return self.folder[1], name
+
+
+def _kept(attribute: str) -> bool:
+    return not attribute.startswith(_NOT_KEPT)
+
+
+def _contents(reading: int, writing: int, info: os.stat_result) -> int:
+    if info.st_size > _SMALL or info.st_blocks * 512 < info.st_size:
+        return copy_file_contents(reading, writing)
+    data = os.read(reading, _SMALL + 1)
+    done = 0
+    while done < len(data):
+        done += os.write(writing, data[done:])
+    return done

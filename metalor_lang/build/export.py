@@ -1,0 +1,229 @@
+"""A sketch → an image in the outputs asked for.
+
+Invariant: layers are made only when an output needs them, once, and remembered; a base's layers are taken as they are.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from metalor_lang.build.events import EventSink, Exported, Notice
+from metalor_lang.build.failures import refuse
+from metalor_lang.build.sketch import Sketch, SketchLayer
+from metalor_lang.build.state import config_fields, oci_platform
+from metalor_lang.digest import json_digest
+from metalor_lang.errors import MachineError, UsageError
+from metalor_lang.oci.copytree import copy_tree
+from metalor_lang.oci.diff import Candidates, candidates, diff
+from metalor_lang.oci.image import Image, NewLayer, assemble, history_entry
+from metalor_lang.oci.layer import write_layer, write_tree_tar
+from metalor_lang.oci.layout import Layout, Selection
+from metalor_lang.oci.media import Compression
+from metalor_lang.oci.output import TREES, OutputKind, OutputSpec, cannot_carry, check_places, write_outputs
+from metalor_lang.oci.spec import Descriptor
+from metalor_lang.plan.graph import Plan
+from metalor_lang.runtime.rootfs import Snapshotter
+from metalor_lang.source import SourceFile
+from metalor_lang.store.records import LayerRecord
+from metalor_lang.store.store import Store
+
+_LAYER_VERSION: Final = 1
+"""Raised when the same trees would give other bytes."""
+
+
+def check_outputs(plan: Plan, outputs: Sequence[OutputSpec], source: SourceFile) -> None:
+    """Refuse, before anything runs, outputs that cannot carry what the recipe says or cannot be written.
+
+    Raises:
+        Refused: at the ANNOTATE that has no room.
+        UsageError, NotALayout, MachineError: a destination is wrong, or two are one.
+
+    """
+    check_places(outputs)
+    stage = plan.stages[plan.target]
+    for spec in outputs:
+        reason = cannot_carry(spec, stage.final.annotations)
+        if reason is not None:
+            places = [step.span for step in stage.steps if step.text.startswith("ANNOTATE ")]
+            raise refuse("E0506", f"{spec}: {reason}", places[0] if places else stage.span, source)
+
+
+class Exporter:
+    """Writes sketches of one store."""
+
+    def __init__(self, store: Store, snapshotter: Snapshotter, events: EventSink) -> None:
+        self._store = store
+        self._snapshotter = snapshotter
+        self._events = events
+
+    def export(self, made: Sketch, outputs: Sequence[OutputSpec], compression: Compression) -> Image | None:
+        """Write every output, in order; the image is None when only trees were asked for.
+
+        Raises:
+            MetalorError: an output cannot carry the image or cannot be written; a base's blob is gone or damaged.
+
+        """
+        image: Image | None = None
+        for spec in outputs:
+            match spec.kind:
+                case OutputKind.ROOTFS:
+                    self._write_rootfs(made, Path(spec.location))
+                case OutputKind.TAR:
+                    self._write_tar(made, Path(spec.location))
+                case _:
+                    pass
+        others = [spec for spec in outputs if spec.kind not in TREES]
+        if others:
+            base = _open_base(made)
+            image = self.assemble(made, base, compression)
+            with self._store.workspace("output") as work:
+                write_outputs(image, others, _Blobs(self._store, base).open, work=work)
+        for spec in outputs:
+            # A docker-archive has another manifest, which docker makes when it loads it.
+            known = spec.kind in (OutputKind.OCI, OutputKind.OCI_ARCHIVE, OutputKind.REGISTRY)
+            digest = image.digest if image is not None and known else ""
+            self._events.emit(Exported(output=str(spec), digest=digest))
+        return image
+
+    def assemble(self, made: Sketch, base: "tuple[Layout, Selection] | None", compression: Compression) -> Image:
+        """The image of a sketch; its new layers are in the store's blobs."""
+        layers: list[NewLayer] = []
+        history = []
+        for part in made.layers:
+            layer = self._layer(part, compression)
+            if layer is not None:
+                layers.append(layer)
+            # The layer belongs to the last statement that can have written to it.
+            last = max((number for number, (_, writes) in enumerate(part.history) if writes), default=-1)
+            for number, (text, _) in enumerate(part.history):
+                history.append(history_entry(text, part.epoch, empty_layer=layer is None or number != last))
+        return assemble(
+            (base[1].manifest, base[1].config) if base else None,
+            layers=layers,
+            fields=config_fields(made.state, base[1].config.config if base else None),
+            history=history,
+            created=made.created,
+            annotations=made.state.annotations,
+            platform=None if base else oci_platform(made.platform),
+        )
+
+    def _layer(self, part: SketchLayer, compression: Compression) -> NewLayer | None:
+        if part.lower == part.upper:
+            return None
+        key = json_digest(
+            {
+                "layer": _LAYER_VERSION,
+                "lower": list(part.lower),
+                "upper": list(part.upper),
+                "epoch": part.epoch,
+                "compression": compression.value,
+            }
+        )
+        record = self._store.layers.get(key)
+        if record is None:
+            with self._store.locks.exclusive(f"layer:{key}"):
+                record = self._store.layers.get(key) or self._write_layer(key, part, compression)
+        if record is None:
+            return None
+        descriptor = Descriptor(media_type=record.media_type, digest=record.digest, size=record.size)
+        return NewLayer(descriptor=descriptor, diff_id=record.diff_id)
+
+    def _write_layer(self, key: str, part: SketchLayer, compression: Compression) -> LayerRecord | None:
+        with ExitStack() as stack:
+            upper = stack.enter_context(self._snapshotter.view(part.upper))
+            lower = stack.enter_context(self._snapshotter.view(part.lower)) if part.lower else None
+            changes = list(diff(lower, upper, self._where(part), notice=self._notice))
+            if not changes:
+                return None
+            writer = stack.enter_context(self._store.blobs.writer())
+            written = write_layer(changes, upper, writer, compression=compression, epoch=part.epoch)
+            writer.commit(written.digest)
+        record = LayerRecord(
+            key=key,
+            digest=written.digest,
+            size=written.size,
+            diff_id=written.diff_id,
+            media_type=written.media_type,
+            snapshots=tuple(dict.fromkeys((*part.lower, *part.upper))),
+        )
+        self._store.layers.put(record)
+        return record
+
+    def _where(self, part: SketchLayer) -> Candidates | None:
+        """Where the two views can differ: only below what the stage's own snapshots touch, if they are all there."""
+        count = len(part.lower)
+        if not count or part.upper[:count] != part.lower:
+            return None
+        above = part.upper[count:]
+        if any(self._store.snapshots.info(identity).kind != "overlay" for identity in above):
+            return None
+        return candidates([self._store.snapshots.fs_path(identity) for identity in above])
+
+    def _notice(self, text: str) -> None:
+        self._events.emit(Notice(text=text))
+
+    def _write_rootfs(self, made: Sketch, target: Path) -> None:
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise UsageError(
+                f"rootfs:{target} is there already and not empty", help="name a new directory, or remove this one"
+            )
+        with _draft_beside(target) as draft:
+            draft.mkdir(mode=0o755)
+            fd = os.open(draft, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                with self._snapshotter.view(made.chain) as view:
+                    copy_tree(view, fd, notice=self._notice)
+            finally:
+                os.close(fd)
+            if target.exists():
+                target.rmdir()
+            draft.rename(target)
+
+    def _write_tar(self, made: Sketch, target: Path) -> None:
+        with _draft_beside(target) as draft:
+            with draft.open("xb") as file, self._snapshotter.view(made.chain) as view:
+                write_tree_tar(view, file, epoch=None, notice=self._notice)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.rename(target)
+
+
+@contextmanager
+def _draft_beside(target: Path) -> Iterator[Path]:
+    draft = target.absolute().parent / f".{target.name}.{secrets.token_hex(6)}"
+    try:
+        yield draft
+    except OSError as error:
+        raise MachineError(f"cannot write {target}: {error.strerror}: {error.filename}") from error
+    finally:
+        if draft.is_dir():
+            shutil.rmtree(draft, ignore_errors=True)
+        else:
+            draft.unlink(missing_ok=True)
+
+
+def _open_base(made: Sketch) -> tuple[Layout, Selection] | None:
+    if made.base is None:
+        return None
+    layout = Layout.open(made.base.layout)
+    descriptor = Descriptor(media_type=made.base.media_type, digest=made.base.digest, size=made.base.size)
+    return layout, layout.load(descriptor)
+
+
+class _Blobs:
+    """Where the bytes of an image's layers are: the base's in its layout, ours in the store."""
+
+    def __init__(self, store: Store, base: tuple[Layout, Selection] | None) -> None:
+        self._store = store
+        self._layout = base[0] if base else None
+        self._below = {layer.digest: layer for layer in base[1].manifest.layers} if base else {}
+
+    def open(self, descriptor: Descriptor) -> BinaryIO:
+        """The bytes of a layer."""
+        if self._layout is not None and descriptor.digest in self._below:
+            return self._layout.open_blob(self._below[descriptor.digest])  # type: ignore[return-value]
+        return self._store.blobs.open(descriptor.digest)

@@ -1,0 +1,128 @@
+"""Failures of a build as diagnostics: the statement, why it failed, its last lines, and what to do next.
+
+Invariant: every failure names a code of `diagnostics.codes` and a place in the recipe.
+"""
+
+from typing import Final
+
+from metalor_lang.build.walk import Stopped
+from metalor_lang.diagnostics.model import Diagnostic
+from metalor_lang.errors import Exit, MachineError, MetalorError
+from metalor_lang.plan.graph import Kind, Step
+from metalor_lang.source import SourceFile, Span
+
+__all__ = ["BuildFailed", "Interrupted", "Refused", "Stopped", "command_failed", "failed_with"]
+
+_NOT_EXECUTABLE: Final = 126
+_NOT_FOUND: Final = 127
+_TIMED_OUT: Final = 124
+_SIGNALS: Final = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE"}
+
+
+class Refused(MetalorError):
+    """The recipe has errors; nothing has run.
+
+    Args:
+        diagnostics: at least one.
+        source: the text they point into.
+
+    """
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...], source: SourceFile, status: Exit = Exit.REFUSED) -> None:
+        first = diagnostics[0]
+        place = source.position(first.span.start)
+        super().__init__(f"{source.path}:{place}: {first.code}: {first.message}", help=first.help)
+        self.diagnostics = diagnostics
+        self.source = source
+        self.exit = status
+
+
+class BuildFailed(MetalorError):
+    """A step failed.
+
+    Args:
+        diagnostic: what and where.
+        tail: the last lines of output.
+        log: path of the whole output, "" if there is none.
+        reason: the failure in few words, for events.
+        status: exit status of the command, None where none ran.
+
+    """
+
+    def __init__(
+        self,
+        diagnostic: Diagnostic,
+        *,
+        reason: str,
+        tail: tuple[bytes, ...] = (),
+        log: str = "",
+        status: int | None = None,
+        exit: Exit = Exit.REFUSED,
+    ) -> None:
+        super().__init__(diagnostic.message, help=diagnostic.help)
+        self.diagnostic = diagnostic
+        self.reason = reason
+        self.tail = tail
+        self.log = log
+        self.command_status = status
+        self.exit = exit
+
+
+class Interrupted(Stopped):
+    """The user ended the build."""
+
+
+def describe_status(code: int, signal: int | None, timed_out: bool, timeout: int | None) -> str:
+    """`exit status 2`, `killed by SIGKILL`, `not found` … for people."""
+    if timed_out:
+        return f"no time left after {timeout} s" if timeout is not None else "no time left"
+    if signal:
+        name = _SIGNALS.get(signal, f"signal {signal}")
+        return f"killed by {name}" + (" (often: no memory left)" if signal == 9 else "")
+    if code == _NOT_FOUND:
+        return "exit status 127 (a command was not found)"
+    if code == _NOT_EXECUTABLE:
+        return "exit status 126 (a command is not executable here)"
+    return f"exit status {code}"
+
+
+def command_failed(
+    step: Step,
+    *,
+    code: int,
+    signal: int | None,
+    timed_out: bool,
+    timeout: int | None,
+    tail: tuple[bytes, ...],
+    log: str,
+    message: str = "",
+) -> BuildFailed:
+    """The failure of a RUN, SH or TEST."""
+    reason = describe_status(code, signal, timed_out, timeout)
+    test = step.kind is Kind.TEST
+    if timed_out or (code == _TIMED_OUT and timeout is not None):
+        number, help = "E0603", "give it more time, for example --timeout=10m, or see in its log what it waited for"
+    elif code in (_NOT_FOUND, _NOT_EXECUTABLE) and message:
+        # The runtime has a message only where it could not start the command itself.
+        reason = message
+        number, help = "E0602", "look into the image with `metalor shell`; a scratch image has no shell and no programs"
+    elif test:
+        number, help = "E0608", "`--no-tests` builds without the tests"
+    else:
+        number, help = "E0601", "the steps before it are cached; put it right and build again"
+    what = "the test failed" if test else "the command failed"
+    diagnostic = Diagnostic(code=number, message=f"{what}: {reason}", span=step.span, help=help)
+    return BuildFailed(diagnostic, reason=reason, tail=tail, log=log, status=code)
+
+
+def failed_with(error: MetalorError, step: Step, code: str) -> BuildFailed:
+    """The failure of a step through an error of the builder or of the machine."""
+    if isinstance(error, MachineError):
+        code = "E0609"
+    diagnostic = Diagnostic(code=code, message=error.message, span=step.span, help=error.help)
+    return BuildFailed(diagnostic, reason=error.message, exit=error.exit)
+
+
+def refuse(code: str, message: str, span: Span, source: SourceFile, help: str = "") -> Refused:
+    """One error at a place."""
+    return Refused((Diagnostic(code=code, message=message, span=span, help=help),), source)

@@ -1,0 +1,135 @@
+"""FILE and WORKDIR: one file written, one directory made.
+
+Invariant: what is made belongs to the recipe's owner, with the epoch as its time; what is there already is untouched
+(WORKDIR) or replaced whole (FILE).
+"""
+
+import errno
+import os
+import stat
+
+from metalor_lang.build.permissions import parse_mode
+from metalor_lang.build.placing import CopyError, absolute, find_directory, is_directory_spelling
+from metalor_lang.build.resolving import Resolved
+from metalor_lang.build.sources import EXACT
+from metalor_lang.build.users import resolve, resolve_owner
+from metalor_lang.errors import MachineError
+from metalor_lang.kernel.paths import Root, open_beneath
+from metalor_lang.plan.graph import MakeWorkdir, WriteFile
+
+
+def write_file(view: Root, action: WriteFile, *, epoch: int) -> None:
+    """Do a FILE; missing parent directories are made with its owner and mode 755.
+
+    Args:
+        view: the tree to write into.
+        action: the FILE.
+        epoch: time of everything made, in seconds since 1970.
+
+    Raises:
+        CopyError: the destination is a directory, or goes through a file.
+        UserError: an owner that the image does not have.
+        MachineError: writing failed.
+
+    """
+    if is_directory_spelling(action.destination):
+        raise CopyError(f"`{action.destination}` is a directory, and FILE writes a file", help="Name the file.")
+    mode = parse_mode(action.chmod)(0o644, False) if action.chmod is not None else 0o644
+    if action.chown is not None:
+        owner = resolve_owner(view, action.chown)
+    else:
+        identity = resolve(view, action.user)
+        owner = identity.uid, identity.gid
+    head, _, name = absolute(action.destination, action.workdir).rpartition("/")
+    at = find_directory(view, head, action.destination)
+    place = f"{at.full}/{name}" if at.full else name
+    try:
+        _make(view, at, owner, epoch)
+        fd = open_beneath(view.fd, at.full, os.O_RDONLY | os.O_DIRECTORY, resolve=EXACT)
+        try:
+            if _is_directory(fd, name):
+                raise CopyError(
+                    f"`/{place}` is a directory in the image, and FILE writes a file",
+                    help=f"Name a file in it, as `{action.destination}/name`.",
+                )
+            _write(fd, name, action.content, owner, mode, epoch)
+            if at.missing:
+                os.utime(fd, (epoch, epoch))
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise MachineError(f"`/{place}` cannot be written: {error.strerror or error}") from error
+
+
+def make_workdir(view: Root, action: MakeWorkdir, *, epoch: int) -> tuple[str, ...]:
+    """Do a WORKDIR: each missing directory is made, belonging to USER, with mode 755.
+
+    Args:
+        view: the tree to write into.
+        action: the WORKDIR; its path may go through links inside the tree.
+        epoch: time of what is made, in seconds since 1970.
+
+    Returns:
+        the canonical absolute paths made, outermost first; none where the directory was there.
+
+    Raises:
+        CopyError: something on the way is a file.
+        UserError: a user that the image does not have.
+        MachineError: writing failed.
+
+    """
+    at = find_directory(view, action.path, action.path)
+    if not at.missing:
+        return ()
+    identity = resolve(view, action.user)
+    try:
+        return _make(view, at, (identity.uid, identity.gid), epoch)
+    except OSError as error:
+        raise MachineError(f"`/{at.full}` cannot be made: {error.strerror or error}") from error
+
+
+def _make(view: Root, at: Resolved, owner: tuple[int, int], epoch: int) -> tuple[str, ...]:
+    made: list[str] = []
+    place = at.path
+    fd = open_beneath(view.fd, place, os.O_RDONLY | os.O_DIRECTORY, resolve=EXACT)
+    try:
+        for name in at.missing:
+            os.mkdir(name, 0o700, dir_fd=fd)
+            os.chown(name, *owner, dir_fd=fd, follow_symlinks=False)
+            os.chmod(name, 0o755, dir_fd=fd)
+            if made:
+                os.utime(fd, (epoch, epoch))
+            place = f"{place}/{name}" if place else name
+            made.append(f"/{place}")
+            inner = open_beneath(fd, name, os.O_RDONLY | os.O_DIRECTORY, resolve=EXACT)
+            os.close(fd)
+            fd = inner
+        if made:
+            os.utime(fd, (epoch, epoch))
+    finally:
+        os.close(fd)
+    return tuple(made)
+
+
+def _is_directory(fd: int, name: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode)
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            return False
+        raise
+
+
+def _write(fd: int, name: str, content: bytes, owner: tuple[int, int], mode: int, epoch: int) -> None:
+    try:
+        os.unlink(name, dir_fd=fd)
+    except FileNotFoundError:
+        pass
+    out = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=fd)
+    with open(out, "wb", buffering=0) as stream:
+        data = memoryview(content)
+        while data:
+            data = data[stream.write(data) :]
+        os.fchown(out, *owner)
+        os.fchmod(out, mode)
+        os.utime(out, (epoch, epoch))

@@ -1,0 +1,47 @@
+"""What planning needs of the outside world: bases and the contents of contexts.
+
+Invariant: every failure is an InputError with a code, so that it becomes a diagnostic at its statement; what this
+machine cannot do stays a MachineError.
+"""
+
+from typing import Final
+
+from metalor_lang.build.bases import Bases
+from metalor_lang.build.contexts import LocalContexts
+from metalor_lang.build.sources import SourceError
+from metalor_lang.checker.program import Base, Platform
+from metalor_lang.checker.rules import SOURCE_CODES
+from metalor_lang.plan.graph import BaseInfo, BindMount, CopyFiles, InputError
+
+_UNREADABLE: Final = "E0409"
+
+
+class BuildInputs:
+    """Implements `plan.graph.Inputs` over real folders and images."""
+
+    def __init__(self, bases: Bases, contexts: LocalContexts) -> None:
+        self._bases = bases
+        self._contexts = contexts
+
+    def base(self, base: Base, platform: Platform) -> BaseInfo:
+        """Identity and configuration of a base."""
+        return self._bases.base(base, platform)
+
+    def content(self, files: CopyFiles) -> str:
+        """The digest of what a COPY from a context would copy."""
+        try:
+            return self._contexts.content(files)
+        except SourceError as error:
+            raise _input_error(error) from error
+
+    def bound(self, mount: BindMount) -> str:
+        """The digest of a bound context path."""
+        try:
+            return self._contexts.bound(mount)
+        except SourceError as error:
+            raise _input_error(error) from error
+
+
+def _input_error(error: SourceError) -> InputError:
+    code = SOURCE_CODES[error.miss.problem] if error.miss is not None else _UNREADABLE
+    return InputError(code, error.message, error.help)

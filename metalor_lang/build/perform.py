@@ -1,0 +1,229 @@
+"""What each kind of step does to the machine: run, copy, write, look up.
+
+Invariant: a step works on a draft that is discarded unless everything went well; what it wrote is clamped to the
+stage's epoch before it is committed.
+"""
+
+import threading
+from collections.abc import Mapping
+from typing import Final, assert_never
+
+from metalor_lang.build.bases import Bases
+from metalor_lang.build.builder import Chain
+from metalor_lang.build.contexts import LocalContexts
+from metalor_lang.build.copying import copy_into
+from metalor_lang.build.events import EventSink, StepOutput, StepRef
+from metalor_lang.build.failures import BuildFailed, Interrupted, command_failed, failed_with
+from metalor_lang.build.files import make_workdir, write_file
+from metalor_lang.build.logs import StepLog
+from metalor_lang.build.users import UserError, resolve
+from metalor_lang.errors import MachineError, MetalorError
+from metalor_lang.kernel.paths import Root
+from metalor_lang.plan.graph import (
+    BindMount,
+    CacheMount,
+    CheckUser,
+    CloneGit,
+    CloseLayer,
+    Configure,
+    CopyFiles,
+    Exec,
+    FetchFile,
+    Kind,
+    MakeWorkdir,
+    PlannedStage,
+    SecretMount,
+    Step,
+    TmpfsMount,
+    WriteFile,
+)
+from metalor_lang.runtime.client import Cancel, Runtime
+from metalor_lang.runtime.request import BindSpec, Mount, StepRequest, TmpfsSpec
+from metalor_lang.runtime.rootfs import DraftView, Snapshotter
+from metalor_lang.store.store import Store
+
+DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""PATH of a step where neither base nor recipe sets one."""
+
+
+class Machine:
+    """Performs the steps of one build; implements `builder.Performer`.
+
+    Args:
+        titles: how stages are called, by index.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        runtime: Runtime,
+        snapshotter: Snapshotter,
+        bases: Bases,
+        contexts: LocalContexts,
+        events: EventSink,
+        titles: Mapping[int, str],
+        grace: float = 5.0,
+    ) -> None:
+        self._store = store
+        self._runtime = runtime
+        self._snapshotter = snapshotter
+        self._bases = bases
+        self._contexts = contexts
+        self._events = events
+        self._titles = titles
+        self._grace = grace
+        self._stopping = threading.Event()
+        self._cancel = Cancel()
+
+    def base(self, stage: PlannedStage) -> Chain:
+        """The chain of an image or rootfs base, unpacked."""
+        return self._bases.chain(stage.base, stage.platform, stop=self._stopping.is_set)
+
+    def stop(self) -> None:
+        """End running commands soon; later ones end at once."""
+        self._stopping.set()
+        self._cancel.fire()
+
+    def perform(
+        self, stage: PlannedStage, step: Step, chain: Chain, sources: Mapping[int, Chain], ref: StepRef
+    ) -> Chain:
+        """Run a step on a chain and give the chain after it.
+
+        Raises:
+            BuildFailed: it failed; nothing of it is kept.
+            Interrupted: the build is being stopped.
+            MachineError: the machine refused.
+
+        """
+        action = step.action
+        try:
+            if isinstance(action, CheckUser):
+                with self._snapshotter.view(chain) as view:
+                    resolve(view, action.user)
+                return chain
+            with self._snapshotter.draft(chain) as draft:
+                self._apply(stage, step, draft, sources, ref)
+                if step.kind is Kind.TEST:
+                    return chain
+                return draft.commit({"step": step.key, "text": step.text}, epoch=stage.epoch)
+        except UserError as error:
+            raise failed_with(error, step, "E0605") from error
+        except (BuildFailed, Interrupted):
+            raise
+        except MetalorError as error:
+            if self._stopping.is_set():
+                raise Interrupted("the build was interrupted") from error
+            raise
+
+    def _apply(
+        self, stage: PlannedStage, step: Step, draft: DraftView, sources: Mapping[int, Chain], ref: StepRef
+    ) -> None:
+        action = step.action
+        match action:
+            case Exec():
+                self._execute(stage, step, action, draft, sources, ref)
+            case CopyFiles(stage=None):
+                copy_into(draft.root, action, epoch=stage.epoch, contexts=self._contexts)
+            case CopyFiles(stage=index):
+                assert index is not None
+                with self._snapshotter.view(sources[index]) as source:
+                    copy_into(
+                        draft.root, action, epoch=stage.epoch, source_view=source, title=self._titles.get(index, "")
+                    )
+            case WriteFile():
+                write_file(draft.root, action, epoch=stage.epoch)
+            case MakeWorkdir():
+                make_workdir(draft.root, action, epoch=stage.epoch)
+            case CheckUser() | Configure() | FetchFile() | CloneGit() | CloseLayer():
+                raise MetalorError(f"a step of kind {step.kind} does not run")
+            case _:
+                assert_never(action)
+
+    # --- commands ---------------------------------------------------------------------------------------------------
+
+    def _execute(
+        self,
+        stage: PlannedStage,
+        step: Step,
+        action: Exec,
+        draft: DraftView,
+        sources: Mapping[int, Chain],
+        ref: StepRef,
+    ) -> None:
+        views: list[Root] = []
+        try:
+            if action.workdir == step.before.workdir and draft.root.stat(action.workdir, follow=True) is None:
+                # A base's WorkingDir need not exist: every tool makes it when something runs.
+                draft.root.makedirs(action.workdir)
+            request = self._request(stage, action, draft.root, sources, views)
+            with StepLog(self._store.logs_path(step.key)) as log:
+
+                def output(data: bytes) -> None:
+                    log.write(data)
+                    self._events.emit(StepOutput(step=ref, data=data))
+
+                status = self._runtime.run(draft.view_fd, request, output=output, cancel=self._cancel)
+        finally:
+            for view in views:
+                view.close()
+        if status.cancelled or (self._stopping.is_set() and not status.ok):
+            raise Interrupted("the build was interrupted")
+        if status.code == 125 and status.message:
+            raise MachineError(f"the step could not be set up: {status.message}", help="see `metalor doctor`")
+        if not status.ok:
+            raise command_failed(
+                step,
+                code=status.code,
+                signal=status.signal,
+                timed_out=status.timed_out,
+                timeout=action.timeout,
+                tail=log.tail,
+                log=str(log.path),
+                message=status.message,
+            )
+
+    def _request(
+        self, stage: PlannedStage, action: Exec, view: Root, sources: Mapping[int, Chain], views: list[Root]
+    ) -> StepRequest:
+        identity = resolve(view, action.user)
+        env = {"PATH": DEFAULT_PATH, "HOME": identity.home, "SOURCE_DATE_EPOCH": str(stage.epoch)}
+        env |= dict(action.environment)
+        for name, value in action.proxies:
+            env.setdefault(name, value)
+        return StepRequest(
+            argv=action.argv,
+            env=tuple(sorted(env.items())),
+            cwd=action.workdir,
+            uid=identity.uid,
+            gid=identity.gid,
+            groups=identity.groups,
+            network=action.network,
+            timeout=float(action.timeout) if action.timeout is not None else None,
+            grace=self._grace,
+            mounts=tuple(self._mount(mount, sources, views) for mount in action.mounts),
+            pipefail=action.default_shell,
+        )
+
+    def _mount(
+        self, mount: CacheMount | SecretMount | BindMount | TmpfsMount, sources: Mapping[int, Chain], views: list[Root]
+    ) -> Mount:
+        match mount:
+            case TmpfsMount(path=path):
+                return TmpfsSpec(target=path)
+            case BindMount(stage=None):
+                path = self._contexts.bound_path(mount)
+                fd = self._contexts.directory(mount.context)
+                return BindSpec(target=mount.destination, source=fd, subpath=path, readonly=True)
+            case BindMount(stage=index):
+                assert index is not None
+                view = self._snapshotter.view(sources[index])
+                views.append(view)
+                return BindSpec(
+                    target=mount.destination, source=view.fd, subpath=mount.source.strip("/"), readonly=True
+                )
+            case CacheMount() | SecretMount():
+                raise MetalorError("a mount of this kind does not run")
+            case _:
+                assert_never(mount)

@@ -1,0 +1,148 @@
+"""`rootfs:` bases: a directory or a tar file with a root file system, identified by its content.
+
+Invariant: the digest covers all that is written into the snapshot: names, types, modes, owners, times, attributes,
+links and contents; a tree that changes between digest and copy is refused.
+"""
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from metalor_lang.build.statcache import StatCache, hash_file
+from metalor_lang.digest import Json, json_digest, sha256
+from metalor_lang.errors import MetalorError
+from metalor_lang.kernel.paths import Root
+from metalor_lang.kernel.trees import read_xattrs, walk
+from metalor_lang.oci.copytree import copy_tree
+from metalor_lang.oci.inflate import inflate
+from metalor_lang.oci.media import Compression
+from metalor_lang.oci.unpack import LayerSource, apply_layers
+from metalor_lang.plan.graph import InputError
+
+_MAGIC: Final = ((b"\x1f\x8b", Compression.GZIP), (b"\x28\xb5\x2f\xfd", Compression.ZSTD))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootfsTree:
+    """A root file system on this machine. `packed` tells a tar file from a directory."""
+
+    path: Path
+    shown: str
+    digest: str
+    packed: bool
+
+
+def read_rootfs(path: Path, shown: str, cache: StatCache) -> RootfsTree:
+    """Identify a root file system.
+
+    Args:
+        path: the directory or tar file.
+        shown: the path as the recipe has it.
+        cache: digests of unchanged files.
+
+    Raises:
+        InputError: it is not there, or neither a directory nor a tar.
+
+    """
+    try:
+        info = path.stat()
+    except OSError as error:
+        raise InputError("E0501", f"rootfs:{shown} is not there: {error.strerror}") from error
+    try:
+        if stat.S_ISDIR(info.st_mode):
+            with Root.at(path) as root:
+                return RootfsTree(path=path, shown=shown, digest=_tree_digest(root.fd, cache), packed=False)
+        if stat.S_ISREG(info.st_mode):
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                digest = _tar_digest(_file_digest(fd, os.fstat(fd), cache))
+            finally:
+                os.close(fd)
+            return RootfsTree(path=path, shown=shown, digest=digest, packed=True)
+    except OSError as error:
+        raise InputError("E0505", f"rootfs:{shown} cannot be read: {error.strerror}: {error.filename}") from error
+    raise InputError("E0505", f"rootfs:{shown} is neither a directory nor a tar file")
+
+
+def write_rootfs(tree: RootfsTree, target: Root) -> None:
+    """Write a root file system into an empty directory.
+
+    Raises:
+        MetalorError: it changed since it was identified, or a tar is refused.
+
+    """
+    if tree.packed:
+        _write_tar(tree, target)
+        return
+    with Root.at(tree.path) as source:
+        copy_tree(source, target.fd)
+        if _tree_digest(source.fd, StatCache()) != tree.digest:
+            raise MetalorError(
+                f"rootfs:{tree.shown} changed while it was copied", help="build again when nothing writes to it"
+            )
+
+
+def _write_tar(tree: RootfsTree, target: Root) -> None:
+    fd = os.open(tree.path, os.O_RDONLY | os.O_CLOEXEC)
+    with open(fd, "rb") as stream:
+        if _tar_digest(hash_file(fd)) != tree.digest:
+            raise MetalorError(f"rootfs:{tree.shown} changed since it was looked at", help="build again")
+        head = os.pread(fd, 4, 0)
+        compression = next((kind for magic, kind in _MAGIC if head.startswith(magic)), Compression.NONE)
+        diff_id = sha256(inflate(stream, compression))
+
+        def reopen() -> BinaryIO:
+            stream.seek(0)
+            return stream
+
+        apply_layers([LayerSource(open=reopen, compression=compression, diff_id=diff_id)], target.fd)
+
+
+def _tar_digest(sha: str) -> str:
+    return json_digest({"rootfs": "tar", "sha256": sha})
+
+
+def _tree_digest(fd: int, cache: StatCache) -> str:
+    rows: list[Json] = [_row(".", os.fstat(fd), "", read_xattrs(fd, "."))]
+    links: dict[tuple[int, int], str] = {}
+    for entry in walk(fd):
+        content = ""
+        if stat.S_ISLNK(entry.stat.st_mode):
+            content = os.fsencode(os.readlink(entry.name, dir_fd=entry.dirfd)).hex()
+        elif stat.S_ISREG(entry.stat.st_mode):
+            inode = (entry.stat.st_dev, entry.stat.st_ino)
+            if inode in links:
+                rows.append([os.fsencode(entry.path).hex(), "link", links[inode]])
+                continue
+            if entry.stat.st_nlink > 1:
+                links[inode] = os.fsencode(entry.path).hex()
+            file = os.open(entry.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=entry.dirfd)
+            try:
+                content = _file_digest(file, entry.stat, cache)
+            finally:
+                os.close(file)
+        rows.append(_row(entry.path, entry.stat, content, read_xattrs(entry.dirfd, entry.name)))
+    cache.save()
+    return json_digest({"rootfs": "directory", "rows": rows})
+
+
+def _row(path: str, info: os.stat_result, content: str, xattrs: dict[str, bytes]) -> list[Json]:
+    device = info.st_rdev if stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode) else 0
+    attributes = {name: value.hex() for name, value in xattrs.items() if _kept(name)}
+    name = os.fsencode(path).hex()
+    return [name, info.st_mode, info.st_uid, info.st_gid, info.st_mtime_ns, device, content, attributes]
+
+
+def _file_digest(fd: int, info: os.stat_result, cache: StatCache) -> str:
+    known = cache.digest(info)
+    if known is None:
+        known = hash_file(fd)
+        cache.remember(info, known)
+    return known
+
+
+def _kept(name: str) -> bool:
+    # Overlay's own marks belong to the file system they were found on; SELinux labels to the machine.
+    return not name.startswith(("trusted.overlay.", "user.overlay.")) and name != "security.selinux"

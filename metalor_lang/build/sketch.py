@@ -1,0 +1,184 @@
+"""What an image is made from, before any layer is written; kept in the store under the recipe's name.
+
+Invariant: a sketch names snapshots and a base by digest, so that the same sketch gives the same image; one that
+cannot be fulfilled any more is refused when it is recalled.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from metalor_lang.build.bases import Bases
+from metalor_lang.build.builder import BuildResult, Chain, StageResult
+from metalor_lang.checker.program import ImageBase, Platform, RootfsBase, StageBase
+from metalor_lang.errors import UsageError
+from metalor_lang.plan.graph import ImageState, Kind
+from metalor_lang.store.files import write_whole
+from metalor_lang.store.store import Store
+
+_FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SketchBase:
+    """The base image: its layout's path, and the descriptor of its manifest."""
+
+    layout: str
+    media_type: str
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SketchLayer:
+    """What one layer (or none, when nothing changed) is made from.
+
+    Args:
+        lower, upper: the chains whose difference it is.
+        epoch: newest time in it.
+        history: the statements, and whether each may write files.
+
+    """
+
+    lower: Chain
+    upper: Chain
+    epoch: int
+    history: tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sketch:
+    """An image before its layers are written.
+
+    Args:
+        base: the image it stands on, None for scratch and `rootfs:`.
+        chain: the whole tree.
+
+    """
+
+    name: str
+    base: SketchBase | None
+    layers: tuple[SketchLayer, ...]
+    chain: Chain
+    state: ImageState
+    platform: Platform
+    created: int
+
+
+def sketch(result: BuildResult, bases: Bases, name: str) -> Sketch:
+    """What the target of a build is, as an image."""
+    target = result.target
+    lineage: list[StageResult] = [target]
+    while isinstance(base := lineage[0].stage.base, StageBase):
+        lineage.insert(0, result.stages[base.stage])
+    root = lineage[0].stage
+    layout: SketchBase | None = None
+    layers: list[SketchLayer] = []
+    match root.base:
+        case ImageBase():
+            image = bases.resolve(root.base, root.platform).image
+            assert image is not None
+            descriptor = image.selection.descriptor
+            layout = SketchBase(
+                layout=str(image.layout.path.absolute()),
+                media_type=descriptor.media_type,
+                digest=descriptor.digest,
+                size=descriptor.size,
+            )
+        case RootfsBase(path=path):
+            start = lineage[0].start
+            layers.append(
+                SketchLayer(lower=(), upper=start, epoch=root.epoch, history=((f"FROM rootfs:{path}", True),))
+            )
+        case _:
+            pass
+    for built in lineage:
+        history = tuple((step.text, step.kind.writes) for step in built.stage.steps if step.kind is not Kind.TEST)
+        layers.append(SketchLayer(lower=built.start, upper=built.chain, epoch=built.stage.epoch, history=history))
+    return Sketch(
+        name=name,
+        base=layout,
+        layers=tuple(layers),
+        chain=target.chain,
+        state=target.stage.final,
+        platform=target.stage.platform,
+        created=target.stage.epoch,
+    )
+
+
+# --- remembering ----------------------------------------------------------------------------------------------------
+
+
+def remember(store: Store, made: Sketch) -> None:
+    """Keep a sketch in the store under its name."""
+    folder = store.root / "refs"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    body = json.dumps({"format": _FORMAT, **asdict(made)}, ensure_ascii=False).encode()
+    write_whole(_ref_path(store, made.name), body, scratch=store.tmp, token="0" * 16)
+
+
+def recall(store: Store, name: str) -> Sketch:
+    """The sketch under a name.
+
+    Raises:
+        UsageError: there is none, or what it was made from is gone.
+
+    """
+    path = _ref_path(store, name)
+    try:
+        body = json.loads(path.read_bytes())
+        found = _sketch_of(body)
+    except FileNotFoundError:
+        known = ", ".join(sorted(names(store))) or "none"
+        raise UsageError(
+            f"nothing was built under the name {name!r}", help=f"build it first; the store has: {known}"
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(f"what was remembered of {name!r} cannot be read", help="build it again") from None
+    if not store.snapshots.hold(identity for layer in found.layers for identity in (*layer.lower, *layer.upper)):
+        raise UsageError(f"the snapshots of {name!r} are not in the store any more", help="build it again")
+    return found
+
+
+def names(store: Store) -> tuple[str, ...]:
+    """The names that something was built under."""
+    folder = store.root / "refs"
+    try:
+        return tuple(bytes.fromhex(each.stem).decode() for each in folder.glob("*.json"))
+    except (OSError, ValueError):
+        return ()
+
+
+def _ref_path(store: Store, name: str) -> Path:
+    return store.root / "refs" / f"{name.encode().hex()}.json"
+
+
+def _sketch_of(body: Mapping[str, Any]) -> Sketch:
+    if body["format"] != _FORMAT:
+        raise ValueError("another format")
+    state: dict[str, Any] = {
+        key: tuple(tuple(item) if isinstance(item, list) else item for item in value)
+        if isinstance(value, list)
+        else value
+        for key, value in body["state"].items()
+    }
+    layers = tuple(
+        SketchLayer(
+            lower=tuple(layer["lower"]),
+            upper=tuple(layer["upper"]),
+            epoch=layer["epoch"],
+            history=tuple((text, writes) for text, writes in layer["history"]),
+        )
+        for layer in body["layers"]
+    )
+    return Sketch(
+        name=body["name"],
+        base=SketchBase(**body["base"]) if body["base"] else None,
+        layers=layers,
+        chain=tuple(body["chain"]),
+        state=ImageState(**state),
+        platform=Platform(**body["platform"]),
+        created=body["created"],
+    )

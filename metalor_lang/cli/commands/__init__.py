@@ -1,0 +1,1 @@
+"""One module a subcommand: `run(arguments) -> exit status`, imported when it is called."""

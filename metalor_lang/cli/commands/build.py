@@ -1,0 +1,55 @@
+"""`metalor build`: a recipe into an image and its outputs.
+
+Invariant: outputs are written only when every needed stage is built; the store is left clean however it ends.
+"""
+
+import argparse
+import sys
+
+from metalor_lang.build.api import Session
+from metalor_lang.build.export import Exporter, check_outputs
+from metalor_lang.build.sketch import remember, sketch
+from metalor_lang.cli.common import build_in, build_options, machine, open_store, recipe_options
+from metalor_lang.cli.console import console
+from metalor_lang.errors import Exit
+from metalor_lang.oci.media import Compression
+from metalor_lang.oci.output import parse_output
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Build; exit status 1 when the recipe is refused or a step fails."""
+    options = recipe_options(arguments)
+    how = build_options(arguments)
+    outputs = [parse_output(text) for text in arguments.output]
+    compression = Compression(arguments.compression)
+    screen = console(arguments.progress, raw=arguments.raw)
+    try:
+        with (
+            open_store(arguments, screen) as store,
+            Session(arguments.recipe, options, store=store, events=screen, unpacker=arguments.unpacker) as session,
+            store.lease(),
+        ):
+            plan = session.plan()
+            check_outputs(plan, outputs, session.source)
+            with machine(store, screen) as (runtime, snapshotter):
+                result = build_in(session, plan, runtime, snapshotter, how)
+                made = sketch(result, session.bases, session.name)
+                remember(store, made)
+                image = Exporter(store, snapshotter, screen).export(made, outputs, compression)
+    finally:
+        screen.close()
+    if arguments.progress == "json":
+        return Exit.DONE
+    if result.skipped:
+        print(f"left out {len(result.skipped)} tests (--no-tests):", file=sys.stderr)
+        for step in result.skipped:
+            print(
+                f"  line {session.source.position(step.span.start).line}: {step.text.splitlines()[0]}", file=sys.stderr
+            )
+    if image is not None:
+        print(image.digest)
+    elif not outputs:
+        again = arguments.recipe if arguments.recipe != "-" else session.name
+        print(f"{session.name} is in the store; run it: metalor run {again}")
+        print(f"write it as an image: metalor export {session.name} oci:{session.name}-image:latest")
+    return Exit.DONE

@@ -1,0 +1,144 @@
+"""`metalor cache`: what is in the store, making room, looking for damage.
+
+Invariant: only `gc` and `verify` change the store, and `verify` only moves what is damaged out of the way.
+"""
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from metalor_lang.cli.text import one_line, size
+from metalor_lang.errors import Exit, UsageError
+from metalor_lang.store.gc import KeepPolicy
+from metalor_lang.store.store import Store, default_path
+
+_UNITS: Final = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what ACTION says."""
+    path = Path(arguments.store) if arguments.store else default_path()
+    if arguments.action == "path":
+        print(path.absolute())
+        return Exit.DONE
+    with Store.open(path, on_notice=lambda line: print(f"metalor: {line}", file=sys.stderr)) as store:
+        return _ACTIONS[arguments.action](store, arguments)
+
+
+def _list(store: Store, arguments: argparse.Namespace) -> int:
+    usage = store.usage()
+    if arguments.format == "json":
+        recipes = [
+            {
+                "recipe": recipe.recipe,
+                "size": recipe.size,
+                "used": recipe.used // 10**9,
+                "steps": [
+                    {
+                        "key": step.record.key,
+                        "text": step.record.text,
+                        "size": step.size,
+                        "created": step.record.created,
+                        "duration_ms": step.record.duration_ms,
+                        "snapshots": list(step.record.chain),
+                    }
+                    for step in recipe.steps
+                ],
+            }
+            for recipe in usage.recipes
+        ]
+        totals = {
+            "snapshots": len(usage.snapshots),
+            "snapshot_bytes": usage.snapshot_bytes,
+            "blobs": usage.blobs,
+            "blob_bytes": usage.blob_bytes,
+            "layers": usage.layers,
+        }
+        print(json.dumps({"path": str(store.root), "recipes": recipes, **totals}, ensure_ascii=False))
+        return Exit.DONE
+    now = time.time()
+    for recipe in usage.recipes:
+        print(f"{recipe.recipe or 'bases'}  {size(recipe.size)}, used {_age(now - recipe.used / 1e9)} ago")
+        for step in recipe.steps:
+            print(
+                f"  {step.record.key.removeprefix('sha256:')[:12]}  {size(step.size):>9}  {one_line(step.record.text)}"
+            )
+    print(
+        f"{store.root}: {len(usage.snapshots)} snapshots ({size(usage.snapshot_bytes)}),"
+        f" {usage.blobs} blobs ({size(usage.blob_bytes)}), {usage.layers} layers"
+    )
+    return Exit.DONE
+
+
+def _age(seconds: float) -> str:
+    for name, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{int(seconds // length)} {name}"
+    return f"{max(int(seconds), 0)} seconds"
+
+
+def parse_size(text: str) -> int:
+    """`10G`, `500M`, `1000`: bytes, in powers of ten.
+
+    Raises:
+        UsageError: anything else.
+
+    """
+    match = re.fullmatch(r"([0-9]{1,15})([kMGT]?)B?", text)
+    if match is None:
+        raise UsageError(f"{text!r} is not a size", help="write it as 10G, 500M or 1000")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _collect(store: Store, arguments: argparse.Namespace) -> int:
+    if arguments.all and arguments.keep:
+        raise UsageError("--all and --keep exclude each other", help="--keep 0 is the same as --all")
+    if arguments.all:
+        policy = KeepPolicy(newest=0, max_age=0, leftovers=0)
+    elif arguments.keep:
+        policy = KeepPolicy(max_bytes=parse_size(arguments.keep))
+    else:
+        policy = KeepPolicy()
+    report = store.gc(policy)
+    if arguments.format == "json":
+        fields = {
+            "kept_steps": report.kept_steps,
+            "removed_steps": list(report.removed_steps),
+            "removed_snapshots": list(report.removed_snapshots),
+            "removed_blobs": list(report.removed_blobs),
+            "freed": report.freed,
+            "protected": report.protected,
+        }
+        print(json.dumps(fields))
+        return Exit.DONE
+    in_use = f"; {report.protected} snapshots are in use by a running build" if report.protected else ""
+    print(
+        f"freed {size(report.freed)}: {len(report.removed_steps)} steps, {len(report.removed_snapshots)} snapshots,"
+        f" {len(report.removed_blobs)} blobs; {report.kept_steps} steps stay{in_use}"
+    )
+    return Exit.DONE
+
+
+def _verify(store: Store, arguments: argparse.Namespace) -> int:
+    report = store.verify(full=arguments.full)
+    if arguments.format == "json":
+        damage = [{"kind": item.kind, "name": item.name, "causes": list(item.causes)} for item in report.damaged]
+        print(json.dumps({"snapshots": report.snapshots, "blobs": report.blobs, "damaged": damage}))
+    else:
+        for item in report.damaged:
+            print(f"{item.kind} {item.name}: {'; '.join(item.causes)}")
+        found = f"{len(report.damaged)} damaged, moved away" if report.damaged else "no damage"
+        print(f"{report.snapshots} snapshots, {report.blobs} blobs: {found}")
+    return Exit.REFUSED if report.damaged else Exit.DONE
+
+
+_ACTIONS: Final[dict[str, Callable[[Store, argparse.Namespace], int]]] = {
+    "ls": _list,
+    "gc": _collect,
+    "verify": _verify,
+}

@@ -1,0 +1,55 @@
+"""`metalor check`: every error of a recipe, nothing run.
+
+Invariant: touches no store, no network and no namespace.
+"""
+
+import argparse
+import json
+import sys
+
+from metalor_lang.build.api import check_source, open_contexts, read_recipe
+from metalor_lang.build.failures import Refused
+from metalor_lang.cli.common import frame, recipe_options
+from metalor_lang.cli.main import color
+from metalor_lang.diagnostics.model import Diagnostic
+from metalor_lang.diagnostics.render import render_json
+from metalor_lang.errors import Exit
+from metalor_lang.source import SourceFile
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check each recipe; 1 when one of them has errors."""
+    options = recipe_options(arguments)
+    status = Exit.DONE
+    for path in arguments.recipe:
+        where, source, early = read_recipe(path)
+        found: tuple[Diagnostic, ...] = ()
+        pending: tuple[str, ...] = ()
+        with open_contexts(where, options) as contexts:
+            try:
+                checked = check_source(where, source, early, options, contexts)
+                pending = tuple(sorted({each.name for each in checked.program.pending}))
+            except Refused as refused:
+                found = refused.diagnostics
+                status = Exit.REFUSED
+        if arguments.format == "json":
+            print(render_json(found, source))
+        else:
+            _show(found, source, pending)
+    return status
+
+
+def _show(found: tuple[Diagnostic, ...], source: SourceFile, pending: tuple[str, ...]) -> None:
+    if found:
+        sys.stderr.write(frame(found, source, color=color(sys.stderr)))
+        return
+    waiting = ""
+    if pending:
+        count = f"{len(pending)} name waits" if len(pending) == 1 else f"{len(pending)} names wait"
+        waiting = f"; {count} for the base's environment: {', '.join(pending)}"
+    print(f"{source.path}: right{waiting}")
+
+
+def as_json(found: tuple[Diagnostic, ...], source: SourceFile) -> object:
+    """The JSON document of a recipe's errors, decoded."""
+    return json.loads(render_json(found, source))

@@ -1,0 +1,30 @@
+"""`metalor export`: what was built, to outputs.
+
+Invariant: builds nothing; what is not in the store any more is refused.
+"""
+
+import argparse
+from pathlib import Path
+
+from metalor_lang.build.api import recipe_name
+from metalor_lang.build.export import Exporter
+from metalor_lang.build.sketch import recall
+from metalor_lang.cli.common import open_store
+from metalor_lang.cli.console import console
+from metalor_lang.errors import Exit
+from metalor_lang.oci.media import Compression
+from metalor_lang.oci.output import parse_output
+from metalor_lang.runtime.rootfs import choose_snapshotter
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the image that was built under NAME."""
+    outputs = [parse_output(text) for text in arguments.type_dest]
+    screen = console("plain")
+    with open_store(arguments, screen) as store, store.lease():
+        made = recall(store, recipe_name(Path(arguments.name)))
+        compression = Compression(arguments.compression)
+        image = Exporter(store, choose_snapshotter(store), screen).export(made, outputs, compression)
+    if image is not None:
+        print(image.digest)
+    return Exit.DONE

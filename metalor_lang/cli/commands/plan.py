@@ -1,0 +1,61 @@
+"""`metalor plan`: the stages and steps of a build, and which are in the cache.
+
+Invariant: runs nothing; a step counts as cached only if its record stands on the snapshots that a build would stand on.
+"""
+
+import argparse
+import json
+import sys
+
+from metalor_lang.build.api import Session
+from metalor_lang.build.cached import cached_steps
+from metalor_lang.cli.common import open_store, recipe_options
+from metalor_lang.cli.text import one_line
+from metalor_lang.errors import Exit
+from metalor_lang.plan.describe import base_name, describe
+from metalor_lang.plan.graph import Configure, Plan
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the plan."""
+    with (
+        open_store(arguments) as store,
+        Session(arguments.recipe, recipe_options(arguments), store=store) as session,
+        store.lease(),
+    ):
+        plan = session.plan()
+        cached = cached_steps(plan, store, session.bases)
+        if arguments.format == "json":
+            document = describe(plan)
+            assert isinstance(document, dict)
+            document["cached"] = sorted(plan.stages[stage].steps[number - 1].key for stage, number in cached)
+            json.dump(document, sys.stdout, ensure_ascii=False, indent=2)
+            print()
+        else:
+            print("\n".join(tree(plan, cached, session.source.path)))
+    return Exit.DONE
+
+
+def tree(plan: Plan, cached: frozenset[tuple[int, int]], path: str) -> list[str]:
+    """The plan as lines: a stage, its steps below it, each with its state."""
+    lines = [f"{path} for {plan.program.platform}"]
+    runs = 0
+    last = max(plan.stages)
+    for index in sorted(plan.stages):
+        stage = plan.stages[index]
+        branch, bar = ("└─", "  ") if index == last else ("├─", "│ ")
+        target = " (target)" if index == plan.target else ""
+        lines.append(f"{branch} {stage.title} from {base_name(plan, stage.base)}{target}")
+        for step in stage.steps:
+            leaf = "└─" if step.number == len(stage.steps) else "├─"
+            if isinstance(step.action, Configure):
+                state = "config"
+            elif (index, step.number) in cached:
+                state = "cached"
+            else:
+                state = "runs"
+                runs += 1
+            lines.append(f"{bar} {leaf} {state:<6} {step.key.removeprefix('sha256:')[:12]}  {one_line(step.text)}")
+    lines += [f"not needed: {title}" for title in plan.skipped]
+    lines.append(f"{runs} steps would run" if runs != 1 else "1 step would run")
+    return lines

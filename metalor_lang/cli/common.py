@@ -1,0 +1,173 @@
+"""What several subcommands share: options to API values, the frame of a failure, an open machine.
+
+Invariant: no subcommand reads an option of the table in its own way.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from metalor_lang.build.api import RecipeOptions, Session, parse_epoch
+from metalor_lang.build.builder import BuildResult, Options
+from metalor_lang.build.events import EventSink, Notice
+from metalor_lang.build.failures import BuildFailed, Refused
+from metalor_lang.cli.text import output_line
+from metalor_lang.diagnostics.model import Diagnostic
+from metalor_lang.diagnostics.render import render_human
+from metalor_lang.errors import UsageError
+from metalor_lang.plan.graph import Plan
+from metalor_lang.primitives import valid_identifier
+from metalor_lang.runtime.client import Runtime, start_runtime
+from metalor_lang.runtime.rootfs import Snapshotter, choose_snapshotter
+from metalor_lang.source import SourceFile
+from metalor_lang.store.store import Store
+
+_NARROW: Final = 40
+
+
+def recipe_options(arguments: argparse.Namespace) -> RecipeOptions:
+    """The recipe's options of a command line.
+
+    Raises:
+        UsageError: an option has a wrong form or stands twice.
+
+    """
+    epoch = getattr(arguments, "epoch", None)
+    return RecipeOptions(
+        args=parse_args(arguments.arg),
+        contexts=parse_contexts(arguments.context),
+        target=arguments.target,
+        platform=arguments.platform,
+        epoch=parse_epoch(epoch) if epoch is not None else None,
+    )
+
+
+def parse_args(words: Sequence[str]) -> dict[str, str]:
+    """`--arg NAME=VALUE` and `--arg NAME` (from the environment)."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not valid_identifier(name):
+            raise UsageError(f"--arg {word!r}: {name!r} is no name", help="write --arg NAME=VALUE")
+        if name in found:
+            raise UsageError(f"--arg {name} is given twice", help="give each argument once")
+        if not equals:
+            if name not in os.environ:
+                raise UsageError(
+                    f"--arg {name}: the environment has no {name}", help=f"write --arg {name}=VALUE, or export {name}"
+                )
+            value = os.environ[name]
+        found[name] = value
+    return found
+
+
+def parse_contexts(words: Sequence[str]) -> dict[str, Path]:
+    """`--context DIR` and `--context NAME=DIR`."""
+    found: dict[str, Path] = {}
+    for word in words:
+        name, equals, folder = word.partition("=")
+        if not equals:
+            name, folder = "", word
+        if name in found:
+            what = f"the context {name}" if name else "the default context"
+            raise UsageError(f"{what} is given twice", help="give each context once")
+        if not folder:
+            raise UsageError(f"--context {word!r}: the folder is missing", help="write --context [NAME=]DIR")
+        found[name] = Path(folder)
+    return found
+
+
+def build_options(arguments: argparse.Namespace) -> Options:
+    """How to build, of a command line."""
+    if arguments.no_cache and arguments.expect_cached:
+        raise UsageError("--no-cache and --expect-cached exclude each other", help="leave one of them out")
+    return Options(
+        jobs=arguments.jobs or 0,
+        no_cache=arguments.no_cache,
+        expect_cached=arguments.expect_cached,
+        no_tests=arguments.no_tests,
+    )
+
+
+@contextmanager
+def open_store(arguments: argparse.Namespace, events: EventSink | None = None) -> Iterator[Store]:
+    """The store of a command line."""
+    path = Path(arguments.store) if arguments.store else None
+
+    def notice(line: str) -> None:
+        if events is not None:
+            events.emit(Notice(text=line))
+        else:
+            print(f"metalor: {line}", file=sys.stderr)
+
+    with Store.open(path, on_notice=notice) as store:
+        yield store
+
+
+@contextmanager
+def machine(store: Store, events: EventSink | None = None) -> Iterator[tuple[Runtime, Snapshotter]]:
+    """A runtime and a snapshotter; the runtime first, from a small process without threads."""
+    runtime = start_runtime()
+    try:
+
+        def notice(line: str) -> None:
+            if events is not None:
+                events.emit(Notice(text=line))
+
+        yield runtime, choose_snapshotter(store, on_notice=notice)
+    finally:
+        runtime.close()
+
+
+def build_in(session: Session, plan: Plan, runtime: Runtime, snapshotter: Snapshotter, options: Options) -> BuildResult:
+    """Build; a failure carries the recipe, so that it can be shown in its frame."""
+    try:
+        return session.build(plan, runtime=runtime, snapshotter=snapshotter, options=options)
+    except BuildFailed as failure:
+        raise ShownFailure(failure, session.source) from failure
+
+
+class ShownFailure(BuildFailed):
+    """A failed step with the recipe's text."""
+
+    def __init__(self, failure: BuildFailed, source: SourceFile) -> None:
+        super().__init__(
+            failure.diagnostic,
+            reason=failure.reason,
+            tail=failure.tail,
+            log=failure.log,
+            status=failure.command_status,
+            exit=failure.exit,
+        )
+        self.source = source
+
+    def render(self, *, color: bool) -> str:
+        """The statement with its place, the last lines of output, the log, what to do next."""
+        text = render_human((self.diagnostic,), self.source, color=color, width=_width())
+        if self.tail:
+            text += "\nits last lines:\n" + "".join(f"  | {output_line(line)}\n" for line in self.tail)
+            text += f"the whole output: {self.log}\n" if self.log else ""
+        return f"{text}\n`metalor explain {self.diagnostic.code}` says more\n"
+
+
+def frame(diagnostics: Sequence[Diagnostic], source: SourceFile, *, color: bool) -> str:
+    """Diagnostics for a person, and how to learn more."""
+    text = render_human(diagnostics, source, color=color, width=_width())
+    codes = list(dict.fromkeys(each.code for each in diagnostics))
+    count = len(diagnostics)
+    more = f"{count} errors; " if count > 1 else ""
+    return text + f"\n{more}`metalor explain {codes[0]}` says more\n"
+
+
+def _width() -> int:
+    return max(shutil.get_terminal_size((100, 24)).columns, _NARROW)
+
+
+def render_refused(error: Refused, *, color: bool) -> str:
+    """All errors of a recipe in their frame."""
+    return frame(error.diagnostics, error.source, color=color)

@@ -1,0 +1,112 @@
+"""What `run` and `shell` share: find or build what to run, run it, pass its status on.
+
+Invariant: while the command runs, Ctrl-C and SIGTERM are for it; afterwards the terminal is as it was.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from metalor_lang.build.api import Session, recipe_name
+from metalor_lang.build.builder import Options
+from metalor_lang.build.events import NullSink
+from metalor_lang.build.launch import PREFIXES, Launch, from_reference, launch
+from metalor_lang.build.sketch import recall, remember, sketch
+from metalor_lang.checker.platforms import PlatformError, parse_platform
+from metalor_lang.checker.program import Platform
+from metalor_lang.cli.common import build_in, build_options, machine, open_store, recipe_options
+from metalor_lang.cli.console import console
+from metalor_lang.errors import UsageError
+from metalor_lang.plan.graph import ImageState
+from metalor_lang.runtime.client import Cancel, Runtime
+from metalor_lang.runtime.rootfs import Snapshotter
+from metalor_lang.store.store import Store
+
+
+def run_image(arguments: argparse.Namespace, command: Callable[[ImageState], tuple[str, ...]]) -> int:
+    """Find or build the image, run a command in it, give the command's exit status."""
+    with open_store(arguments) as store, store.lease(), machine(store) as (runtime, snapshotter):
+        what = _find(arguments, store, runtime, snapshotter)
+        argv = command(what.state)
+        terminal = 0 if os.isatty(0) and os.isatty(1) else None
+        environment = [("TERM", os.environ["TERM"])] if terminal is not None and "TERM" in os.environ else []
+        cancel = Cancel()
+        with _signals_to(cancel):
+            status = launch(
+                what,
+                argv,
+                runtime=runtime,
+                snapshotter=snapshotter,
+                network=arguments.network,
+                output=_writer(1),
+                errors=_writer(2),
+                stdin=0,
+                terminal=terminal,
+                cancel=cancel,
+                environment=environment,
+            )
+        if status.message:
+            print(f"metalor: {status.message}", file=sys.stderr)
+        return status.code
+
+
+def _find(arguments: argparse.Namespace, store: Store, runtime: Runtime, snapshotter: Snapshotter) -> Launch:
+    word: str = arguments.recipe_or_ref
+    if word.startswith(PREFIXES):
+        return from_reference(word, store, _platform(arguments.platform), arguments.unpacker)
+    if word != "-" and not Path(word).exists():
+        if "/" in word or word.endswith(".metalor"):
+            raise UsageError(f"there is no recipe {word}", help="name a recipe file, or an image as oci:DIR:TAG")
+        made = recall(store, recipe_name(Path(word)))
+        return Launch(chain=made.chain, state=made.state)
+    quiet = arguments.progress == "auto" and not sys.stderr.isatty()
+    screen = None if quiet else console(arguments.progress, raw=arguments.raw, out=sys.stderr)
+    try:
+        events = screen or NullSink()
+        options: Options = build_options(arguments)
+        with Session(
+            word, recipe_options(arguments), store=store, events=events, unpacker=arguments.unpacker
+        ) as session:
+            plan = session.plan()
+            result = build_in(session, plan, runtime, snapshotter, options)
+            remember(store, sketch(result, session.bases, session.name))
+    finally:
+        if screen is not None:
+            screen.close()
+    return Launch(chain=result.target.chain, state=result.target.stage.final)
+
+
+def _platform(text: str | None) -> Platform | None:
+    if text is None:
+        return None
+    try:
+        return parse_platform(text)
+    except PlatformError as error:
+        raise UsageError(f"--platform: {error.args[0]}", help=error.args[1]) from None
+
+
+def _writer(fd: int) -> Callable[[bytes], None]:
+    def write(data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+
+    return write
+
+
+@contextmanager
+def _signals_to(cancel: Cancel) -> Iterator[None]:
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        cancel.fire(number)
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

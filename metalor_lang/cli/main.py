@@ -1,0 +1,145 @@
+"""The `metalor` command: finds the subcommand, runs it, maps errors to exit statuses.
+
+Invariant: the only place that decides an exit status from an error; starts without importing any phase.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from types import FrameType
+from typing import Final
+
+from metalor_lang import __version__
+from metalor_lang.cli.table import BY_NAME
+from metalor_lang.errors import Exit, MetalorError, UsageError
+
+INTERRUPTED: Final = 130
+PIPE_CLOSED: Final = 141
+
+
+def entry() -> None:
+    """Entry point of the installed command."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(words: Sequence[str]) -> int:
+    """Run one command line and give its exit status; the only function that catches everything."""
+    previous = _terminate_as_interrupt()
+    try:
+        status = _dispatch(list(words))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        _silence(sys.stdout.fileno())
+        return PIPE_CLOSED
+    except KeyboardInterrupt:
+        print("metalor: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except MetalorError as error:
+        show_error(error)
+        return int(getattr(error, "status", error.exit))
+    except MemoryError:
+        print("metalor: no memory left", file=sys.stderr)
+        return Exit.MACHINE
+    except Exception as error:
+        return _bug(error)
+    finally:
+        if previous is not None:
+            signal.signal(signal.SIGTERM, previous)
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words:
+        from metalor_lang.cli.options import main_help
+
+        sys.stderr.write(main_help())
+        return Exit.USAGE
+    name, rest = words[0], words[1:]
+    if name == "--version":
+        print(f"metalor {__version__}")
+        return Exit.DONE
+    if name in ("-h", "--help", "help"):
+        from metalor_lang.cli.options import command_help, main_help
+
+        sys.stdout.write(command_help(BY_NAME[rest[0]]) if rest and rest[0] in BY_NAME else main_help())
+        return Exit.DONE
+    command = BY_NAME.get(name)
+    if command is None:
+        close = get_close_matches(name, BY_NAME, 1)
+        what = "option" if name.startswith("-") else "command"
+        raise UsageError(
+            f"there is no {what} {name!r}",
+            help=f"did you mean `metalor {close[0]}`?" if close else "see `metalor --help`",
+        )
+    from metalor_lang.cli.options import command_help, parse
+
+    own, after = (rest[: rest.index("--")], rest[rest.index("--") + 1 :]) if "--" in rest else (rest, None)
+    if any(word in ("-h", "--help") for word in own):
+        sys.stdout.write(command_help(command))
+        return Exit.DONE
+    if after is not None and not command.rest:
+        own, after = rest, None
+    arguments = parse(command, own, after)
+    run: Callable[..., int] = import_module(f"metalor_lang.cli.commands.{name}").run
+    return run(arguments)
+
+
+def show_error(error: MetalorError) -> None:
+    """Print an error on standard error, in its own frame when it brings one."""
+    render = getattr(error, "render", None)
+    if render is not None:
+        sys.stderr.write(render(color=color(sys.stderr)))
+        return
+    if hasattr(error, "diagnostics"):
+        from metalor_lang.build.failures import Refused
+        from metalor_lang.cli.common import render_refused
+
+        if isinstance(error, Refused):
+            sys.stderr.write(render_refused(error, color=color(sys.stderr)))
+            return
+    bold, red, plain = ("\x1b[1m", "\x1b[31m", "\x1b[0m") if color(sys.stderr) else ("", "", "")
+    print(f"{bold}{red}error:{plain} {bold}{error.message}{plain}", file=sys.stderr)
+    for line in error.help.splitlines():
+        print(f"  help: {line}" if line == error.help.splitlines()[0] else f"        {line}", file=sys.stderr)
+
+
+def color(stream: object) -> bool:
+    """Whether colours are wanted on a stream (NO_COLOR, CLICOLOR_FORCE and the terminal decide)."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("CLICOLOR_FORCE", "0") != "0":
+        return True
+    isatty = getattr(stream, "isatty", None)
+    return bool(isatty and isatty()) and os.environ.get("TERM") != "dumb"
+
+
+def _terminate_as_interrupt() -> "Callable[[int, FrameType | None], object] | int | None":
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        return signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not the main thread: whoever embeds us owns the signals
+        return None
+
+
+def _silence(fd: int) -> None:
+    # The interpreter flushes standard output at exit and would report the closed pipe again.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, fd)
+    os.close(null)
+
+
+def _bug(error: Exception) -> int:
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="metalor-bug-", suffix=".txt", delete=False, encoding="utf-8") as out:
+        out.write(f"metalor {__version__}, Python {sys.version}\narguments: {sys.argv[1:]!r}\n\n")
+        traceback.print_exception(error, file=out)
+    print(f"metalor: a bug of metalor: {type(error).__name__}: {error}", file=sys.stderr)
+    print(f"  the report is in {out.name}; please send it with the recipe", file=sys.stderr)
+    return Exit.BUG

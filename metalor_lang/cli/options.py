@@ -1,0 +1,150 @@
+"""From the command table to an argument parser and to help texts.
+
+Invariant: knows no subcommand by name; everything comes from `cli.table`.
+"""
+
+import argparse
+import textwrap
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+from metalor_lang.cli.table import COMMANDS, EXIT_CODES, Command, Option, Value
+from metalor_lang.errors import UsageError
+
+WIDTH: Final = 100
+_SOME: Final = "+"
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argparse parser that raises instead of leaving the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, help=f"see `{self.prog} --help`")
+
+
+def parse(command: Command, words: Sequence[str], rest: Sequence[str] | None = None) -> argparse.Namespace:
+    """The arguments of a subcommand.
+
+    Args:
+        command: which one.
+        words: what stands after its name.
+        rest: the words after `--` for commands that take a command, else None.
+
+    Raises:
+        UsageError: for anything the table does not allow.
+
+    """
+    parser = _Parser(prog=f"metalor {command.name}", add_help=False, allow_abbrev=False)
+    for option in command.options:
+        _add(parser, option)
+    for operand in command.operands:
+        nargs = None if operand.count == "1" else operand.count
+        parser.add_argument(
+            operand.dest, nargs=nargs, metavar=operand.name, choices=operand.choices or None, help=operand.help
+        )
+    result = parser.parse_intermixed_args(list(words)) if command.operands else parser.parse_args(list(words))
+    result.rest = tuple(rest or ())
+    return result
+
+
+def _add(parser: argparse.ArgumentParser, option: Option) -> None:
+    names = [option.short, option.name] if option.short else [option.name]
+    if not option.metavar:
+        parser.add_argument(*names, dest=option.dest, action="store_true")
+    elif option.repeat:
+        parser.add_argument(*names, dest=option.dest, action="append", default=[], metavar=option.metavar)
+    elif option.integer:
+        parser.add_argument(*names, dest=option.dest, type=_count, metavar=option.metavar)
+    else:
+        parser.add_argument(
+            *names, dest=option.dest, choices=option.choices or None, default=option.default, metavar=option.metavar
+        )
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 1, not {text!r}")
+    return int(text)
+
+
+def usage(command: Command) -> str:
+    """`metalor build [options] RECIPE`."""
+    words = ["metalor", command.name]
+    if command.options:
+        words.append("[options]")
+    for operand in command.operands:
+        shown = "|".join(operand.choices) if operand.choices else operand.name
+        words.append({"1": shown, "?": f"[{shown}]", "*": f"[{shown}…]", _SOME: f"{shown}…"}[operand.count])
+    if command.rest:
+        words.append("[-- command…]")
+    return " ".join(words)
+
+
+def option_words(option: Option) -> str:
+    """`-o, --output TYPE:DEST`."""
+    names = f"{option.short}, {option.name}" if option.short else option.name
+    return f"{names} {'|'.join(option.choices) or option.metavar}".rstrip()
+
+
+def option_help(option: Option) -> str:
+    """The help with what is true by default, and whether it may repeat."""
+    notes = [f"default {option.default}"] if option.default else []
+    if option.repeat:
+        notes.append("may be repeated")
+    return option.help + (f" ({', '.join(notes)})" if notes else "")
+
+
+def command_help(command: Command) -> str:
+    """`metalor NAME --help`."""
+    lines = [f"{command.summary[0].upper()}{command.summary[1:]}.", "", f"  {usage(command)}", ""]
+    lines += textwrap.wrap(command.about, WIDTH)
+    rows = [(operand.name, operand.help) for operand in command.operands]
+    if rows:
+        lines += ["", "Words:", *_columns(rows)]
+    rows = [(option_words(option), option_help(option)) for option in command.options]
+    lines += ["", "Options:", *_columns([*rows, ("-h, --help", "show this")])]
+    if command.examples:
+        lines += ["", "Examples:"]
+        for example in command.examples:
+            lines += [f"  # {example.about}", f"  {example.line}"]
+    return "\n".join(lines) + "\n"
+
+
+def main_help() -> str:
+    """`metalor --help`."""
+    lines = [
+        "metalor builds recipes into OCI images, without a daemon.",
+        "",
+        "  metalor COMMAND [options] …",
+        "",
+        "Commands:",
+        *_columns([(command.name, command.summary) for command in COMMANDS]),
+        "",
+        "Options:",
+        *_columns([("-h, --help", "show this, or the help of a command"), ("--version", "print the version")]),
+        "",
+        "Examples:",
+    ]
+    for name in ("check", "build", "run"):
+        example = next(command for command in COMMANDS if command.name == name).examples[0]
+        lines.append(f"  {example.line}")
+    lines += ["", "Exit status:", *_columns([(str(code), text) for code, text in EXIT_CODES])]
+    return "\n".join(lines) + "\n"
+
+
+def _columns(rows: Sequence[tuple[str, str]]) -> list[str]:
+    left = min(max(len(row[0]) for row in rows), 30)
+    result: list[str] = []
+    for name, text in rows:
+        wrapped = textwrap.wrap(text, WIDTH - left - 4) or [""]
+        if len(name) > left:
+            result.append(f"  {name}")
+        else:
+            result.append(f"  {name:<{left}}  {wrapped.pop(0)}")
+        result += [" " * (left + 4) + line for line in wrapped]
+    return result
+
+
+def completes(option: Option) -> bool:
+    """Whether an option's value is completed by the file system."""
+    return option.value in (Value.FILE, Value.DIRECTORY, Value.RECIPE)

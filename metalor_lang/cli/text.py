@@ -1,0 +1,85 @@
+"""Texts for a terminal: widths, durations, sizes, and control characters made visible.
+
+Invariant: `visible` gives text that cannot move the cursor, change colours or reorder the line.
+"""
+
+import unicodedata
+from typing import Final
+
+_HIDDEN: Final = frozenset(["Cc", "Cf", "Zl", "Zp", "Cs"])
+
+
+def visible(text: str) -> str:
+    """`text` with control and format characters spelled out: `^[` for escape, `<U+202E>` for a bidi override."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_shown(char) for char in text)
+
+
+def _shown(char: str) -> str:
+    code = ord(char)
+    if char == "\t":
+        return "    "
+    if code < 0x20 or code == 0x7F:
+        return "^" + chr(code ^ 0x40)
+    return f"<U+{code:04X}>" if unicodedata.category(char) in _HIDDEN else char
+
+
+def output_line(data: bytes, *, raw: bool = False) -> str:
+    """One line of a step's output as shown; what a lone CR would overwrite is left out (the log has it)."""
+    text = data.rstrip(b"\r").decode("utf-8", "backslashreplace")
+    if raw:
+        return text
+    pieces = [piece for piece in text.split("\r") if piece]
+    return visible(pieces[-1]) if pieces else ""
+
+
+def char_width(char: str) -> int:
+    """Columns a character takes: 0 for combining ones, 2 for wide ones."""
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def fit(text: str, width: int) -> str:
+    """`text` cut to `width` columns, with `…` where something was cut."""
+    if len(text) <= width and text.isascii():
+        return text
+    if sum(map(char_width, text)) <= width:
+        return text
+    if width < 1:
+        return ""
+    used, result = 1, []
+    for char in text:
+        used += char_width(char)
+        if used > width:
+            break
+        result.append(char)
+    return "".join(result) + "…"
+
+
+def one_line(text: str) -> str:
+    """The first line of a statement, with `…` when there is more; control characters made visible."""
+    first, _, more = text.strip().partition("\n")
+    return visible(first) + (" …" if more else "")
+
+
+def duration(milliseconds: int) -> str:
+    """`0.3s`, `12.0s`, `2m05s`, `1h02m`."""
+    seconds = milliseconds / 1000
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
+
+
+def size(count: int) -> str:
+    """`812 B`, `3.4 kB`, `1.2 GB` (powers of ten)."""
+    if count < 1000:
+        return f"{count} B"
+    value = float(count)
+    for unit in ("kB", "MB", "GB"):
+        value /= 1000
+        if value < 1000:
+            return f"{value:.1f} {unit}"
+    return f"{value / 1000:.1f} TB"

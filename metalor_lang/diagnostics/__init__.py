@@ -1,0 +1,1 @@
+"""Diagnostics: errors as data, their stable codes, and how they are shown."""

@@ -1,0 +1,23 @@
+"""What is known of a code: title, why it is an error, a wrong and a right example."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """A stable diagnostic code.
+
+    Args:
+        id: "E" and four digits.
+        title: a short noun phrase or sentence.
+        why: why this is refused and what to do, one or two paragraphs of Markdown.
+        wrong: a recipe that gives this code ("" when no recipe alone can, such as a damaged base image).
+        right: the same recipe put right.
+
+    """
+
+    id: str
+    title: str
+    why: str
+    wrong: str = ""
+    right: str = ""

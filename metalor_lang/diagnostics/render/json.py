@@ -1,0 +1,55 @@
+"""Diagnostics for programs.
+
+Invariant: one JSON document with the schema below; fields are added, never renamed. Lines and columns are 1-based and
+count code points, offsets are 0-based code points of the text without a byte order mark; an end is exclusive.
+
+    {"version": 1, "path": str, "diagnostics": [{
+        "code": str, "severity": "error"|"note", "message": str, "help": str, "span": SPAN,
+        "labels": [{"text": str, "span": SPAN}],
+        "edits": [{"text": str, "safe": bool, "span": SPAN}]}]}
+    SPAN = {"start": {"line": int, "column": int, "offset": int}, "end": {…}}
+"""
+
+import json
+from collections.abc import Sequence
+
+from metalor_lang.diagnostics.model import Diagnostic
+from metalor_lang.source import SourceFile, Span
+
+SCHEMA_VERSION = 1
+
+JsonObject = dict[str, object]
+
+
+def _place(source: SourceFile, offset: int) -> JsonObject:
+    position = source.position(offset)
+    return {"line": position.line, "column": position.column, "offset": offset}
+
+
+def _span(source: SourceFile, span: Span) -> JsonObject:
+    return {"start": _place(source, span.start), "end": _place(source, span.end)}
+
+
+def diagnostic_json(diagnostic: Diagnostic, source: SourceFile) -> JsonObject:
+    """One diagnostic as a JSON object."""
+    return {
+        "code": diagnostic.code,
+        "severity": str(diagnostic.severity),
+        "message": diagnostic.message,
+        "help": diagnostic.help,
+        "span": _span(source, diagnostic.span),
+        "labels": [{"text": label.text, "span": _span(source, label.span)} for label in diagnostic.labels],
+        "edits": [
+            {"text": edit.text, "safe": edit.safe, "span": _span(source, edit.span)} for edit in diagnostic.edits
+        ],
+    }
+
+
+def render_json(diagnostics: Sequence[Diagnostic], source: SourceFile) -> str:
+    """The document, ended by a newline; all but ASCII is escaped, so any terminal and pipe carries it."""
+    document = {
+        "version": SCHEMA_VERSION,
+        "path": source.path,
+        "diagnostics": [diagnostic_json(diagnostic, source) for diagnostic in diagnostics],
+    }
+    return json.dumps(document, indent=2) + "\n"

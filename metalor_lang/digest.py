@@ -1,0 +1,63 @@
+"""Digests and the one canonical JSON that anything hashed goes through.
+
+Invariant: equal values give equal bytes: keys sorted, no white space, UTF-8, no NaN, no floats.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+# A JSON value without floats: what may be hashed.
+Json = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
+
+FORMAT_VERSION: Final = 1
+"""Enters every key; raised when the meaning of a hashed part changes."""
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def valid_digest(text: str) -> bool:
+    """Whether `text` is `sha256:` and 64 lower-case hex digits (the only form we accept)."""
+    return _DIGEST.fullmatch(text) is not None
+
+
+def canonical_json(value: Json) -> bytes:
+    """The canonical bytes of a JSON value.
+
+    Raises:
+        TypeError: for floats and anything that is not JSON.
+
+    """
+    _no_floats(value)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _no_floats(value: object) -> None:
+    match value:
+        case float():
+            raise TypeError("floats have no canonical form")
+        case dict():
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    raise TypeError(f"a JSON key must be a string, not {key!r}")
+                _no_floats(item)
+        case list() | tuple():
+            for item in value:
+                _no_floats(item)
+        case _:
+            pass
+
+
+def sha256(data: bytes | Iterable[bytes]) -> str:
+    """The digest `sha256:…` of bytes, or of a series of chunks."""
+    hasher = hashlib.sha256()
+    for chunk in (data,) if isinstance(data, bytes) else data:
+        hasher.update(chunk)
+    return "sha256:" + hasher.hexdigest()
+
+
+def json_digest(value: Json) -> str:
+    """The digest of a value's canonical JSON."""
+    return sha256(canonical_json(value))

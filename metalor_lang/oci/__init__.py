@@ -1,0 +1,1 @@
+"""OCI images: read, unpack, diff, assemble, write."""

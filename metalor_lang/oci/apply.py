@@ -1,0 +1,391 @@
+"""Apply the members of a layer to a directory that holds the layers below it.
+
+Invariant: every lookup starts at the root's descriptor and stays inside it; what is written is one plain name in an
+open directory; whiteouts hide what lower layers brought and never what their own layer brought (OCI image
+specification, layer.md).
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from metalor_lang.kernel.paths import Root, split
+from metalor_lang.kernel.trees import read_xattrs, remove_tree, write_xattrs
+from metalor_lang.oci.budget import Budgets, LayerRefused, UnpackFailed, printable
+from metalor_lang.oci.inflate import Meter
+from metalor_lang.oci.tarstream import Kind, Member, TarStream
+from metalor_lang.oci.whiteouts import WHITEOUT, LayerNames, hidden_name, is_aufs
+
+_OVERLAY: Final = ("user.overlay.", "trusted.overlay.")
+_CAPABILITY: Final = "security.capability"
+_OPEN_PARENTS: Final = 64
+_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_DEVICE_LIMITS: Final = (1 << 12, 1 << 20)
+_TARGET_LIMIT: Final = 4095
+
+_MACHINE: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EFBIG, errno.ENOMEM}
+)
+_UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.EPERM, errno.EACCES})
+
+
+class Applier:
+    """One directory that layers are applied to, base first.
+
+    Args:
+        root: the directory; not closed here.
+        budgets: limits over all layers.
+        notice: told what could not be kept (device nodes or attributes that this process may not make).
+
+    """
+
+    def __init__(self, root: Root, budgets: Budgets, meter: Meter, notice: Callable[[str], None]) -> None:
+        self._root = root
+        self._budgets = budgets
+        self._meter = meter
+        self._notice = notice
+        self._entries = 0
+        self._parents: dict[str, int] = {}
+        # inode of a directory -> (a path to it, its time): set last, since every new name changes it.
+        self._times: dict[int, tuple[str, int]] = {}
+        self._layer = LayerNames(root)
+
+    def close(self) -> None:
+        """Close the directories kept open."""
+        self._forget()
+
+    def apply(self, stream: TarStream) -> None:
+        """Apply one layer.
+
+        Raises:
+            LayerRefused: an entry is wrong or not safe.
+            UnpackFailed: this machine could not write one.
+
+        """
+        self._layer = LayerNames(self._root)
+        for member in stream:
+            self._entries += 1
+            if self._entries > self._budgets.entries:
+                raise LayerRefused(member.name, f"the image has more than {self._budgets.entries} entries")
+            with _explained(member):
+                self._member(member, stream)
+
+    def finish(self) -> None:
+        """Set the times of directories; call once after the last layer."""
+        self._forget()
+        for inode, (path, mtime) in self._times.items():
+            try:
+                fd = self._root.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            except OSError:
+                continue
+            try:
+                if os.fstat(fd).st_ino == inode:
+                    os.utime(fd, ns=(mtime, mtime))
+            finally:
+                os.close(fd)
+        self._times.clear()
+
+    # --- one member -------------------------------------------------------------------------------------------------
+
+    def _member(self, member: Member, stream: TarStream) -> None:
+        parts = self._parts(member.name, "path")
+        if not parts:
+            self._root_entry(member)
+            return
+        name = parts[-1]
+        if WHITEOUT in member.name and any(part.startswith(WHITEOUT) for part in parts):
+            self._marker(member, parts)
+            return
+        for key in member.xattrs:
+            if key.startswith(_OVERLAY):
+                raise LayerRefused(member.name, f"the attribute {key} belongs to overlay file systems")
+        parent = "/".join(parts[:-1])
+        path = f"{parent}/{name}" if parent else name
+        dirfd = self._parent(parent)
+        self._layer.wrote(path)
+        match member.kind:
+            case Kind.FILE:
+                self._file(member, stream, dirfd, name)
+            case Kind.DIRECTORY:
+                self._directory(member, dirfd, name, path)
+            case Kind.SYMLINK:
+                self._symlink(member, dirfd, name)
+            case Kind.HARDLINK:
+                self._hardlink(member, dirfd, name, path)
+            case Kind.CHARACTER | Kind.BLOCK | Kind.FIFO:
+                self._special(member, dirfd, name)
+
+    def _parts(self, text: str, what: str) -> list[str]:
+        size = len(os.fsencode(text))
+        if not size:
+            raise LayerRefused(text or "(no name)", f"its {what} is empty")
+        if size > self._budgets.path:
+            raise LayerRefused(text, f"its {what} has {size} bytes; at most {self._budgets.path}")
+        parts = split(text)
+        if len(parts) > self._budgets.depth:
+            raise LayerRefused(text, f"its {what} is {len(parts)} directories deep; at most {self._budgets.depth}")
+        if ".." in parts:
+            raise LayerRefused(text, f"its {what} has a `..`")
+        if size > self._budgets.component and any(len(os.fsencode(part)) > self._budgets.component for part in parts):
+            raise LayerRefused(text, f"a name in its {what} is longer than {self._budgets.component} bytes")
+        return parts
+
+    def _root_entry(self, member: Member) -> None:
+        if member.kind is not Kind.DIRECTORY:
+            raise LayerRefused(member.name, f"the root of the image is a {member.kind}, not a directory")
+        fd = self._root.open(".", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self._dress_directory(member, fd, "")
+        finally:
+            os.close(fd)
+
+    def _parent(self, path: str) -> int:
+        fd = self._parents.get(path)
+        if fd is not None:
+            return fd
+        try:
+            fd = self._root.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            for made in self._root.makedirs(path, 0o755, (0, 0) if os.geteuid() == 0 else None):
+                status = self._root.stat(made)
+                if status is not None:
+                    # No entry says when: a fixed time keeps the tree a function of the layers.
+                    self._times[status.st_ino] = (made, 0)
+            fd = self._root.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        self._keep(path, fd)
+        return fd
+
+    def _keep(self, path: str, fd: int) -> None:
+        if len(self._parents) >= _OPEN_PARENTS:
+            os.close(self._parents.pop(next(iter(self._parents))))
+        self._parents[path] = fd
+
+    def _forget(self) -> None:
+        for fd in self._parents.values():
+            os.close(fd)
+        self._parents.clear()
+
+    def _clear(self, dirfd: int, name: str) -> int:
+        """Make room for a new entry; the parent's descriptor stays valid and is returned."""
+        status = os.stat(name, dir_fd=dirfd, follow_symlinks=False)
+        if stat.S_ISDIR(status.st_mode) or stat.S_ISLNK(status.st_mode):
+            # Paths through it mean something else from now on.
+            kept = os.dup(dirfd)
+            self._forget()
+            self._keep("/" + str(kept), kept)  # no path of a member looks like this
+            dirfd = kept
+            remove_tree(dirfd, name)
+        else:
+            os.unlink(name, dir_fd=dirfd)
+        return dirfd
+
+    # --- kinds ------------------------------------------------------------------------------------------------------
+
+    def _file(self, member: Member, stream: TarStream, dirfd: int, name: str) -> None:
+        if member.extents is not None:
+            self._meter.use(member.size - member.stored, member.name)
+        try:
+            fd = os.open(name, _CREATE, 0o600, dir_fd=dirfd)
+        except FileExistsError:
+            dirfd = self._clear(dirfd, name)
+            fd = os.open(name, _CREATE, 0o600, dir_fd=dirfd)
+        try:
+            if member.extents is not None:
+                _write_sparse(fd, member, stream)
+            else:
+                for piece in stream.data():
+                    while piece:
+                        piece = piece[os.write(fd, piece) :]
+            os.fchown(fd, member.uid, member.gid)
+            os.fchmod(fd, member.mode)
+            if member.xattrs:
+                self._attributes(member, dirfd, name)
+            os.utime(fd, ns=(member.mtime, member.mtime))
+        finally:
+            os.close(fd)
+
+    def _directory(self, member: Member, dirfd: int, name: str, path: str) -> None:
+        fresh = True
+        try:
+            os.mkdir(name, 0o700, dir_fd=dirfd)
+        except FileExistsError:
+            fresh = False
+            mode = os.stat(name, dir_fd=dirfd, follow_symlinks=False).st_mode
+            if stat.S_ISLNK(mode):
+                # A link to a directory stays (say lib -> usr/lib): layers made on another base write through it.
+                status = self._root.stat(path, follow=True)
+                if status is not None and stat.S_ISDIR(status.st_mode):
+                    return
+            if not stat.S_ISDIR(mode):
+                dirfd = self._clear(dirfd, name)
+                os.mkdir(name, 0o700, dir_fd=dirfd)
+                fresh = True
+        fd = os.open(name, _DIRECTORY, dir_fd=dirfd)
+        try:
+            self._dress_directory(member, fd, path, fresh=fresh)
+        except BaseException:
+            os.close(fd)
+            raise
+        if path in self._parents:
+            os.close(fd)
+        else:
+            self._keep(path, fd)
+
+    def _dress_directory(self, member: Member, fd: int, path: str, *, fresh: bool = False) -> None:
+        os.fchown(fd, member.uid, member.gid)
+        os.fchmod(fd, member.mode)
+        if not fresh:
+            for key in read_xattrs(fd, "."):
+                if key not in member.xattrs and not key.startswith("security.selinux"):
+                    os.removexattr(fd, key)
+        if member.xattrs:
+            self._attributes(member, fd, ".")
+        self._times[os.fstat(fd).st_ino] = (path, member.mtime)
+
+    def _symlink(self, member: Member, dirfd: int, name: str) -> None:
+        size = len(os.fsencode(member.target))
+        if not size or size > _TARGET_LIMIT:
+            raise LayerRefused(member.name, f"its link target has {size} bytes; 1 to {_TARGET_LIMIT} are possible")
+        try:
+            os.symlink(member.target, name, dir_fd=dirfd)
+        except FileExistsError:
+            dirfd = self._clear(dirfd, name)
+            os.symlink(member.target, name, dir_fd=dirfd)
+        self._dress(member, dirfd, name)
+
+    def _hardlink(self, member: Member, dirfd: int, name: str, path: str) -> None:
+        parts = self._parts(member.target, "link target")
+        if not parts:
+            raise LayerRefused(member.name, "it is a hard link to the root of the image")
+        shown = f"it is a hard link to {member.target!r}"
+        if any(part.startswith(WHITEOUT) for part in parts):
+            raise LayerRefused(member.name, f"{shown}, a whiteout")
+        try:
+            source = self._root.open("/".join(parts[:-1]), os.O_RDONLY | os.O_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):
+            raise LayerRefused(member.name, f"{shown}, which does not exist before it") from None
+        try:
+            try:
+                status = os.stat(parts[-1], dir_fd=source, follow_symlinks=False)
+            except FileNotFoundError:
+                raise LayerRefused(member.name, f"{shown}, which does not exist before it") from None
+            if stat.S_ISDIR(status.st_mode):
+                raise LayerRefused(member.name, f"{shown}, a directory")
+            try:
+                os.link(parts[-1], name, src_dir_fd=source, dst_dir_fd=dirfd, follow_symlinks=False)
+            except FileExistsError:
+                here = os.stat(name, dir_fd=dirfd, follow_symlinks=False)
+                if name == parts[-1] and os.path.samestat(os.fstat(source), os.fstat(dirfd)):
+                    raise LayerRefused(member.name, "it is a hard link to itself") from None
+                if os.path.samestat(here, status):
+                    return
+                dirfd = self._clear(dirfd, name)
+                # What was removed may have held the target.
+                try:
+                    os.link(parts[-1], name, src_dir_fd=source, dst_dir_fd=dirfd, follow_symlinks=False)
+                except FileNotFoundError:
+                    raise LayerRefused(member.name, f"{shown}, which it replaces") from None
+        finally:
+            os.close(source)
+
+    def _special(self, member: Member, dirfd: int, name: str) -> None:
+        mode = 0o600
+        device = 0
+        if member.kind is Kind.FIFO:
+            mode |= stat.S_IFIFO
+        else:
+            mode |= stat.S_IFCHR if member.kind is Kind.CHARACTER else stat.S_IFBLK
+            major, minor = member.device
+            if major >= _DEVICE_LIMITS[0] or minor >= _DEVICE_LIMITS[1]:
+                raise LayerRefused(member.name, f"the device {major}:{minor} cannot exist")
+            if member.kind is Kind.CHARACTER and member.device == (0, 0):
+                raise LayerRefused(member.name, "the character device 0:0 is overlay's mark for a deleted file")
+            device = os.makedev(major, minor)
+        try:
+            os.stat(name, dir_fd=dirfd, follow_symlinks=False)
+        except FileNotFoundError:
+            pass
+        else:
+            dirfd = self._clear(dirfd, name)
+        try:
+            os.mknod(name, mode, device, dir_fd=dirfd)
+        except PermissionError:
+            self._notice(
+                f"the {member.kind} {printable(member.name)} was left out: this process may not make device nodes"
+            )
+            return
+        self._dress(member, dirfd, name)
+
+    def _dress(self, member: Member, dirfd: int, name: str) -> None:
+        os.chown(name, member.uid, member.gid, dir_fd=dirfd, follow_symlinks=False)
+        if member.kind is not Kind.SYMLINK:
+            # Made a moment ago and no link: following is not possible. fchmodat cannot be told not to follow.
+            os.chmod(name, member.mode, dir_fd=dirfd)
+        if member.xattrs:
+            self._attributes(member, dirfd, name)
+        os.utime(name, ns=(member.mtime, member.mtime), dir_fd=dirfd, follow_symlinks=False)
+
+    def _attributes(self, member: Member, dirfd: int, name: str) -> None:
+        for key, value in member.xattrs.items():
+            try:
+                write_xattrs(dirfd, name, {key: value})
+            except OSError as error:
+                if key == _CAPABILITY or error.errno not in _UNSUPPORTED:
+                    raise LayerRefused(
+                        member.name, f"its attribute {printable(key)} could not be set: {error.strerror}"
+                    ) from error
+                self._notice(
+                    f"the attribute {printable(key)} of {printable(member.name)} was left out: {error.strerror}"
+                )
+
+    # --- whiteouts --------------------------------------------------------------------------------------------------
+
+    def _marker(self, member: Member, parts: list[str]) -> None:
+        if is_aufs(parts):
+            return
+        target = hidden_name(member.name, parts)
+        try:
+            dirfd = self._root.open("/".join(parts[:-1]), os.O_RDONLY | os.O_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        self._forget()
+        try:
+            self._layer.hide(dirfd, "/".join(parts[:-1]), target)
+        finally:
+            os.close(dirfd)
+
+
+@contextmanager
+def _explained(member: Member) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in _MACHINE or error.errno in (errno.EPERM, errno.EACCES, errno.EINVAL):
+            hint = {
+                errno.ENOSPC: "Free some space, or set METALOR_STORE to a larger disk.",
+                errno.EPERM: "Unpacking keeps owners: it needs root or a user namespace with enough ids.",
+                errno.EINVAL: f"Owner {member.uid}:{member.gid} may not be mapped in this user namespace.",
+            }.get(error.errno or 0, "")
+            raise UnpackFailed(
+                f"cannot write the entry '{printable(member.name)}' of a layer: {reason}", help=hint
+            ) from error
+        raise LayerRefused(member.name, f"it does not fit the tree before it ({reason})") from error
+
+
+def _write_sparse(fd: int, member: Member, stream: TarStream) -> None:
+    pieces = stream.data()
+    piece = memoryview(b"")
+    for offset, length in member.extents or ():
+        os.lseek(fd, offset, os.SEEK_SET)
+        while length:
+            if not piece:
+                piece = next(pieces)
+            done = os.write(fd, piece[:length])
+            piece = piece[done:]
+            length -= done
+    os.ftruncate(fd, member.size)

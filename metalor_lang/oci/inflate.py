@@ -1,0 +1,236 @@
+"""A layer's blob as verified, decompressed chunks, made in a thread of its own.
+
+Invariant: nothing is held that the archive could make large: chunks are bounded, the queue is bounded, and the whole
+stream is read and hashed before `finish` says that it was the right one.
+"""
+
+import hashlib
+import queue
+import threading
+import zlib
+from collections.abc import Iterator
+from typing import IO, Final, Protocol, cast
+
+from metalor_lang.errors import MachineError
+from metalor_lang.oci.budget import Budgets, LayerRefused
+from metalor_lang.oci.media import Compression
+
+CHUNK: Final = 256 << 10
+_QUEUED: Final = 16
+_WINDOW: Final = 1 << 27
+"""Bytes of a zstd window: what `zstd --ultra` reaches without --long, and registries refuse more."""
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", *(bytes((0x50 + low, 0x2A, 0x4D, 0x18)) for low in range(16)))
+
+
+class Source(Protocol):
+    """Where compressed bytes come from; it raises by itself when its own digest is wrong."""
+
+    def read(self, size: int, /) -> bytes | None:
+        """At most `size` bytes, b"" at the end."""
+        ...
+
+
+def inflate(source: Source, compression: Compression) -> Iterator[bytes]:
+    """Decompress a stream, in chunks of at most 256 KiB; the source is read to its end.
+
+    Raises:
+        LayerRefused: it is not of this compression, damaged, or ends early.
+        MachineError: zstd is needed and its module is missing.
+
+    """
+    match compression:
+        case Compression.NONE:
+            while chunk := source.read(CHUNK):
+                yield chunk
+        case Compression.GZIP:
+            yield from _gunzip(source)
+        case Compression.ZSTD:
+            yield from _unzstd(source)
+
+
+def _gunzip(source: Source) -> Iterator[bytes]:
+    # One member after another (RFC 1952, 2.2); zeros may pad the end.
+    data = source.read(CHUNK) or b""
+    first = True
+    while data:
+        if not first and not data.strip(b"\0"):
+            data = source.read(CHUNK) or b""
+            continue
+        while len(data) < 2 and (more := source.read(CHUNK)):
+            data += more
+        if data[:2] != _GZIP_MAGIC:
+            raise LayerRefused("", "it is not gzip" if first else "something that is not gzip follows its gzip stream")
+        first = False
+        member = zlib.decompressobj(31)
+        try:
+            while True:
+                chunk = member.decompress(data, CHUNK)
+                if chunk:
+                    yield chunk
+                if member.eof:
+                    break
+                data = member.unconsumed_tail
+                # An empty result with nothing left to feed: only new input can help.
+                if not data and len(chunk) < CHUNK:
+                    data = source.read(CHUNK) or b""
+                    if not data:
+                        raise LayerRefused("", "its gzip stream ends early")
+        except zlib.error as error:
+            raise LayerRefused("", f"its gzip stream is damaged ({error})") from None
+        data = member.unused_data or source.read(CHUNK) or b""
+    if first:
+        raise LayerRefused("", "it is empty")
+
+
+def _unzstd(source: Source) -> Iterator[bytes]:
+    try:
+        import zstandard
+    except ImportError:
+        raise MachineError(
+            "the layer is packed with zstd, and the Python module zstandard is not installed",
+            help="install it: pip install 'metalor-lang[zstd]', or apt install python3-zstandard",
+        ) from None
+    head = _Peeked(source)
+    if not head.peek(4).startswith(_ZSTD_MAGICS):
+        raise LayerRefused("", "it is not zstd")
+    reader = zstandard.ZstdDecompressor(max_window_size=_WINDOW).stream_reader(
+        cast("IO[bytes]", head), read_size=CHUNK, read_across_frames=True
+    )
+    try:
+        while chunk := reader.read(CHUNK):
+            yield chunk
+    except zstandard.ZstdError as error:
+        raise LayerRefused("", f"its zstd stream is damaged ({error})") from None
+
+
+class _Peeked:
+    """A source whose first bytes were looked at."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._head = b""
+
+    def peek(self, count: int) -> bytes:
+        while len(self._head) < count and (more := self._source.read(count - len(self._head))):
+            self._head += more
+        return self._head
+
+    def read(self, size: int = CHUNK) -> bytes:
+        head, self._head = self._head[:size], self._head[size:]
+        return head or self._source.read(size) or b""
+
+
+class _Counted:
+    """Counts the compressed bytes that were read."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.count = 0
+
+    def read(self, size: int, /) -> bytes:
+        data = self._source.read(size) or b""
+        self.count += len(data)
+        return data
+
+
+class Meter:
+    """The bytes one image has used of its `Budgets.data`."""
+
+    def __init__(self, budgets: Budgets) -> None:
+        self._budgets = budgets
+        self._lock = threading.Lock()
+        self._used = 0
+
+    def use(self, count: int, entry: str = "") -> None:
+        """Take `count` bytes.
+
+        Raises:
+            LayerRefused: more than there may be.
+
+        """
+        with self._lock:
+            self._used += count
+            used = self._used
+        if used > self._budgets.data:
+            raise LayerRefused(entry, f"the image has more than {self._budgets.data} bytes of files")
+
+
+class Inflater:
+    """Chunks of one blob, read, inflated and hashed in a thread while the caller writes files.
+
+    Use as a context manager around the iteration; leaving it ends the thread.
+    """
+
+    def __init__(self, source: Source, compression: Compression, meter: Meter, budgets: Budgets) -> None:
+        self._source = _Counted(source)
+        self._compression = compression
+        self._meter = meter
+        self._budgets = budgets
+        self._hash = hashlib.sha256()
+        self._queue: queue.Queue[bytes | BaseException | None] = queue.Queue(_QUEUED)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="inflate", daemon=True)
+        self._ended = False
+        self._inflated = 0
+
+    def __enter__(self) -> "Inflater":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop.set()
+        while self._thread.is_alive():
+            try:
+                self._queue.get(timeout=0.05)
+            except queue.Empty:
+                pass
+        self._thread.join()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._ended:
+            raise StopIteration
+        item = self._queue.get()
+        if isinstance(item, bytes):
+            return item
+        self._ended = True
+        if item is not None:
+            raise item
+        raise StopIteration
+
+    def finish(self, diff_id: str) -> None:
+        """Check the digest of the inflated stream; the iteration must have ended.
+
+        Raises:
+            LayerRefused: it is not `diff_id`.
+
+        """
+        for _ in self:
+            pass
+        found = "sha256:" + self._hash.hexdigest()
+        if found != diff_id:
+            raise LayerRefused("", f"its content is {found}, and the image's config says {diff_id}")
+
+    def _work(self) -> None:
+        try:
+            for chunk in inflate(self._source, self._compression):
+                self._hash.update(chunk)
+                self._account(len(chunk))
+                if self._stop.is_set():
+                    return
+                self._queue.put(chunk)
+            if self._source.read(1):
+                raise LayerRefused("", "bytes follow its end")
+            self._queue.put(None)
+        except BaseException as error:
+            if not self._stop.is_set():
+                self._queue.put(error)
+
+    def _account(self, count: int) -> None:
+        self._inflated += count
+        self._meter.use(count)
+        if self._inflated > self._budgets.ratio_from and self._inflated > self._budgets.ratio * self._source.count:
+            raise LayerRefused("", f"one byte of it becomes more than {self._budgets.ratio}: it looks like a bomb")

@@ -1,0 +1,310 @@
+"""Where an image goes: layouts, archives, registries.
+
+Invariant: a destination is changed only once everything has been written and checked; files are replaced whole.
+"""
+
+import contextlib
+import io
+import os
+import re
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from metalor_lang.digest import canonical_json
+from metalor_lang.errors import MachineError, UsageError
+from metalor_lang.kernel.process import ToolFailed
+from metalor_lang.oci.blob import VerifiedReader
+from metalor_lang.oci.errors import BadOutput, BadReference, BlobDamaged
+from metalor_lang.oci.image import Image
+from metalor_lang.oci.layout import Layout
+from metalor_lang.oci.placing import check_tag, own_folder
+from metalor_lang.oci.reference import Reference
+from metalor_lang.oci.skopeo import explain, skopeo_copy
+from metalor_lang.oci.spec import REF_NAME, Descriptor, Index
+
+OpenBlob = Callable[[Descriptor], BinaryIO]
+"""Gives the bytes of a layer; the caller of it closes the stream."""
+
+
+class OutputKind(StrEnum):
+    """The first word of `-o`."""
+
+    OCI = "oci"
+    OCI_ARCHIVE = "oci-archive"
+    DOCKER_ARCHIVE = "docker-archive"
+    REGISTRY = "docker"
+    ROOTFS = "rootfs"
+    TAR = "tar"
+
+
+FORMS: Final = {
+    OutputKind.OCI: "oci:DIR[:TAG]",
+    OutputKind.OCI_ARCHIVE: "oci-archive:FILE[:TAG]",
+    OutputKind.DOCKER_ARCHIVE: "docker-archive:FILE:NAME:TAG",
+    OutputKind.REGISTRY: "docker://NAME:TAG",
+    OutputKind.ROOTFS: "rootfs:DIR",
+    OutputKind.TAR: "tar:FILE",
+}
+"""How each output is written, for help and errors."""
+
+TREES: Final = frozenset({OutputKind.ROOTFS, OutputKind.TAR})
+"""Outputs that are trees: they carry no metadata by definition and are not written here."""
+
+DEFAULT_TAG: Final = "latest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputSpec:
+    """One `-o`.
+
+    Args:
+        location: a path, or for a registry the reference.
+        tag: the tag in a layout, or the name in a docker-archive; "" for other kinds.
+
+    """
+
+    kind: OutputKind
+    location: str
+    tag: str = ""
+
+    def __str__(self) -> str:
+        if self.kind is OutputKind.REGISTRY:
+            return f"docker://{self.location}"
+        return f"{self.kind}:{self.location}" + (f":{self.tag}" if self.tag else "")
+
+
+def parse_output(text: str) -> OutputSpec:
+    """Read the value of `-o`.
+
+    Raises:
+        UsageError: with the right form.
+
+    """
+    word, colon, rest = text.partition(":")
+    if word not in set(OutputKind) or not colon:
+        forms = ", ".join(FORMS.values())
+        hint = f"for a layout directory write -o oci:{text}" if "/" in text and not colon else f"write one of {forms}"
+        raise UsageError(f"{text!r} is no output", help=hint)
+    kind = OutputKind(word)
+    if kind is OutputKind.REGISTRY:
+        if not rest.startswith("//"):
+            raise _wrong(text, kind, "a registry reference follows docker://")
+        return OutputSpec(kind=kind, location=str(_named(text, kind, rest[2:])))
+    path, colon, tag = (rest, "", "") if kind in TREES else rest.partition(":")
+    if not path:
+        raise _wrong(text, kind, "the path is missing")
+    match kind:
+        case OutputKind.DOCKER_ARCHIVE:
+            if not tag:
+                raise _wrong(text, kind, "the name of the image is missing")
+            return OutputSpec(kind=kind, location=path, tag=_named(text, kind, tag).familiar)
+        case OutputKind.OCI | OutputKind.OCI_ARCHIVE:
+            if colon and not tag:
+                raise _wrong(text, kind, "the tag after the colon is missing")
+            try:
+                check_tag(tag or DEFAULT_TAG)
+            except BadOutput as error:
+                raise _wrong(text, kind, error.message) from None
+            return OutputSpec(kind=kind, location=path, tag=tag or DEFAULT_TAG)
+        case _:
+            return OutputSpec(kind=kind, location=path)
+
+
+def _wrong(text: str, kind: OutputKind, reason: str) -> UsageError:
+    return UsageError(f"{text!r}: {reason}", help=f"write it as {FORMS[kind]}")
+
+
+def _named(text: str, kind: OutputKind, name: str) -> Reference:
+    try:
+        reference = Reference.parse(name)
+    except BadReference as error:
+        raise UsageError(f"{text!r}: {error.message}", help=error.help) from None
+    if reference.digest:
+        raise _wrong(text, kind, "a digest cannot be chosen, it follows from the image")
+    if not reference.tag:
+        raise _wrong(text, kind, f"the tag is missing in {name!r}")
+    return reference
+
+
+def cannot_carry(spec: OutputSpec, annotations: Sequence[tuple[str, str]]) -> str | None:
+    """Say what of an image the output cannot carry, or None. Trees carry no metadata by definition."""
+    if spec.kind is OutputKind.DOCKER_ARCHIVE and annotations:
+        keys = ", ".join(key for key, _ in annotations)
+        return f"docker-archive cannot carry manifest annotations (ANNOTATE {keys}); use oci-archive, or LABEL"
+    return None
+
+
+def check_places(outputs: Sequence[OutputSpec]) -> None:
+    """Find out before a build which destinations would refuse its result; nothing is written.
+
+    Raises:
+        UsageError: two outputs are one file, or a root file system would be written into one that is there.
+        NotALayout: the directory of a layout holds something else.
+        MachineError: a destination has no parent directory, cannot be written, or is of the wrong kind.
+
+    """
+    seen: dict[str, OutputSpec] = {}
+    for spec in outputs:
+        if spec.kind is OutputKind.REGISTRY:
+            continue
+        place = os.path.realpath(spec.location)
+        if place in seen and (spec.kind is not OutputKind.OCI or seen[place].kind is not OutputKind.OCI):
+            raise UsageError(f"{seen[place]} and {spec} are written to one place", help="give each output its own")
+        seen[place] = spec
+        _check_place(spec, Path(place))
+
+
+def _check_place(spec: OutputSpec, place: Path) -> None:
+    if spec.kind is OutputKind.OCI and place.is_dir() and any(place.iterdir()):
+        Layout.open(place)
+    elif spec.kind is OutputKind.ROOTFS and place.is_dir() and any(place.iterdir()):
+        raise UsageError(f"{spec} is there already and not empty", help="name a new directory, or remove this one")
+    folder = spec.kind in (OutputKind.OCI, OutputKind.ROOTFS)
+    if folder and place.exists() and not place.is_dir():
+        raise MachineError(f"cannot write {spec}: {spec.location} is not a directory")
+    if not folder and place.is_dir():
+        raise MachineError(f"cannot write {spec}: {spec.location} is a directory", help="name a file in it")
+    if spec.kind is not OutputKind.OCI and not place.parent.is_dir():
+        raise MachineError(f"cannot write {spec}: the directory {place.parent} does not exist")
+    parent = next(folder for folder in (place, *place.parents) if folder.is_dir())
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise MachineError(f"cannot write {spec}: {parent} is not writable")
+
+
+def write_outputs(
+    image: Image, outputs: Sequence[OutputSpec], open_blob: OpenBlob, *, work: Path | None = None
+) -> None:
+    """Write an image to every output that is not a tree, in order.
+
+    Args:
+        image: what `assemble` made.
+        outputs: where to; trees are left alone.
+        open_blob: gives the bytes of each layer.
+        work: a directory for the temporary layout of what is pushed (else the system's).
+
+    Raises:
+        BadOutput: the output cannot carry the image, or holds something else.
+        NotALayout, MachineError, FetchFailed, BlobDamaged.
+
+    """
+    for spec in outputs:
+        if (reason := cannot_carry(spec, image.manifest.annotations)) is not None:
+            raise BadOutput(f"{spec}: {reason}")
+    for spec in outputs:
+        match spec.kind:
+            case OutputKind.OCI:
+                write_layout(image, Layout.create(spec.location), spec.tag, open_blob)
+            case OutputKind.OCI_ARCHIVE:
+                with _replacing(Path(spec.location)) as path, path.open("wb") as file:
+                    _write_archive(image, file, spec.tag, open_blob)
+                    file.flush()
+                    os.fsync(file.fileno())
+            case OutputKind.DOCKER_ARCHIVE:
+                with _replacing(Path(spec.location)) as path:
+                    _by_skopeo(image, f"docker-archive:{path}:{spec.tag}", spec, open_blob, path.parent)
+            case OutputKind.REGISTRY:
+                _by_skopeo(image, str(spec), spec, open_blob, work)
+            case OutputKind.ROOTFS | OutputKind.TAR:
+                pass
+
+
+def write_layout(image: Image, layout: Layout, tag: str, open_blob: OpenBlob) -> None:
+    """Add an image to a layout: layers, config, manifest, and the index last."""
+    for layer in _distinct(image):
+        if _is_whole(layout, layer):
+            continue
+        with contextlib.closing(_checked(layer, open_blob)) as stream:
+            layout.put_blob(stream, layer.media_type)
+    layout.put_blob(image.config_bytes, image.manifest.config.media_type)
+    layout.put_blob(image.manifest_bytes, image.descriptor.media_type)
+    layout.add_manifest(image.descriptor, tag)
+
+
+def _distinct(image: Image) -> tuple[Descriptor, ...]:
+    return tuple({layer.digest: layer for layer in image.manifest.layers}.values())
+
+
+def _is_whole(layout: Layout, layer: Descriptor) -> bool:
+    """Whether the layout has the blob already, read and checked; a damaged one is written anew."""
+    if not layout.has(layer.digest):
+        return False
+    try:
+        with layout.open_blob(layer) as blob:
+            blob.finish()
+    except BlobDamaged:
+        return False
+    return True
+
+
+def _checked(layer: Descriptor, open_blob: OpenBlob) -> BinaryIO:
+    """The bytes of a layer, refused at their end if they are not what the descriptor says."""
+    return io.BufferedReader(VerifiedReader(open_blob(layer), layer, "the store"), 1 << 20)
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A file name of its own that takes the place of `path` when all went well.
+
+    It lies in a locked directory beside `path`, whose name is always the same: what a killed build left is cleared
+    away by the next one.
+    """
+    try:
+        with own_folder(path.with_name(f".{path.name}.metalor")) as folder:
+            own = folder / "output"
+            yield own
+            os.chmod(own, 0o644)
+            os.rename(own, path)
+    except OSError as error:
+        raise MachineError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _write_archive(image: Image, file: BinaryIO, tag: str, open_blob: OpenBlob) -> None:
+    """A tar of a layout with one image: fixed order, owners and times."""
+    annotations = (*image.descriptor.annotations, (REF_NAME, tag))
+    index = Index(manifests=(replace(image.descriptor, annotations=annotations),)).to_json()
+    documents = {
+        image.manifest.config.digest: image.config_bytes,
+        image.descriptor.digest: image.manifest_bytes,
+    }
+    layers = {layer.digest: layer for layer in image.manifest.layers}
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name in ("blobs", "blobs/sha256"):
+            folder = tarfile.TarInfo(name)
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(folder)
+        for digest in sorted({*documents, *layers}):
+            name = "blobs/sha256/" + digest.removeprefix("sha256:")
+            if digest in documents:
+                _add(tar, name, io.BytesIO(documents[digest]), len(documents[digest]))
+                continue
+            with contextlib.closing(_checked(layers[digest], open_blob)) as stream:
+                _add(tar, name, stream, layers[digest].size)
+                stream.read(1)  # reaches the end, where the digest is checked
+        _add(tar, "index.json", io.BytesIO(index), len(index))
+        marker = canonical_json({"imageLayoutVersion": "1.0.0"})
+        _add(tar, "oci-layout", io.BytesIO(marker), len(marker))
+
+
+def _add(tar: tarfile.TarFile, name: str, stream: BinaryIO, size: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = size, 0o644
+    tar.addfile(info, stream)
+
+
+def _by_skopeo(image: Image, destination: str, spec: OutputSpec, open_blob: OpenBlob, work: Path | None) -> None:
+    with tempfile.TemporaryDirectory(prefix="metalor-output-", dir=work) as folder:
+        layout = Layout.create(Path(folder) / "layout")
+        write_layout(image, layout, DEFAULT_TAG, open_blob)
+        try:
+            skopeo_copy(f"oci:{layout.path}:{DEFAULT_TAG}", destination)
+        except ToolFailed as error:
+            said = error.stderr.decode("utf-8", "replace")
+            platform = str(image.config.platform)
+            why = explain(said, source=str(spec), location=spec.location, platform=platform)
+            message = re.sub(r"^cannot fetch", "cannot write", why.message)
+            raise BadOutput(message, help=why.help) from None

@@ -1,0 +1,144 @@
+"""Unpack all layers of an image into one directory, by our own code or by umoci.
+
+Invariant: nothing is left unverified: each blob against its descriptor, each inflated stream against its diff id; the
+directory is right only when the call returns, and worthless when it raises.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from metalor_lang.kernel.paths import Root
+from metalor_lang.kernel.process import run_tool
+from metalor_lang.oci.apply import Applier
+from metalor_lang.oci.budget import Budgets, LayerRefused
+from metalor_lang.oci.inflate import Inflater, Meter, Source
+from metalor_lang.oci.layout import Layout
+from metalor_lang.oci.media import LAYERS, Compression, refuse_media_type
+from metalor_lang.oci.spec import Manifest
+from metalor_lang.oci.tarstream import Chunks, TarStream
+
+DEFAULT_BUDGETS: Final = Budgets()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerSource:
+    """One layer to apply.
+
+    Attributes:
+        open: gives a stream of the compressed bytes that verifies itself; closed by who gave it.
+        diff_id: the digest of the inflated bytes.
+
+    """
+
+    open: Callable[[], Source]
+    compression: Compression
+    diff_id: str
+
+
+def _ignore(_: str) -> None:
+    return None
+
+
+def apply_layers(
+    layers: Sequence[LayerSource],
+    dest_dirfd: int,
+    *,
+    budgets: Budgets = DEFAULT_BUDGETS,
+    notice: Callable[[str], None] = _ignore,
+) -> None:
+    """Apply layers, base first, to a directory (which may hold lower layers already).
+
+    Args:
+        layers: what to apply.
+        dest_dirfd: the directory; not closed.
+        budgets: limits over all of them.
+        notice: told what could not be kept.
+
+    Raises:
+        LayerRefused: a layer is wrong, damaged or not safe.
+        UnpackFailed: this machine could not write an entry.
+
+    """
+    meter = Meter(budgets)
+    with Root(os.dup(dest_dirfd)) as root:
+        applier = Applier(root, budgets, meter, notice)
+        try:
+            for layer in layers:
+                source = layer.open()
+                try:
+                    with Inflater(source, layer.compression, meter, budgets) as inflater:
+                        applier.apply(TarStream(Chunks(inflater), budgets))
+                        inflater.finish(layer.diff_id)
+                finally:
+                    close = getattr(source, "close", None)
+                    if close is not None:
+                        close()
+            applier.finish()
+        finally:
+            applier.close()
+
+
+def unpack(
+    layout: Layout,
+    manifest: Manifest,
+    diff_ids: Sequence[str],
+    dest_dirfd: int,
+    *,
+    budgets: Budgets = DEFAULT_BUDGETS,
+    notice: Callable[[str], None] = _ignore,
+) -> None:
+    """Unpack an image of a layout into an empty directory.
+
+    Args:
+        layout: where the blobs are.
+        manifest: the image's.
+        diff_ids: of the image's config, one for each layer.
+        dest_dirfd: an empty directory; not closed.
+        budgets: limits over the whole image.
+        notice: told what could not be kept.
+
+    Raises:
+        LayerRefused: a layer is wrong, damaged or not safe.
+        UnpackFailed: this machine could not write an entry.
+        ImageError: a blob is missing or damaged, or its media type is not known.
+
+    """
+    if len(diff_ids) != len(manifest.layers):
+        raise LayerRefused(
+            "", f"the manifest has {len(manifest.layers)} layers and the config {len(diff_ids)} diff ids"
+        )
+    sources = []
+    for number, (descriptor, diff_id) in enumerate(zip(manifest.layers, diff_ids), 1):
+        compression = LAYERS.get(descriptor.media_type)
+        if compression is None:
+            raise refuse_media_type(descriptor.media_type, f"layer {number}", "tar layers, plain, gzip or zstd")
+        sources.append(
+            LayerSource(
+                open=lambda descriptor=descriptor: layout.open_blob(descriptor),  # type: ignore[misc]
+                compression=compression,
+                diff_id=diff_id,
+            )
+        )
+    apply_layers(sources, dest_dirfd, budgets=budgets, notice=notice)
+
+
+def unpack_with_umoci(layout: Path, tag: str, dest: Path) -> None:
+    """Unpack an image with umoci, the other unpacker that images can be checked against.
+
+    Args:
+        layout: path of the OCI layout.
+        tag: the image's tag in it.
+        dest: a directory that does not exist yet or is empty.
+
+    Raises:
+        ToolMissing: there is no umoci.
+        ToolFailed: umoci refused the image.
+
+    """
+    argv = ["umoci", "raw", "unpack", "--keep-dirlinks"]
+    if os.geteuid() != 0:
+        argv.append("--rootless")
+    run_tool([*argv, "--image", f"{layout}:{tag}", str(dest)])

@@ -1,0 +1,358 @@
+"""Make the step's root: its view, /proc, /dev, /sys, the automatic files and the explicit mounts; then enter it.
+
+Invariant: every place is reached by descriptor, resolved by openat2 inside the view with magic links refused; a mount
+point that had to be created is remembered and taken away again. Lean: imported by the helper.
+"""
+
+import errno
+import os
+import stat
+
+from metalor_lang.kernel import syscalls
+from metalor_lang.runtime.protocol import MountOrder, Order, from_memory
+from metalor_lang.runtime.stubs import Parent, Stub
+
+SAFE = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
+SEALED = SAFE | syscalls.MOUNT_ATTR_NOEXEC
+READONLY = syscalls.MOUNT_ATTR_RDONLY
+_INSIDE = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
+
+_NODES = (("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0))
+_LINKS = (
+    ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx"),
+)  # fmt: skip
+# What tells about or changes the machine rather than the step; absent ones are passed over.
+_PROC_HIDDEN = (
+    "acpi", "interrupts", "kcore", "keys", "kpagecount", "kpageflags", "latency_stats", "sched_debug", "scsi",
+    "sysrq-trigger", "timer_list", "timer_stats", "vmallocinfo",
+)  # fmt: skip
+_PROC_READONLY = ("bus", "fs", "irq", "sys")
+# A fresh sysfs has nothing mounted on it, so debugfs, tracefs, bpf and securityfs need no cover.
+_SYS_HIDDEN = ("firmware", "devices/virtual/powercap")
+_MAX_LINKS = 40
+
+
+class Refused(Exception):
+    """The step's root cannot be made; the message is for the user."""
+
+
+def filesystem(fstype: str, attributes: int, **options: str) -> int:
+    """Make a new filesystem as a detached mount and give its descriptor."""
+    context = syscalls.fsopen(fstype)
+    try:
+        for key, value in options.items():
+            syscalls.fsconfig_set_string(context, key, value)
+        syscalls.fsconfig_create(context)
+        return syscalls.fsmount(context, attributes)
+    finally:
+        os.close(context)
+
+
+def _taken(fd: int, *, recursive: bool = False) -> int:
+    """Clone the mount at `fd`, or give the detached mount itself where the kernel cannot."""
+    try:
+        return clone(fd, recursive=recursive)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return fd
+
+
+def _taken_below(fd: int, subpath: str) -> int:
+    if not subpath:
+        return _taken(fd, recursive=True)
+    inside = syscalls.openat2(fd, subpath, os.O_PATH, resolve=_INSIDE)
+    try:
+        return clone(inside, recursive=True)
+    finally:
+        os.close(inside)
+
+
+def clone(fd: int, path: str = "", *, recursive: bool = False) -> int:
+    """Give a detached copy of the mount at `fd`/`path`."""
+    flags = syscalls.OPEN_TREE_CLONE | syscalls.AT_SYMLINK_NOFOLLOW
+    return syscalls.open_tree(fd, path, flags | (syscalls.AT_RECURSIVE if recursive else 0))
+
+
+class Assembly:
+    """The root while it is made, and what must be undone afterwards.
+
+    Args:
+        order: what is asked for.
+        resolver: the machine's resolv.conf, or b"".
+
+    """
+
+    def __init__(self, order: Order, resolver: bytes) -> None:
+        self._order = order
+        self._resolver = resolver
+        self._view = -1
+        self._scratch = -1
+        self._nothing = -1
+        self._count = 0
+        self._mounted: list[int] = []
+        self._stubs: list[Stub] = []
+        self._parents: dict[str, Parent] = {}
+
+    def take(self) -> None:
+        """Get the view and the sources of binds as mounts of our own; must run before unshare(NEWNS).
+
+        A descriptor of this machine's mounts can be cloned only in its own mount namespace. Kernels before 6.15 cannot
+        clone a detached mount (EINVAL): then the mount itself is moved, which serves one step.
+        """
+        self._view = _taken(self._order.view)
+        for mount in self._order.mounts:
+            if mount.kind == "bind":
+                try:
+                    mount.fd = _taken_below(mount.fd, mount.subpath)
+                    mount.subpath = ""
+                except OSError as error:
+                    if error.errno != errno.EINVAL:
+                        shown = f" ({mount.subpath})" if mount.subpath else ""
+                        raise Refused(f"the source of {mount.target}{shown}: {error.strerror}") from error
+
+    def build(self) -> None:
+        """Mount everything below the view, in the mount namespace of the step."""
+        syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+        self._scratch = scratch = filesystem("tmpfs", SAFE, mode="0700")
+        syscalls.move_mount(scratch, syscalls.AT_FDCWD, "/proc")
+        os.mkdir("root", 0o700, dir_fd=scratch)
+        os.mkdir("nothing", 0o700, dir_fd=scratch)
+        self._nothing = filesystem("tmpfs", SEALED | READONLY, mode="0555")
+        syscalls.move_mount(self._nothing, scratch, "nothing")
+        syscalls.mount_setattr(self._view, set=syscalls.MOUNT_ATTR_NODEV)
+        syscalls.move_mount(self._view, scratch, "root")
+        device = self._own_dev()
+        self._own_proc(device)
+        self._own_sys()
+        for mount in sorted(self._order.mounts, key=lambda one: one.target.count("/")):
+            try:
+                self._explicit(mount)
+            except OSError as error:
+                raise Refused(f"cannot mount at {mount.target}: {error.strerror} ({error.filename})") from error
+        self._automatic()
+
+    def enter(self) -> None:
+        """Make the view our root and let go of everything else."""
+        os.fchdir(self._view)
+        try:
+            syscalls.pivot_root(".", ".")
+        except OSError as error:
+            raise Refused(f"the step cannot enter its root: {error.strerror} (is metalor in a chroot?)") from error
+        syscalls.umount2(".", syscalls.MNT_DETACH)
+        os.chdir("/")
+        if not os.path.samestat(os.stat("/"), os.stat("/..")):
+            raise Refused("the old root is still reachable")
+        os.close(self._scratch)
+
+    def undo(self) -> None:
+        """Take the created mount points out of the view and restore their parents' times.
+
+        Must run after every other process of the step is dead. A mount point that is not empty any more stays.
+        """
+        if not self._stubs:
+            return
+        # Files go by /proc, so before /proc goes; MNT_DETACH takes what is mounted below along.
+        directories = [fd for fd in self._mounted if stat.S_ISDIR(os.fstat(fd).st_mode)]
+        for fd in self._mounted:
+            if fd not in directories:
+                syscalls.umount2(f"/proc/self/fd/{fd}", syscalls.MNT_DETACH)
+        for fd in reversed(directories):
+            os.fchdir(fd)
+            syscalls.umount2(".", syscalls.MNT_DETACH)
+        os.chdir("/")
+        untouched = [parent for parent in self._parents.values() if parent.untouched()]
+        for stub in reversed(self._stubs):
+            stub.remove()
+        for parent in untouched:
+            parent.restore()
+
+    # -- places -------------------------------------------------------------------------------------------------
+
+    def _open(self, path: str, flags: int = os.O_PATH) -> int:
+        return syscalls.openat2(self._view, path or ".", flags, resolve=_INSIDE)
+
+    def _create(self, parent_path: str, name: str, directory: bool) -> None:
+        parent = self._parents.get(parent_path)
+        if parent is None:
+            parent = self._parents[parent_path] = Parent(self._open(parent_path, os.O_RDONLY | os.O_DIRECTORY))
+        if directory:
+            os.mkdir(name, 0o755, dir_fd=parent.fd)
+        else:
+            os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644, dir_fd=parent.fd))
+        self._stubs.append(Stub(parent.fd, name, directory))
+        parent.after = os.fstat(parent.fd).st_mtime_ns
+
+    def _place(self, path: str, directory: bool) -> int:
+        """Open the mount point for `path`, following links inside the view; create what is missing."""
+        try:
+            fd = self._open(path)
+        except FileNotFoundError:
+            fd = self._open_created(path, directory)
+        if stat.S_ISDIR(os.fstat(fd).st_mode) != directory:
+            wanted, other = ("a directory", "a file") if directory else ("a file", "a directory")
+            raise Refused(f"cannot mount {wanted} at {path}: there is {other} in the image")
+        if syscalls.filesystem_type(fd) in (syscalls.PROC_SUPER_MAGIC, syscalls.SYSFS_MAGIC):
+            raise Refused(f"cannot mount at {path}: a link in the image leads from there into /proc or /sys")
+        return fd
+
+    def _open_created(self, path: str, directory: bool) -> int:
+        """Walk `path` by hand, so that the missing end of a chain of links is made inside the view."""
+        done: list[str] = []
+        todo = [part for part in path.split("/") if part]
+        links = 0
+        while todo:
+            part = todo.pop(0)
+            if part in (".", ".."):
+                done = done[:-1] if part == ".." else done
+                continue
+            try:
+                fd = self._open("/".join([*done, part]), os.O_PATH | os.O_NOFOLLOW)
+            except FileNotFoundError:
+                self._create("/".join(done), part, directory or bool(todo))
+                done.append(part)
+                continue
+            try:
+                if not stat.S_ISLNK(os.fstat(fd).st_mode):
+                    done.append(part)
+                    continue
+                links += 1
+                if links > _MAX_LINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+                leads = os.readlink("", dir_fd=fd)
+                done = [] if leads.startswith("/") else done
+                todo = [part for part in leads.split("/") if part] + todo
+            finally:
+                os.close(fd)
+        return self._open("/".join(done), os.O_PATH | os.O_NOFOLLOW)
+
+    def _attach(self, mount: int, place: int) -> None:
+        syscalls.move_mount(mount, place)
+        os.close(place)
+        self._mounted.append(mount)
+
+    def _reserved(self, name: str, mount: int) -> None:
+        """Attach at /proc, /dev or /sys, which must be a plain directory or absent."""
+        try:
+            place = self._open(name, os.O_PATH | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            self._create("", name, True)
+            place = self._open(name, os.O_PATH | os.O_NOFOLLOW)
+        mode = os.fstat(place).st_mode
+        if stat.S_ISLNK(mode):
+            leads = os.readlink("", dir_fd=place)
+            raise Refused(f"the image has /{name} as a symbolic link to {leads}; a step needs a directory there")
+        if not stat.S_ISDIR(mode):
+            raise Refused(f"the image has /{name} as a file; a step needs a directory there")
+        self._attach(mount, place)
+
+    # -- what every step gets -----------------------------------------------------------------------------------
+
+    def _own_dev(self) -> int:
+        """Mount a /dev with the minimal nodes, its own pseudo-terminals and shared memory."""
+        plain = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NOEXEC
+        device = filesystem("tmpfs", plain, mode="0755", size="64k")
+        for name, major, minor in _NODES:
+            os.mknod(name, stat.S_IFCHR | 0o666, os.makedev(major, minor), dir_fd=device)
+        for name, leads in _LINKS:
+            os.symlink(leads, name, dir_fd=device)
+        for name in ("pts", "shm"):
+            os.mkdir(name, 0o755, dir_fd=device)
+        self._reserved("dev", device)
+        syscalls.move_mount(filesystem("devpts", plain, ptmxmode="0666", mode="0620", gid="5"), device, "pts")
+        syscalls.move_mount(filesystem("tmpfs", SEALED, mode="1777"), device, "shm")
+        return device
+
+    def _own_proc(self, device: int) -> None:
+        proc = filesystem("proc", SEALED)
+        self._reserved("proc", proc)
+        for name in _PROC_READONLY:
+            try:
+                copy = clone(proc, name)
+            except FileNotFoundError:
+                continue
+            syscalls.mount_setattr(copy, set=SEALED | READONLY)
+            syscalls.move_mount(copy, proc, name)
+            os.close(copy)
+        for name in _PROC_HIDDEN:
+            self._hide(proc, name, device)
+
+    def _own_sys(self) -> None:
+        system = filesystem("sysfs", SEALED | READONLY)
+        self._reserved("sys", system)
+        for name in _SYS_HIDDEN:
+            self._hide(system, name, -1)
+
+    def _hide(self, base: int, name: str, device: int) -> None:
+        """Cover a file by the null device, a directory by an empty one; what is absent needs no cover."""
+        try:
+            found = os.stat(name, dir_fd=base, follow_symlinks=False)
+        except OSError:
+            return
+        cover = clone(self._nothing) if stat.S_ISDIR(found.st_mode) else clone(device, "null")
+        syscalls.move_mount(cover, base, name)
+        os.close(cover)
+
+    def _automatic(self) -> None:
+        """Give /etc/hosts and, with the machine's network, /etc/resolv.conf, as copies; explicit mounts win."""
+        hosts = f"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t{self._order.hostname}\n"
+        wanted = {"/etc/hosts": hosts.encode()}
+        if self._order.network == "host" and self._resolver:
+            wanted["/etc/resolv.conf"] = self._resolver
+        explicit = [mount.target for mount in self._order.mounts]
+        for path, content in wanted.items():
+            if any(path == target or path.startswith(f"{target}/") for target in explicit):
+                continue
+            try:
+                place = self._place(path, directory=False)
+            except OSError as error:
+                if error.errno == errno.EROFS:
+                    continue
+                raise Refused(f"cannot give the step its {path}: {error.strerror}") from error
+            self._attach(self._file(content, 0o644, 0, 0), place)
+
+    # -- what the request asks for ------------------------------------------------------------------------------
+
+    def _name(self) -> str:
+        self._count += 1
+        return str(self._count)
+
+    def _file(self, content: bytes, mode: int, uid: int, gid: int) -> int:
+        """Write a file on our tmpfs and give a read-only mount of it."""
+        name = self._name()
+        fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=self._scratch)
+        try:
+            rest = memoryview(content)
+            while rest:
+                rest = rest[os.write(fd, rest) :]
+            os.fchown(fd, uid, gid)
+            os.fchmod(fd, mode)
+        finally:
+            os.close(fd)
+        mount = clone(self._scratch, name)
+        syscalls.mount_setattr(mount, set=SEALED | READONLY)
+        return mount
+
+    def _bind(self, order: MountOrder) -> int:
+        if order.subpath:  # a detached mount that this kernel cannot clone: attach it, then clone the part
+            name = self._name()
+            os.mkdir(name, 0o700, dir_fd=self._scratch)
+            syscalls.move_mount(order.fd, self._scratch, name)
+            order.fd = _taken_below(order.fd, order.subpath)
+        attributes = SAFE | (READONLY if order.readonly else 0)
+        syscalls.mount_setattr(order.fd, set=attributes, recursive=True)
+        return order.fd
+
+    def _explicit(self, order: MountOrder) -> None:
+        if order.kind == "tmpfs":
+            options = {"mode": f"{order.mode:o}", "uid": str(order.uid), "gid": str(order.gid)}
+            if order.size:
+                options["size"] = str(order.size)
+            mount = filesystem("tmpfs", SAFE, **options)
+        elif order.kind == "file":
+            mount = self._file(from_memory(order.fd), order.mode, order.uid, order.gid)
+        else:
+            mount = self._bind(order)
+        directory = stat.S_ISDIR(os.fstat(mount).st_mode)
+        self._attach(mount, self._place(order.target, directory))

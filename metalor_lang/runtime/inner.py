@@ -1,0 +1,236 @@
+"""PID 1 of a step: makes the root, starts the command, reaps, obeys the time limit and orders, and tells the status.
+
+Invariant: it ends when its socket or the helper does, and with it, by the kernel, every process of the step; the status
+is sent only after all other processes are dead and the created mount points are gone. Lean: runs in the helper's fork.
+"""
+
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import termios
+import time
+
+from metalor_lang.kernel import syscalls
+from metalor_lang.runtime import assemble, confine, protocol
+from metalor_lang.runtime.protocol import Order
+
+_NAMESPACES = (
+    syscalls.CLONE_NEWNS | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWCGROUP
+)  # the pid namespace was entered by the fork
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
+# KILL to end other users' processes; DAC_OVERRIDE, FOWNER, SYS_ADMIN to take mount points away again.
+_CAPABILITIES = 1 << 5 | 1 << 1 | 1 << 3 | 1 << 21
+_TIOCSPTLCK, _TIOCGPTN = 0x40045431, 0x80045430  # ioctl_tty(2); not in Python's termios
+_LARGEST_RESOLVER = 1 << 16
+
+
+def run(fds: "list[int]", alive: int) -> None:
+    """Run the step of one message; `fds` are the step's socket, the order, then what the order names by index."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored by the kernel for PID 1, whoever sends it
+    syscalls.set_parent_death_signal(signal.SIGKILL)
+    syscalls.set_dumpable(False)
+    sock = socket.socket(fileno=fds[0])
+    try:
+        order = Order.decode(protocol.from_memory(fds[1]), fds)
+        answer = _Step(sock, order, alive).run()
+    except assemble.Refused as refused:
+        answer = protocol.encode_status(protocol.OURS, message=str(refused))
+    except OSError as error:
+        what = f" ({error.filename})" if error.filename else ""
+        answer = protocol.encode_status(protocol.OURS, message=f"the step cannot be set up: {error.strerror}{what}")
+    except Exception as error:
+        answer = protocol.encode_status(protocol.OURS, message=f"the step cannot be set up: {error!r}")
+    try:
+        protocol.send(sock, answer)
+    except OSError:
+        pass  # nobody listens any more
+
+
+def _resolver() -> bytes:
+    try:
+        with open("/etc/resolv.conf", "rb") as file:
+            return file.read(_LARGEST_RESOLVER)
+    except OSError:
+        return b""
+
+
+def _loopback_up() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        request = struct.pack("16sH22x", b"lo", 0)
+        flags = struct.unpack("16sH22x", fcntl.ioctl(sock, _SIOCGIFFLAGS, request))[1]
+        fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", flags | _IFF_UP))
+
+
+def _kill_all(number: int) -> None:
+    try:
+        os.kill(-1, number)
+    except ProcessLookupError:
+        pass
+
+
+class _Step:
+    """One step from the fork to its status."""
+
+    def __init__(self, sock: socket.socket, order: Order, alive: int) -> None:
+        self._sock = sock
+        self._order = order
+        self._alive = alive
+        self._command = 0
+        self._ended: int | None = None  # wait status of the command
+        self._timed_out = False
+        self._cancelled = False
+        self._deadline = None if order.timeout is None else time.monotonic() + order.timeout
+        self._kill_at: float | None = None
+
+    def run(self) -> bytes:
+        """Give the encoded status."""
+        order = self._order
+        os.umask(0)
+        assembly = assemble.Assembly(order, _resolver())
+        assembly.take()
+        syscalls.unshare(_NAMESPACES | (syscalls.CLONE_NEWNET if order.network == "none" else 0))
+        assembly.build()
+        socket.sethostname(order.hostname)
+        if order.network == "none":
+            _loopback_up()
+        assembly.enter()
+        wake, said = self._start()
+        syscalls.capset(_CAPABILITIES, _CAPABILITIES, 0)
+        syscalls.set_dumpable(False)
+        self._watch(wake)
+        _kill_all(signal.SIGKILL)
+        self._reap(block=True)
+        failure = b""
+        while part := os.read(said, 65536):
+            failure += part
+        assembly.undo()
+        return self._status(failure)
+
+    def _start(self) -> "tuple[int, int]":
+        """Fork the command; give the descriptors that tell of dead children and of a failed exec."""
+        order = self._order
+        wake, wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        said, say = os.pipe2(os.O_CLOEXEC)
+        stdin, stdout, stderr = self._streams()
+        self._command = os.fork()
+        if not self._command:
+            status = 1
+            try:
+                signal.set_wakeup_fd(-1)
+                confine.become(order, stdin, stdout, stderr)
+            except confine.Failed as failed:
+                status = _tell(say, failed.code, str(failed))
+            except OSError as error:
+                status = _tell(say, protocol.OURS, f"the command cannot be confined: {error}")
+            except Exception as error:
+                status = _tell(say, protocol.OURS, f"the command cannot be confined: {error!r}")
+            finally:
+                os._exit(status)
+        for fd in {say, stdin, stdout, stderr}:
+            os.close(fd)
+        return wake, said
+
+    def _streams(self) -> "tuple[int, int, int]":
+        order = self._order
+        if order.terminal is not None:
+            return self._terminal(order.terminal)
+        stdin = order.stdin if order.stdin >= 0 else os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        return stdin, order.output, order.errors if order.errors >= 0 else order.output
+
+    def _terminal(self, size: "list[int]") -> "tuple[int, int, int]":
+        """Make a terminal in the step's own /dev/pts and hand its master side to the builder."""
+        master = os.open("/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
+        number = struct.unpack("i", fcntl.ioctl(master, _TIOCGPTN, struct.pack("i", 0)))[0]
+        slave = os.open(f"/dev/pts/{number}", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        os.fchown(slave, self._order.uid, 5)
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[0], size[1], 0, 0))
+        protocol.send(self._sock, protocol.TERMINAL, [master])
+        os.close(master)
+        return slave, slave, slave
+
+    # -- while it runs ------------------------------------------------------------------------------------------
+
+    def _watch(self, wake: int) -> None:
+        poll = select.poll()
+        poll.register(wake, select.POLLIN)
+        poll.register(self._sock, select.POLLIN)
+        poll.register(self._alive, select.POLLIN)
+        while True:
+            self._reap(block=False)
+            if self._ended is not None:
+                return
+            for fd, _ in poll.poll(self._patience()):
+                if fd == wake:
+                    os.read(wake, 4096)
+                elif fd == self._alive or not self._obey():
+                    os._exit(1)  # the kernel kills the rest of the namespace
+            self._check_time()
+
+    def _patience(self) -> "float | None":
+        times = [at for at in (self._deadline, self._kill_at) if at is not None]
+        return max(0.0, (min(times) - time.monotonic()) * 1000 + 1) if times else None
+
+    def _check_time(self) -> None:
+        now = time.monotonic()
+        if self._deadline is not None and now >= self._deadline:
+            self._deadline = None
+            self._timed_out = True
+            self._ask(signal.SIGTERM)
+        if self._kill_at is not None and now >= self._kill_at:
+            self._kill_at = None
+            _kill_all(signal.SIGKILL)
+
+    def _ask(self, number: int) -> None:
+        """Ask every process of the step to end; kill it after the grace, or at once when asked again."""
+        _kill_all(number)
+        _kill_all(signal.SIGCONT)  # a stopped process would not see it
+        self._kill_at = time.monotonic() + (self._order.grace if self._kill_at is None else 0)
+
+    def _obey(self) -> bool:
+        """Read one order; False when the builder is gone."""
+        try:
+            payload, _ = protocol.receive(self._sock)
+        except OSError:
+            return False
+        if payload.startswith(protocol.CANCEL):
+            self._cancelled = True
+            self._ask(int(payload[len(protocol.CANCEL) :]))
+        return bool(payload)
+
+    def _reap(self, *, block: bool) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, 0 if block else os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            if pid == self._command:
+                self._ended = status
+
+    def _status(self, failure: bytes) -> bytes:
+        if failure:
+            told = json.loads(failure)
+            return protocol.encode_status(told["code"], cancelled=self._cancelled, message=told["message"])
+        assert self._ended is not None
+        code = os.waitstatus_to_exitcode(self._ended)
+        number = -code if code < 0 else None
+        if self._timed_out:
+            message = f"the time limit of {self._order.timeout:g} s was reached"
+            return protocol.encode_status(protocol.TIMED_OUT, signal=number, timed_out=True, message=message)
+        return protocol.encode_status(
+            code if number is None else 128 + number, signal=number, cancelled=self._cancelled
+        )
+
+
+def _tell(fd: int, code: int, message: str) -> int:
+    os.write(fd, json.dumps({"code": code, "message": message[:4000]}).encode("ascii"))
+    return code

@@ -1,0 +1,158 @@
+"""What the builder and the helper process say to each other.
+
+Invariant: one step is one message on the helper's socket, carrying descriptors by name; the step then has a socket of
+its own, on which one JSON answer comes back and short orders go in. End of file on either means: kill everything.
+Lean: imported by the helper, so no dataclasses.
+"""
+
+import array
+import json
+import os
+import socket
+
+# Orders on a step's socket.
+CANCEL = b"cancel"
+# Answers on a step's socket: the pseudo-terminal (with its descriptor), then the status as JSON.
+TERMINAL = b"terminal"
+
+# Exit statuses of our own (the first three as timeout(1) and env(1) have them).
+TIMED_OUT = 124
+OURS = 125
+NOT_EXECUTABLE = 126
+NOT_FOUND = 127
+
+_MAX_FDS = 253
+_CHUNK = 1 << 16
+
+
+def send(sock: socket.socket, payload: bytes, fds: "list[int] | tuple[int, ...]" = ()) -> None:
+    """Send one packet, with descriptors.
+
+    Raises:
+        OSError: the other side is gone.
+
+    """
+    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+    sock.sendmsg([payload], ancillary, socket.MSG_NOSIGNAL)
+
+
+def receive(sock: socket.socket, size: int = _CHUNK) -> "tuple[bytes, list[int]]":
+    """Receive one packet and its descriptors (close-on-exec); empty bytes are the end of file."""
+    payload, ancillary, flags, _ = sock.recvmsg(size, socket.CMSG_SPACE(4 * _MAX_FDS), socket.MSG_CMSG_CLOEXEC)
+    fds = array.array("i")
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        for fd in fds:
+            os.close(fd)
+        raise OSError(f"a packet of the step protocol was cut off ({len(payload)} bytes)")
+    return payload, list(fds)
+
+
+def to_memory(data: bytes, name: str) -> int:
+    """Put `data` into an anonymous file and give its descriptor (a packet is too small for a long script)."""
+    fd = os.memfd_create(name)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+    return fd
+
+
+def from_memory(fd: int) -> bytes:
+    """Read a whole anonymous file, wherever its offset stands."""
+    size = os.fstat(fd).st_size
+    parts = []
+    offset = 0
+    while offset < size:
+        part = os.pread(fd, size - offset, offset)
+        if not part:
+            break
+        parts.append(part)
+        offset += len(part)
+    return b"".join(parts)
+
+
+class MountOrder:
+    """One explicit mount; `kind` is `bind`, `tmpfs` or `file`."""
+
+    __slots__ = ("fd", "gid", "kind", "mode", "readonly", "size", "subpath", "target", "uid")
+
+    def __init__(
+        self, *, kind: str, target: str, fd: int = -1, subpath: str = "", readonly: bool = True, size: int = 0,
+        mode: int = 0o755, uid: int = 0, gid: int = 0,
+    ) -> None:  # fmt: skip
+        self.kind = kind
+        self.target = target
+        self.fd = fd
+        self.subpath = subpath
+        self.readonly = readonly
+        self.size = size
+        self.mode = mode
+        self.uid = uid
+        self.gid = gid
+
+    def to_json(self) -> "dict[str, object]":
+        """Give the fields by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class Order:
+    """A step request as the helper sees it; `fd` fields are indices in the message's descriptors, then descriptors."""
+
+    __slots__ = (
+        "argv", "cwd", "env", "errors", "gid", "grace", "groups", "hostname", "mounts", "network", "output",
+        "pipefail", "stdin", "terminal", "timeout", "uid", "view",
+    )  # fmt: skip
+
+    def __init__(
+        self, *, argv: "list[str]", env: "list[list[str]]", cwd: str, uid: int, gid: int, groups: "list[int]",
+        network: str, timeout: "float | None", grace: float, hostname: str, pipefail: bool,
+        mounts: "list[MountOrder]", view: int, output: int = -1, errors: int = -1, stdin: int = -1,
+        terminal: "list[int] | None" = None,
+    ) -> None:  # fmt: skip
+        self.argv = argv
+        self.env = env
+        self.cwd = cwd
+        self.uid = uid
+        self.gid = gid
+        self.groups = groups
+        self.network = network
+        self.timeout = timeout
+        self.grace = grace
+        self.hostname = hostname
+        self.pipefail = pipefail
+        self.mounts = mounts
+        self.view = view
+        self.output = output
+        self.errors = errors
+        self.stdin = stdin
+        self.terminal = terminal
+
+    def encode(self) -> bytes:
+        """Give JSON (ASCII: bytes that are no UTF-8 travel as lone surrogates)."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        fields["mounts"] = [mount.to_json() for mount in self.mounts]
+        return json.dumps(fields).encode("ascii")
+
+    @classmethod
+    def decode(cls, data: bytes, fds: "list[int]") -> "Order":
+        """Read JSON and put the received descriptors in place of their indices."""
+        fields = json.loads(data)
+        fields["mounts"] = [MountOrder(**mount) for mount in fields["mounts"]]
+        order = cls(**fields)
+        for mount in order.mounts:
+            mount.fd = fds[mount.fd] if mount.fd >= 0 else -1
+        order.view = fds[order.view]
+        order.output = fds[order.output] if order.output >= 0 else -1
+        order.errors = fds[order.errors] if order.errors >= 0 else -1
+        order.stdin = fds[order.stdin] if order.stdin >= 0 else -1
+        return order
+
+
+def encode_status(
+    code: int, *, signal: "int | None" = None, timed_out: bool = False, cancelled: bool = False, message: str = ""
+) -> bytes:
+    """Give the JSON of a status; a long message is cut."""
+    fields = {"code": code, "signal": signal, "timed_out": timed_out, "cancelled": cancelled, "message": message[:4000]}
+    return json.dumps(fields).encode("ascii")

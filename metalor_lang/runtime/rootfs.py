@@ -1,0 +1,309 @@
+"""Views of a chain of snapshots, and drafts of the next one: by overlay where possible, by copying where not.
+
+Invariant: both ways give the same trees, but for what overlayfs itself does differently (overlayfs.rst, "Non-standard
+behavior"): written in place by one name, a file of a lower layer is parted from its other names. A draft belongs to
+one thread; a snapshotter to any number of them.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from metalor_lang.digest import Json
+from metalor_lang.kernel.paths import Root
+from metalor_lang.runtime.clamp import Unchanged, clamp
+from metalor_lang.runtime.merge import copy_root_attributes, merge_layers
+from metalor_lang.runtime.overlay import OverlayRefused, clone_directory, mount_view, probe
+from metalor_lang.store.errors import guarded
+from metalor_lang.store.snapshots import Draft
+from metalor_lang.store.store import Store
+
+MAX_CHAIN: Final = 64
+"""Snapshots in a chain before it is compacted: each lower costs about 20 µs of a mount, and mount(2) takes one page."""
+
+_KEPT: Final = 32
+"""Snapshots of the old end of a chain that a compaction leaves as they are."""
+
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+Chain = tuple[str, ...]
+
+
+class DraftView:
+    """A writable view whose changes become the next snapshot; discarded when its context ends uncommitted.
+
+    Attributes:
+        root: the whole tree, to read and write.
+        upper: where the changes lie: an overlay's upper directory, or (copying) the whole tree.
+
+    """
+
+    def __init__(self, root: Root, draft: Draft, below: Chain, unchanged: Callable[[ExitStack], Unchanged]) -> None:
+        self.root = root
+        self.upper: Path = draft.fs
+        self._draft = draft
+        self._below = below
+        self._unchanged = unchanged
+
+    @property
+    def view_fd(self) -> int:
+        """The descriptor of the view (`O_PATH`): a detached mount where the machine allows one."""
+        return self.root.fd
+
+    def commit(self, meta: Mapping[str, Json], *, epoch: int | None = None, seal: bool = False) -> Chain:
+        """End the view and keep its changes as a snapshot.
+
+        Args:
+            meta: JSON kept with the snapshot.
+            epoch: seconds since 1970; newer times of what changed are set to it first. None leaves times alone.
+            seal: hash every file now, for a later verify.
+
+        Returns:
+            the chain with the changes (it may be shorter than the old one, after a compaction or by copying).
+
+        Raises:
+            StoreFull: no room; the draft is discarded with its context.
+
+        """
+        self.root.close()
+        if epoch is not None:
+            with guarded(self.upper), ExitStack() as stack:
+                fd = _opened(self.upper, stack)
+                clamp(fd, epoch, unchanged=self._unchanged(stack))
+        return (*self._below, self._draft.commit(meta, seal=seal))
+
+    def discard(self) -> None:
+        """End the view and forget its changes; does nothing after a commit."""
+        self.root.close()
+        self._draft.discard()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self.discard()
+
+
+class Snapshotter(Protocol):
+    """What gives views of chains."""
+
+    @property
+    def name(self) -> str:
+        """`overlay` or `copy`."""
+        ...
+
+    def layers(self, chain: Sequence[str]) -> tuple[Path, ...]:
+        """The directories that make up a chain's tree, base first; what a whole snapshot hides is left out."""
+        ...
+
+    def view(self, chain: Sequence[str]) -> Root:
+        """A chain's tree, for reading only; the caller closes it. An empty chain is an empty tree."""
+        ...
+
+    def draft(self, chain: Sequence[str]) -> DraftView:
+        """A writable view on a chain; throw it away with `discard()`, or end its context, for a run without traces."""
+        ...
+
+
+def _opened(path: Path, stack: ExitStack) -> int:
+    fd = os.open(path, _DIRECTORY)
+    stack.callback(os.close, fd)
+    return fd
+
+
+def _everything_changed(stack: ExitStack) -> Unchanged:
+    return lambda path, status: False
+
+
+def _layers(store: Store, chain: Sequence[str]) -> tuple[Path, ...]:
+    return tuple(store.snapshots.fs_path(identity) for identity in _visible(store, chain))
+
+
+def _visible(store: Store, chain: Sequence[str]) -> Chain:
+    for start in range(len(chain) - 1, 0, -1):
+        if store.snapshots.info(chain[start]).kind == "whole":
+            return tuple(chain[start:])
+    return tuple(chain)
+
+
+def _empty_view(store: Store) -> Root:
+    path = store.scratch("empty")
+    os.mkdir(path, 0o755)
+    try:
+        return Root(os.open(path, _DIRECTORY))  # it lives on, empty for ever, as long as the descriptor does
+    finally:
+        os.rmdir(path)
+
+
+class _TemporaryRoot(Root):
+    """A root whose tree goes away with it."""
+
+    __slots__ = ("_remove",)
+
+    def __init__(self, fd: int, remove: Callable[[], None]) -> None:
+        super().__init__(fd)
+        self._remove = remove
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            super().close()
+            self._remove()
+
+
+class OverlaySnapshotter:
+    """Views by overlay mounts.
+
+    Args:
+        store: whose snapshots are shown.
+        longest: the most snapshots in a chain that a draft stands on; longer ones are compacted.
+
+    """
+
+    name = "overlay"
+
+    def __init__(self, store: Store, *, longest: int = MAX_CHAIN) -> None:
+        self._store = store
+        self._longest = longest
+
+    def layers(self, chain: Sequence[str]) -> tuple[Path, ...]:
+        """As the protocol says."""
+        return _layers(self._store, chain)
+
+    def view(self, chain: Sequence[str]) -> Root:
+        """As the protocol says.
+
+        Raises:
+            OverlayRefused: no overlay can be mounted.
+            MissingObject: a snapshot is not in the store.
+
+        """
+        if not chain:
+            return _empty_view(self._store)
+        return Root(mount_view(self.layers(chain)))
+
+    def draft(self, chain: Sequence[str]) -> DraftView:
+        """As the protocol says; errors as `view`, and those of a full or read-only store."""
+        below = self._compacted(_visible(self._store, chain))
+        lowers = self.layers(below)
+        draft = self._store.snapshots.draft("overlay" if below else "whole")
+        try:
+            if lowers:
+                # The root directory of a view is the upper one: it must look like the root below.
+                with ExitStack() as stack:
+                    copy_root_attributes(_opened(lowers[-1], stack), _opened(draft.fs, stack))
+            root = Root(mount_view(lowers, draft.fs, draft.work))
+        except BaseException:
+            draft.discard()
+            raise
+        return DraftView(root, draft, below, _everything_changed)
+
+    def _compacted(self, chain: Chain) -> Chain:
+        if len(chain) <= self._longest:
+            return chain
+        kept = max(1, min(_KEPT, self._longest // 2))
+        young = chain[kept:]
+        # Two steps may compact one chain at the same time: each gets its own, equal, snapshot.
+        with guarded(self._store.root), self._store.snapshots.draft("overlay") as draft, ExitStack() as stack:
+            fds = [_opened(path, stack) for path in (self._store.snapshots.fs_path(name) for name in young)]
+            merge_layers(fds, _opened(draft.fs, stack), bottom=False)
+            return (*chain[:kept], draft.commit({"compacted": list(young)}))
+
+
+class CopySnapshotter:
+    """Views by plain copies, for machines that refuse overlay: every snapshot is a whole tree.
+
+    Args:
+        store: whose snapshots are shown.
+
+    """
+
+    name = "copy"
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def layers(self, chain: Sequence[str]) -> tuple[Path, ...]:
+        """As the protocol says."""
+        return _layers(self._store, chain)
+
+    def view(self, chain: Sequence[str]) -> Root:
+        """As the protocol says.
+
+        Raises:
+            MissingObject: a snapshot is not in the store.
+
+        """
+        layers = self.layers(chain)
+        if not layers:
+            return _empty_view(self._store)
+        if len(layers) == 1:
+            return Root(clone_directory(layers[0], read_only=True))
+        return self._folded(layers)
+
+    def draft(self, chain: Sequence[str]) -> DraftView:
+        """As the protocol says; errors as `view`, and those of a full or read-only store."""
+        layers = self.layers(chain)
+        draft = self._store.snapshots.draft("whole")
+        try:
+            self._fold(layers, draft.fs)
+            root = Root(clone_directory(draft.fs))
+        except BaseException:
+            draft.discard()
+            raise
+
+        def unchanged(stack: ExitStack) -> Unchanged:
+            below = self.view(chain)
+            stack.callback(below.close)
+            return _same_as(below)
+
+        return DraftView(root, draft, (), unchanged)
+
+    def _fold(self, layers: Sequence[Path], target: Path) -> None:
+        with guarded(self._store.root), ExitStack() as stack:
+            fds = [_opened(path, stack) for path in layers]
+            merge_layers(fds, _opened(target, stack), bottom=True)
+
+    def _folded(self, layers: Sequence[Path]) -> Root:
+        path = self._store.scratch("view")
+        os.mkdir(path, 0o755)
+        try:
+            self._fold(layers, path)
+            return _TemporaryRoot(os.open(path, _DIRECTORY), lambda: self._store.discard(path))
+        except BaseException:
+            self._store.discard(path)
+            raise
+
+
+def _same_as(below: Root) -> Unchanged:
+    def unchanged(path: str, status: os.stat_result) -> bool:
+        before = below.stat("/" + path)
+        return before is not None and all(
+            getattr(before, name) == getattr(status, name)
+            for name in ("st_mode", "st_uid", "st_gid", "st_size", "st_mtime_ns", "st_rdev")
+        )
+
+    return unchanged
+
+
+def choose_snapshotter(store: Store, *, on_notice: Callable[[str], None] | None = None) -> Snapshotter:
+    """The overlay snapshotter where overlays can be mounted in the store's file system, else the copying one.
+
+    Args:
+        store: where the trial is made.
+        on_notice: called with one line when views must be copied.
+
+    """
+    trial = store.scratch("probe")
+    os.mkdir(trial, 0o700)
+    try:
+        probe(trial)
+    except OverlayRefused as error:
+        if on_notice is not None:
+            on_notice(f"{error.message}: views are copied instead, which is slower and gives the same results")
+        return CopySnapshotter(store)
+    finally:
+        store.discard(trial)
+    return OverlaySnapshotter(store)

@@ -1,0 +1,106 @@
+"""Join the user's terminal to the one inside a step.
+
+Invariant: the user's terminal gets its own settings back, whatever happens; the step's job control happens entirely on
+its own side, so Ctrl-C is a byte to us.
+"""
+
+import fcntl
+import os
+import select
+import signal
+import socket
+import struct
+import termios
+import threading
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_CHUNK = 1 << 16
+
+
+def size(fd: int) -> tuple[int, int]:
+    """Give rows and columns of the terminal `fd`; 24 by 80 where it is none or does not know."""
+    try:
+        rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(fd, termios.TIOCGWINSZ, b"\0" * 8))
+    except OSError:
+        return 24, 80
+    return (rows, columns) if rows and columns else (24, 80)
+
+
+@contextmanager
+def _raw(fd: int) -> Iterator[None]:
+    if not os.isatty(fd):
+        yield
+        return
+    before = termios.tcgetattr(fd)
+    try:
+        tty.setraw(fd, termios.TCSADRAIN)
+        yield
+    finally:
+        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+
+@contextmanager
+def _following_size(fd: int, master: int) -> Iterator[None]:
+    """Pass changes of the window on; signals can be caught in the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def resized(number: int, frame: object) -> None:
+        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", *size(fd), 0, 0))
+
+    before = signal.signal(signal.SIGWINCH, resized)
+    try:
+        resized(signal.SIGWINCH, None)
+        yield
+    finally:
+        signal.signal(signal.SIGWINCH, before)
+
+
+def _write(fd: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
+def join(terminal: int, master: int, sock: socket.socket) -> None:
+    """Copy between `terminal` and the step's `master` (closed at the end) until the step lets go of its terminal.
+
+    Args:
+        terminal: the user's terminal, read and written.
+        master: the controlling side of the step's terminal.
+        sock: the step's socket; something to read on it means that the step has ended.
+
+    """
+    try:
+        with _raw(terminal), _following_size(terminal, master):
+            _copy(terminal, master, sock)
+    finally:
+        os.close(master)
+
+
+def _copy(terminal: int, master: int, sock: socket.socket) -> None:
+    poll = select.poll()
+    for fd in (terminal, master, sock.fileno()):
+        poll.register(fd, select.POLLIN)
+    while True:
+        ready = dict(poll.poll())
+        if master in ready:
+            try:
+                data = os.read(master, _CHUNK)
+            except OSError:  # EIO: nobody has the other side open any more
+                return
+            if not data:
+                return
+            _write(terminal, data)
+        elif sock.fileno() in ready:
+            return
+        if terminal in ready:
+            typed = os.read(terminal, _CHUNK)
+            if typed:
+                _write(master, typed)
+            else:  # the user's side is at its end: say so inside, once
+                poll.unregister(terminal)
+                _write(master, b"\x04")

@@ -1,0 +1,92 @@
+"""Source text and places in it: the only line and column arithmetic of the package.
+
+Invariant: offsets count code points of `SourceFile.text` (after a leading BOM is dropped);
+lines and columns are 1-based; a column counts code points, a tab is one.
+"""
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from functools import cached_property
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A 1-based line and column (in code points)."""
+
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A half-open range of offsets in one source text; empty spans point between characters."""
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start <= self.end:
+            raise ValueError(f"not a span: {self.start}..{self.end}")
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def to(self, other: "Span") -> "Span":
+        """The span from the start of this one to the end of `other`."""
+        return Span(self.start, other.end)
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A recipe's text under the name it is shown by.
+
+    Args:
+        path: the name shown in messages, as the user wrote it.
+        text: the decoded text, without a leading BOM.
+
+    """
+
+    path: str
+    text: str = field(repr=False)
+
+    @cached_property
+    def _starts(self) -> tuple[int, ...]:
+        starts = [0]
+        find, at = self.text.find, 0
+        while (at := find("\n", at) + 1) > 0:
+            starts.append(at)
+        return tuple(starts)
+
+    @property
+    def line_count(self) -> int:
+        """How many lines the text has; a final newline does not start another one."""
+        return len(self._starts) - (self._starts[-1] == len(self.text) and len(self._starts) > 1)
+
+    def position(self, offset: int) -> Position:
+        """The line and column of an offset (0 … len(text))."""
+        line = bisect_right(self._starts, offset)
+        return Position(line, offset - self._starts[line - 1] + 1)
+
+    def offset(self, position: Position) -> int:
+        """The offset of a line and column; the inverse of `position`."""
+        return self._starts[position.line - 1] + position.column - 1
+
+    def line(self, number: int) -> str:
+        """The text of a 1-based line without its line end ("" after the last one)."""
+        if not 1 <= number <= len(self._starts):
+            return ""
+        start = self._starts[number - 1]
+        end = self.text.find("\n", start)
+        return self.text[start : len(self.text) if end < 0 else end].removesuffix("\r")
+
+    def line_span(self, number: int) -> Span:
+        """The span of a 1-based line without its line end."""
+        start = self._starts[number - 1]
+        return Span(start, start + len(self.line(number)))
+
+    def slice(self, span: Span) -> str:
+        """The text under a span."""
+        return self.text[span.start : span.end]

@@ -1,0 +1,177 @@
+"""Small files of the store: written whole or not at all, read with their damage noticed.
+
+Invariant: a file becomes visible by one rename, after its bytes are on the disk; a sealed JSON file carries the digest
+of its own body, so a torn or edited one is never believed.
+"""
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from metalor_lang.digest import Json, json_digest
+
+FORMAT: Final = 1
+"""Of every JSON file of the store; a file of another format reads as damaged."""
+
+
+class Damaged(Exception):
+    """A file of the store does not hold what it must; the text says why. Never leaves the package."""
+
+
+def make_directory(path: Path, mode: int = 0o700) -> None:
+    """Make one directory with exactly this mode, whatever the umask; an existing one is left alone."""
+    try:
+        os.mkdir(path, mode)
+    except FileExistsError:
+        return
+    os.chmod(path, mode)
+
+
+def open_private(path: Path, flags: int) -> int:
+    """Open a file of the store, made with mode 0600 (with `O_CREAT`) whatever the umask; links are not followed."""
+    fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        if flags & os.O_CREAT and os.fstat(fd).st_mode & 0o777 != 0o600:
+            os.fchmod(fd, 0o600)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def sync_directory(path: Path) -> None:
+    """Flush a directory's entries, so that a rename in it outlives a power cut."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_whole(path: Path, data: bytes, *, scratch: Path, token: str, durable: bool = True) -> None:
+    """Put a file in place by one rename, replacing an older one.
+
+    Args:
+        path: the final name.
+        data: the content.
+        scratch: a directory of the same file system for the unfinished file.
+        token: the writer's lease, so that a leftover of a dead writer is recognised.
+        durable: flush the file before the rename and its directory after it.
+
+    """
+    draft = scratch / f"{token}-{secrets.token_hex(8)}"
+    fd = open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        with open(fd, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            if durable:
+                os.fsync(stream.fileno())
+        os.rename(draft, path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_directory(path.parent)
+
+
+def seal(body: Json) -> bytes:
+    """The bytes of a sealed JSON file."""
+    sealed = {"body": body, "digest": json_digest(body), "format": FORMAT}
+    return json.dumps(sealed, ensure_ascii=True, allow_nan=False, sort_keys=True, indent=1).encode() + b"\n"
+
+
+def unseal(data: bytes) -> dict[str, Json]:
+    """The body of a sealed JSON file.
+
+    Raises:
+        Damaged: it is no JSON object, of another format, or its digest is wrong.
+
+    """
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Damaged(f"not JSON: {error}") from None
+    if not isinstance(value, dict) or value.keys() != {"body", "digest", "format"}:
+        raise Damaged("not a file of a store")
+    if value["format"] != FORMAT:
+        raise Damaged(f"format {value['format']!r}, this version reads {FORMAT}")
+    body = value["body"]
+    try:
+        right = isinstance(body, dict) and json_digest(body) == value["digest"]
+    except (TypeError, UnicodeEncodeError) as error:
+        raise Damaged(str(error)) from None
+    if not right:
+        raise Damaged("its content does not match its own digest")
+    assert isinstance(body, dict)
+    return body
+
+
+def read_sealed(path: Path) -> dict[str, Json] | None:
+    """The body of a sealed JSON file, None where there is no file.
+
+    Raises:
+        Damaged: as `unseal`, or the file cannot be read.
+
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Damaged(f"unreadable: {error.strerror}") from None
+    return unseal(data)
+
+
+def text_of(body: dict[str, Json], name: str) -> str:
+    """A string field of a body.
+
+    Raises:
+        Damaged: it is missing or of another type.
+
+    """
+    value = body.get(name)
+    if not isinstance(value, str):
+        raise Damaged(f"{name!r} is not a string")
+    return value
+
+
+def number_of(body: dict[str, Json], name: str) -> int:
+    """An integer field of a body.
+
+    Raises:
+        Damaged: it is missing or of another type.
+
+    """
+    value = body.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Damaged(f"{name!r} is not an integer")
+    return value
+
+
+def texts_of(body: dict[str, Json], name: str) -> tuple[str, ...]:
+    """A field that is a list of strings.
+
+    Raises:
+        Damaged: it is missing or of another type.
+
+    """
+    value = body.get(name)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise Damaged(f"{name!r} is not a list of strings")
+    return tuple(str(item) for item in value)
+
+
+def mapping_of(body: dict[str, Json], name: str) -> dict[str, Json]:
+    """A field that is an object.
+
+    Raises:
+        Damaged: it is missing or of another type.
+
+    """
+    value = body.get(name)
+    if not isinstance(value, dict):
+        raise Damaged(f"{name!r} is not an object")
+    return value

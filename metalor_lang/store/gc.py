@@ -1,0 +1,248 @@
+"""Collect garbage: keep what the policy and living builds need, take the rest away, then delete it.
+
+Invariant: an object leaves by one rename into `tmp/gc-…`, while the store's gate is held alone; a kill at any point
+leaves either the object or rubbish that the next open removes. Records go before the snapshots they name.
+
+A named result (`refs/NAME.json`, JSON in which the strings of 32 hex digits are snapshots) is kept where no limits are
+given; with limits the records decide, and a name whose snapshots went goes too.
+"""
+
+import os
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from metalor_lang.store.blobs import Blobs
+from metalor_lang.store.core import Core
+from metalor_lang.store.errors import MissingObject, guarded
+from metalor_lang.store.files import Damaged
+from metalor_lang.store.leases import live_leases
+from metalor_lang.store.records import Found, LayerRecord, Layers, StepRecord, Steps, file_name
+from metalor_lang.store.snapshots import Snapshots
+
+_WEEK: Final = 7 * 86400
+_SNAPSHOT: Final = re.compile(r'"([0-9a-f]{32})"')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepPolicy:
+    """Which step records stay; every limit that is given must be met, most recently used first.
+
+    A record that stays keeps the records it stands on, so a kept build can be replayed from its start.
+
+    Args:
+        newest: how many records at most (before what they stand on).
+        max_age: seconds since the last use at most.
+        max_bytes: bytes of the kept snapshots at most.
+        leftovers: seconds that logs of forgotten steps and quarantined objects stay.
+
+    """
+
+    newest: int | None = None
+    max_age: int | None = None
+    max_bytes: int | None = None
+    leftovers: int = _WEEK
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether every record stays."""
+        return self.newest is None and self.max_age is None and self.max_bytes is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GcReport:
+    """What a collection did; with `dry_run`, what it would do.
+
+    Args:
+        kept_steps: records that stay.
+        removed_steps: keys of the records that go.
+        removed_snapshots: their ids.
+        removed_blobs: their digests.
+        freed: bytes of the removed snapshots and blobs.
+        protected: snapshots that stay only because a living build uses them.
+
+    """
+
+    kept_steps: int
+    removed_steps: tuple[str, ...]
+    removed_snapshots: tuple[str, ...]
+    removed_blobs: tuple[str, ...]
+    freed: int
+    protected: int
+
+
+def _stands_on(record: StepRecord) -> tuple[str, ...]:
+    return (*record.chain, *record.parent, *record.inputs)
+
+
+def choose(records: Iterable[Found[StepRecord]], sizes: dict[str, int], policy: KeepPolicy, now: float) -> set[str]:
+    """The keys of the records that stay under a policy. Pure.
+
+    Args:
+        records: all of them.
+        sizes: bytes of each snapshot.
+        policy: the limits.
+        now: seconds since 1970.
+
+    """
+    ordered = sorted(records, key=lambda found: (-found.used, found.record.key))
+    by_chain: dict[tuple[str, ...], list[StepRecord]] = {}
+    by_top: dict[str, list[StepRecord]] = {}
+    for found in ordered:
+        record = found.record
+        by_chain.setdefault(record.chain, []).append(record)
+        if record.chain:
+            by_top.setdefault(record.chain[-1], []).append(record)
+    kept: set[str] = set()
+    held: set[str] = set()
+    room = policy.max_bytes
+    for index, found in enumerate(ordered):
+        if policy.newest is not None and index >= policy.newest:
+            break
+        if policy.max_age is not None and now - found.used / 1e9 > policy.max_age:
+            break
+        closure = _closure(found.record, by_chain, by_top, kept)
+        fresh = {name for record in closure for name in _stands_on(record)} - held
+        cost = sum(sizes.get(name, 0) for name in fresh)
+        if room is not None:
+            if cost > room:
+                break
+            room -= cost
+        kept.update(record.key for record in closure)
+        held |= fresh
+    return kept
+
+
+def _closure(
+    start: StepRecord,
+    by_chain: dict[tuple[str, ...], list[StepRecord]],
+    by_top: dict[str, list[StepRecord]],
+    known: set[str],
+) -> list[StepRecord]:
+    found: dict[str, StepRecord] = {}
+    todo = [start]
+    while todo:
+        record = todo.pop()
+        if record.key in found or record.key in known:
+            continue
+        found[record.key] = record
+        todo.extend(by_chain.get(record.parent, ()))
+        for name in record.inputs:
+            todo.extend(by_top.get(name, ()))
+    return list(found.values())
+
+
+class Collector:
+    """Garbage collection of one store."""
+
+    def __init__(self, core: Core, blobs: Blobs, snapshots: Snapshots, steps: Steps, layers: Layers) -> None:
+        self._core = core
+        self._blobs = blobs
+        self._snapshots = snapshots
+        self._steps = steps
+        self._layers = layers
+
+    def run(self, policy: KeepPolicy, *, dry_run: bool = False) -> GcReport:
+        """Collect once; only one process does so at a time, builds may go on.
+
+        Raises:
+            StoreUnwritable: see there.
+
+        """
+        with self._core.locks.exclusive("store:gc"), guarded(self._core.root):
+            trash: list[Path] = []
+            try:
+                with self._core.locks.gate(alone=True):
+                    report = self._mark_and_take(policy, dry_run, trash)
+                if not dry_run:
+                    trash += self._leftovers(policy)
+            finally:
+                for path in trash:
+                    self._core.discard(path)
+        return report
+
+    def _mark_and_take(self, policy: KeepPolicy, dry_run: bool, trash: list[Path]) -> GcReport:
+        records = list(self._steps.all())
+        layers = list(self._layers.all())
+        sizes = self._sizes()
+        pinned = frozenset[str]().union(*(lease.pins for lease in live_leases(self._core.root)))
+        kept = choose(records, sizes, policy, time.time())
+        # A living build may have been given this record: what it pinned says so.
+        kept |= {found.record.key for found in records if pinned.intersection(found.record.chain[-1:])}
+        marked = {name for found in records if found.record.key in kept for name in _stands_on(found.record)}
+        names = self._named()
+        if policy.unlimited:
+            marked.update(*names.values())
+        dead_steps = [found for found in records if found.record.key not in kept]
+        dead_snapshots = [name for name in sizes if name not in marked and name not in pinned]
+        gone = set(dead_snapshots)
+        dead_layers = [found for found in layers if self._layer_is_dead(found, gone, sizes, policy)]
+        live_blobs = {found.record.digest for found in layers if found not in dead_layers} | pinned
+        dead_blobs = [(digest, size) for digest, size in self._blobs.all() if digest not in live_blobs]
+        dead_names = [path for path, held in names.items() if not held.isdisjoint(gone)]
+        if not dry_run:
+            forgotten = [*(found.path for found in dead_steps), *(found.path for found in dead_layers), *dead_names]
+            for path in forgotten:
+                path.unlink(missing_ok=True)
+            for path in (
+                *(self._snapshots.path(name) for name in dead_snapshots),
+                *(self._blobs.path(digest) for digest, _ in dead_blobs),
+            ):
+                if (moved := self._core.take_away(path)) is not None:
+                    trash.append(moved)
+        return GcReport(
+            kept_steps=len(kept),
+            removed_steps=tuple(sorted(found.record.key for found in dead_steps)),
+            removed_snapshots=tuple(sorted(dead_snapshots)),
+            removed_blobs=tuple(digest for digest, _ in dead_blobs),
+            freed=sum(sizes[name] for name in dead_snapshots) + sum(size for _, size in dead_blobs),
+            protected=sum(name in pinned and name not in marked for name in sizes),
+        )
+
+    def _named(self) -> dict[Path, frozenset[str]]:
+        found = {}
+        for path in sorted((self._core.root / "refs").glob("*.json")):
+            try:
+                found[path] = frozenset(_SNAPSHOT.findall(path.read_text(errors="replace")))
+            except FileNotFoundError:
+                continue
+        return found
+
+    def _sizes(self) -> dict[str, int]:
+        sizes: dict[str, int] = {}
+        for identity in self._snapshots.ids():
+            try:
+                sizes[identity] = self._snapshots.read(identity).size
+            except Damaged as error:
+                self._core.quarantine(self._snapshots.path(identity), f"snapshot {identity}", str(error))
+            except MissingObject:
+                continue
+        return sizes
+
+    def _layer_is_dead(
+        self, found: Found[LayerRecord], gone: set[str], sizes: dict[str, int], policy: KeepPolicy
+    ) -> bool:
+        record = found.record
+        if record.snapshots:
+            return any(name in gone or name not in sizes for name in record.snapshots)
+        return policy.max_age is not None and time.time() - found.used / 1e9 > policy.max_age
+
+    def _leftovers(self, policy: KeepPolicy) -> list[Path]:
+        """Logs of forgotten steps and old quarantined objects, taken away."""
+        known = {f"{file_name(found.record.key)}.log" for found in self._steps.all()}
+        limit = time.time() - policy.leftovers
+        taken = []
+        for directory in ("logs", "quarantine"):
+            for name in sorted(os.listdir(self._core.root / directory)):
+                path = self._core.root / directory / name
+                try:
+                    # A rename keeps mtime but moves ctime: an object counts from its arrival here.
+                    old = path.lstat().st_ctime <= limit
+                except FileNotFoundError:
+                    continue
+                if old and name not in known and (moved := self._core.take_away(path)) is not None:
+                    taken.append(moved)
+        return taken

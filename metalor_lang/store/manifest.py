@@ -1,0 +1,234 @@
+"""What a snapshot's tree looked like when it was committed, and what has changed since.
+
+Invariant: committing reads no file: the manifest has the metadata of every entry (one lstat each). Hashes of contents
+and extended attributes are a second file, the *contents*, written once by `seal` (when a tree was just written from
+verified bytes) or by the first full verify; from then on every bit of the tree is accounted for.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from metalor_lang.digest import sha256
+from metalor_lang.errors import MetalorError
+from metalor_lang.kernel.trees import read_xattrs, walk
+from metalor_lang.store.files import Damaged
+
+_CHUNK: Final = 1 << 20
+
+
+class TreeTooDeep(MetalorError):
+    """A step left directories nested deeper than a snapshot may have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """The metadata of one entry.
+
+    Args:
+        path: relative to the tree, "." for its root; with surrogate escapes.
+        mode: st_mode, type included.
+        size: bytes of a regular file, else 0.
+        mtime: nanoseconds since 1970.
+        extra: target of a link, `major:minor` of a device, else "".
+
+    """
+
+    path: str
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime: int
+    extra: str
+
+    def difference(self, other: "Row") -> str:
+        """In words, how `other` (now) differs from this (then); "" when it does not."""
+        if stat.S_IFMT(self.mode) != stat.S_IFMT(other.mode):
+            return "is of another type"
+        if self.size != other.size:
+            return f"has {other.size} bytes instead of {self.size}"
+        if self.mode != other.mode:
+            return f"has mode {stat.S_IMODE(other.mode):o} instead of {stat.S_IMODE(self.mode):o}"
+        if (self.uid, self.gid) != (other.uid, other.gid):
+            return f"belongs to {other.uid}:{other.gid} instead of {self.uid}:{self.gid}"
+        if self.extra != other.extra:
+            return f"points to {other.extra} instead of {self.extra}"
+        if self.mtime != other.mtime:
+            return "was changed (its time differs)"
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """A tree's rows, and what it takes.
+
+    Args:
+        size: bytes of its regular files, each inode once.
+        entries: how many names it has, its root not counted.
+
+    """
+
+    rows: tuple[Row, ...]
+    size: int
+    entries: int
+
+
+def _row(path: str, status: os.stat_result, extra: str) -> Row:
+    return Row(
+        path=path,
+        mode=status.st_mode,
+        uid=status.st_uid,
+        gid=status.st_gid,
+        size=status.st_size if stat.S_ISREG(status.st_mode) else 0,
+        mtime=status.st_mtime_ns,
+        extra=extra,
+    )
+
+
+def survey(fd: int) -> Survey:
+    """Look at every entry of the tree below a directory descriptor.
+
+    Raises:
+        TreeTooDeep: directories nest deeper than the walk goes.
+
+    """
+    rows = [_row(".", os.fstat(fd), "")]
+    seen: set[tuple[int, int]] = set()
+    size = 0
+    try:
+        for entry in walk(fd):
+            status = entry.stat
+            extra = ""
+            if stat.S_ISREG(status.st_mode):
+                if status.st_nlink == 1 or (status.st_dev, status.st_ino) not in seen:
+                    size += status.st_size
+                if status.st_nlink > 1:
+                    seen.add((status.st_dev, status.st_ino))
+            elif stat.S_ISLNK(status.st_mode):
+                extra = os.readlink(entry.name, dir_fd=entry.dirfd)
+            elif stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+                extra = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
+            rows.append(_row(entry.path, status, extra))
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise TreeTooDeep(
+            f"the step left a tree that cannot be kept: {error.strerror}: /{error.filename}",
+            help="remove the deep directories before the step ends",
+        ) from None
+    return Survey(rows=tuple(rows), size=size, entries=len(rows) - 1)
+
+
+def hash_contents(fd: int) -> Iterator[tuple[str, str, str]]:
+    """Read the whole tree: (path, hex digest of a regular file's bytes or "", hex digest of its attributes or "").
+
+    A file with several names is read once.
+    """
+    known: dict[tuple[int, int], str] = {}
+    yield ".", "", _attributes(fd, ".")
+    for entry in walk(fd):
+        content = ""
+        if stat.S_ISREG(entry.stat.st_mode):
+            inode = entry.stat.st_dev, entry.stat.st_ino
+            content = known.get(inode, "") or _hash_file(entry.name, entry.dirfd)
+            if entry.stat.st_nlink > 1:
+                known[inode] = content
+        yield entry.path, content, _attributes(entry.dirfd, entry.name)
+
+
+def _hash_file(name: str, dirfd: int) -> str:
+    hasher = hashlib.sha256()
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=dirfd)
+    try:
+        while chunk := os.read(fd, _CHUNK):
+            hasher.update(chunk)
+    finally:
+        os.close(fd)
+    return hasher.hexdigest()
+
+
+def _attributes(dirfd: int, name: str) -> str:
+    attributes = read_xattrs(dirfd, name)
+    if not attributes:
+        return ""
+    hasher = hashlib.sha256()
+    for key, value in attributes.items():
+        hasher.update(f"{len(os.fsencode(key))}:{len(value)}:".encode() + os.fsencode(key) + value)
+    return hasher.hexdigest()
+
+
+def encode_rows(rows: tuple[Row, ...]) -> bytes:
+    """The manifest file: one JSON array a line."""
+    dump = json.JSONEncoder(separators=(",", ":")).encode
+    return b"".join(
+        dump([row.path, row.mode, row.uid, row.gid, row.size, row.mtime, row.extra]).encode() + b"\n" for row in rows
+    )
+
+
+def decode_rows(data: bytes) -> tuple[Row, ...]:
+    """The rows of a manifest file whose digest was checked.
+
+    Raises:
+        Damaged: it is not one.
+
+    """
+    try:
+        return tuple(
+            Row(path=path, mode=mode, uid=uid, gid=gid, size=size, mtime=mtime, extra=extra)
+            for path, mode, uid, gid, size, mtime, extra in map(json.loads, data.splitlines())
+        )
+    except (ValueError, TypeError) as error:
+        raise Damaged(f"its manifest is unreadable: {error}") from None
+
+
+def encode_contents(rows: Iterable[tuple[str, str, str]]) -> bytes:
+    """The contents file: the digest of the rest, then one JSON array a line."""
+    dump = json.JSONEncoder(separators=(",", ":")).encode
+    lines = b"".join(dump(row).encode() + b"\n" for row in rows)
+    return sha256(lines).encode() + b"\n" + lines
+
+
+def decode_contents(data: bytes) -> dict[str, tuple[str, str]]:
+    """Path → (content digest, attributes digest) of a contents file.
+
+    Raises:
+        Damaged: it does not match its own digest.
+
+    """
+    digest, _, lines = data.partition(b"\n")
+    if sha256(lines).encode() != digest:
+        raise Damaged("its list of hashes does not match its own digest")
+    return {path: (content, attributes) for path, content, attributes in map(json.loads, lines.splitlines())}
+
+
+def compare_contents(then: dict[str, tuple[str, str]], now: Iterable[tuple[str, str, str]]) -> tuple[str, ...]:
+    """Which entries have other bytes or attributes than when they were hashed, one sentence each."""
+    found = []
+    for path, content, attributes in now:
+        before = then.get(path)
+        shown = "/" + ("" if path == "." else path)
+        if before is None:
+            found.append(f"{shown} was added")
+        elif before[0] != content:
+            found.append(f"{shown} has other bytes")
+        elif before[1] != attributes:
+            found.append(f"{shown} has other extended attributes")
+    return tuple(found)
+
+
+def compare(then: tuple[Row, ...], now: tuple[Row, ...]) -> tuple[str, ...]:
+    """What has changed, one sentence an entry."""
+    before = {row.path: row for row in then}
+    after = {row.path: row for row in now}
+    found = [f"/{path} is missing" for path in before if path not in after]
+    found += [f"/{path} was added" for path in after if path not in before]
+    for path, row in before.items():
+        if path in after and (said := row.difference(after[path])):
+            found.append(f"/{'' if path == '.' else path} {said}")
+    return tuple(sorted(found))

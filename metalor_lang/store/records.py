@@ -1,0 +1,275 @@
+"""Records: what a step gave, and what an export gave, under their keys.
+
+Invariant: a record is returned only when its file is sound, bears the key that was asked for, and everything it names
+is in the store; returning it pins those things, so that gc cannot take them in between.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from metalor_lang.digest import Json, valid_digest
+from metalor_lang.store import files
+from metalor_lang.store.blobs import Blobs
+from metalor_lang.store.core import Core
+from metalor_lang.store.errors import guarded
+from metalor_lang.store.snapshots import Snapshots
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRecord:
+    """What a step gave.
+
+    Args:
+        key: of the step.
+        chain: ids of the snapshots after the step, base first.
+        parent: the chain before it.
+        inputs: ids of other snapshots it read.
+        parts: the named parts of the key, for explaining a miss.
+        result: what else the step gave.
+        text: the statement as written.
+        created: seconds since 1970.
+        duration_ms: how long it took.
+        recipe: the name of the recipe it was made for.
+
+    """
+
+    key: str
+    chain: tuple[str, ...]
+    parent: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    parts: Mapping[str, Json] = field(default_factory=dict)
+    result: Mapping[str, Json] = field(default_factory=dict)
+    text: str = ""
+    created: int = 0
+    duration_ms: int = 0
+    recipe: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerRecord:
+    """A remembered export of a layer.
+
+    Args:
+        key: digest of what it was made from (chains, epoch, compression).
+        digest: of the blob as shipped.
+        size: its bytes.
+        diff_id: digest of the tar inside.
+        media_type: of the blob.
+        snapshots: what it was made from; gc drops the record with any of them.
+
+    """
+
+    key: str
+    digest: str
+    size: int
+    diff_id: str
+    media_type: str
+    snapshots: tuple[str, ...] = ()
+
+
+Record = TypeVar("Record", bound=StepRecord | LayerRecord)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found(Generic[Record]):
+    """A record as gc and listings see it.
+
+    Args:
+        path: its file.
+        used: when it was last returned or written, in nanoseconds since 1970.
+
+    """
+
+    record: Record
+    path: Path
+    used: int
+
+
+def file_name(key: str) -> str:
+    """The file name of a key: its own hex digits, or the hash of any other text."""
+    return key.removeprefix("sha256:") if valid_digest(key) else hashlib.sha256(os.fsencode(key)).hexdigest()
+
+
+def step_body(record: StepRecord) -> dict[str, Json]:
+    """The JSON of a step record."""
+    return {
+        "key": record.key,
+        "chain": list(record.chain),
+        "parent": list(record.parent),
+        "inputs": list(record.inputs),
+        "parts": dict(record.parts),
+        "result": dict(record.result),
+        "text": record.text,
+        "created": record.created,
+        "duration_ms": record.duration_ms,
+        "recipe": record.recipe,
+    }
+
+
+def step_of(body: dict[str, Json]) -> StepRecord:
+    """The step record of a JSON body.
+
+    Raises:
+        Damaged: a field is missing or of another type.
+
+    """
+    return StepRecord(
+        key=files.text_of(body, "key"),
+        chain=files.texts_of(body, "chain"),
+        parent=files.texts_of(body, "parent"),
+        inputs=files.texts_of(body, "inputs"),
+        parts=files.mapping_of(body, "parts"),
+        result=files.mapping_of(body, "result"),
+        text=files.text_of(body, "text"),
+        created=files.number_of(body, "created"),
+        duration_ms=files.number_of(body, "duration_ms"),
+        recipe=files.text_of(body, "recipe"),
+    )
+
+
+def layer_body(record: LayerRecord) -> dict[str, Json]:
+    """The JSON of a layer record."""
+    return {
+        "key": record.key,
+        "digest": record.digest,
+        "size": record.size,
+        "diff_id": record.diff_id,
+        "media_type": record.media_type,
+        "snapshots": list(record.snapshots),
+    }
+
+
+def layer_of(body: dict[str, Json]) -> LayerRecord:
+    """The layer record of a JSON body; errors as `step_of`."""
+    return LayerRecord(
+        key=files.text_of(body, "key"),
+        digest=files.text_of(body, "digest"),
+        size=files.number_of(body, "size"),
+        diff_id=files.text_of(body, "diff_id"),
+        media_type=files.text_of(body, "media_type"),
+        snapshots=files.texts_of(body, "snapshots"),
+    )
+
+
+class _Shelf(Generic[Record]):
+    def __init__(
+        self,
+        core: Core,
+        name: str,
+        encode: Callable[[Record], dict[str, Json]],
+        decode: Callable[[dict[str, Json]], Record],
+    ) -> None:
+        self._core = core
+        self._directory = core.root / name
+        self._what = {"steps": "step record", "layers": "layer record"}[name]
+        self._encode = encode
+        self._decode = decode
+
+    def path(self, key: str) -> Path:
+        """The file of a key, which may not exist."""
+        return self._directory / f"{file_name(key)}.json"
+
+    def _names(self, record: Record) -> tuple[str, ...]:
+        raise NotImplementedError
+
+    def _complete(self, record: Record) -> bool:
+        raise NotImplementedError
+
+    def _read(self, path: Path) -> Record | None:
+        body = files.read_sealed(path)
+        return None if body is None else self._decode(body)
+
+    def get(self, key: str) -> Record | None:
+        """The record of a key, its objects pinned; None when there is none that can be used."""
+        path = self.path(key)
+        try:
+            with self._core.locks.gate(alone=False):
+                record = self._read(path)
+                if record is None or record.key != key or not self._complete(record):
+                    return None
+                self._core.lease.pin(self._names(record))
+        except files.Damaged as error:
+            self._core.quarantine(path, f"{self._what} {path.stem}", str(error))
+            return None
+        try:
+            os.utime(path)  # gc drops what was not used for longest
+        except OSError:
+            pass
+        return record
+
+    def put(self, record: Record) -> None:
+        """Write a record, in place of an older one of its key; it outlives a power cut when this returns.
+
+        Raises:
+            StoreFull, StoreUnwritable: see there.
+
+        """
+        lease = self._core.lease
+        lease.pin(self._names(record))
+        with guarded(self._core.root):
+            files.write_whole(
+                self.path(record.key), files.seal(self._encode(record)), scratch=self._core.tmp, token=lease.token
+            )
+
+    def remove(self, key: str) -> bool:
+        """Forget a record; gives whether there was one."""
+        try:
+            self.path(key).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def all(self) -> Iterator[Found[Record]]:
+        """Every sound record, in no meaningful order; damaged ones go to the quarantine."""
+        for name in sorted(os.listdir(self._directory)):
+            path = self._directory / name
+            try:
+                record = self._read(path)
+                if record is not None:
+                    yield Found(record=record, path=path, used=path.stat().st_mtime_ns)
+            except files.Damaged as error:
+                self._core.quarantine(path, f"{self._what} {path.stem}", str(error))
+            except FileNotFoundError:
+                continue
+
+
+class Steps(_Shelf[StepRecord]):
+    """The step records of a store."""
+
+    def __init__(self, core: Core, snapshots: Snapshots) -> None:
+        super().__init__(core, "steps", step_body, step_of)
+        self._snapshots = snapshots
+
+    def _names(self, record: StepRecord) -> tuple[str, ...]:
+        return record.chain
+
+    def _complete(self, record: StepRecord) -> bool:
+        return all(_present(self._snapshots, identity) for identity in record.chain)
+
+
+class Layers(_Shelf[LayerRecord]):
+    """The remembered layers of a store."""
+
+    def __init__(self, core: Core, blobs: Blobs) -> None:
+        super().__init__(core, "layers", layer_body, layer_of)
+        self._blobs = blobs
+
+    def _names(self, record: LayerRecord) -> tuple[str, ...]:
+        return (record.digest,)
+
+    def _complete(self, record: LayerRecord) -> bool:
+        try:
+            return self._blobs.path(record.digest).stat().st_size == record.size
+        except (OSError, ValueError):
+            return False
+
+
+def _present(snapshots: Snapshots, identity: str) -> bool:
+    try:
+        return snapshots.exists(identity)
+    except ValueError:
+        return False

@@ -1,0 +1,259 @@
+"""Snapshots: immutable directories that a step left, committed by one rename.
+
+Invariant: a name in `snapshots/` is a whole snapshot whose bytes are on the disk: everything is written in `tmp/`,
+`snapshot.json` last, then one syncfs, one renameat2(RENAME_NOREPLACE), one fsync of the parent.
+"""
+
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from metalor_lang.digest import Json, sha256
+from metalor_lang.kernel import syscalls
+from metalor_lang.store import files, manifest
+from metalor_lang.store.core import Core, move_new
+from metalor_lang.store.errors import MissingObject, guarded
+from metalor_lang.store.leases import Lease
+
+KINDS: Final = frozenset({"overlay", "whole"})
+_ID: Final = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotInfo:
+    """What is known of a committed snapshot.
+
+    Args:
+        id: 32 hex digits, random.
+        kind: "overlay" (an upper directory with overlay's marks) or "whole" (a tree that needs nothing below it).
+        size: bytes of its regular files, each inode once.
+        entries: names in it.
+        created: seconds since 1970.
+        meta: what the committer added.
+
+    """
+
+    id: str
+    kind: str
+    size: int
+    entries: int
+    created: int
+    meta: Mapping[str, Json]
+
+
+class Draft:
+    """A snapshot being made; discarded when its context ends uncommitted.
+
+    Attributes:
+        path: its directory in `tmp/`.
+        fs: the tree (an overlay's upper directory).
+        work: an empty directory for the overlay's work, removed at the commit.
+        lease: what protects it.
+
+    """
+
+    def __init__(self, core: Core, kind: str) -> None:
+        if kind not in KINDS:
+            raise ValueError(f"not a kind of snapshot: {kind!r}")
+        self._core = core
+        self.kind = kind
+        self.lease: Lease = core.lease
+        self.path = core.scratch("draft")
+        self.fs = self.path / "fs"
+        self.work = self.path / "work"
+        self._open = True
+        with guarded(core.root):
+            files.make_directory(self.path)
+            files.make_directory(self.fs, 0o755)
+            files.make_directory(self.work)
+
+    def commit(self, meta: Mapping[str, Json], *, seal: bool = False) -> str:
+        """Make it a snapshot that outlives a power cut, and give its id.
+
+        Args:
+            meta: JSON kept with it.
+            seal: also hash every file now, so that a later verify knows each bit (reads the whole tree).
+
+        Raises:
+            StoreFull: no room; the draft is then discarded by its context.
+            TreeTooDeep: directories nest too deep.
+
+        """
+        if not self._open:
+            raise RuntimeError("the draft is already committed or discarded")
+        identity = secrets.token_hex(16)
+        with guarded(self._core.root):
+            self._core.discard(self.work)
+            self._write(identity, meta, seal)
+            # Before it can be seen: gc must not find it unprotected.
+            self.lease.pin((identity,))
+            target = self._core.root / "snapshots" / identity
+            if not move_new(self.path, target):
+                raise RuntimeError(f"two snapshots drew the same random id {identity}")
+            self._open = False
+            files.sync_directory(target.parent)
+        return identity
+
+    def _write(self, identity: str, meta: Mapping[str, Json], seal: bool) -> None:
+        fd = os.open(self.fs, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            found = manifest.survey(fd)
+            rows = manifest.encode_rows(found.rows)
+            _put(self.path / "manifest", rows)
+            if seal:
+                _put(self.path / "contents", manifest.encode_contents(manifest.hash_contents(fd)))
+            body: dict[str, Json] = {
+                "id": identity,
+                "kind": self.kind,
+                "size": found.size,
+                "entries": found.entries,
+                "created": int(time.time()),
+                "manifest": sha256(rows),
+                "meta": dict(meta),
+            }
+            _put(self.path / "snapshot.json", files.seal(body))
+            syscalls.syncfs(fd)
+        finally:
+            os.close(fd)
+
+    def discard(self) -> None:
+        """Delete it; does nothing once committed or discarded."""
+        if self._open:
+            self._open = False
+            self._core.discard(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self.discard()
+
+
+def _put(path: Path, data: bytes) -> None:
+    fd = files.open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    with open(fd, "wb") as stream:
+        stream.write(data)
+
+
+class Snapshots:
+    """The snapshots of a store."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._directory = core.root / "snapshots"
+
+    def path(self, identity: str) -> Path:
+        """The directory of a snapshot (`fs`, `manifest`, `snapshot.json`), which may not exist.
+
+        Raises:
+            ValueError: not an id.
+
+        """
+        if not _ID.fullmatch(identity):
+            raise ValueError(f"not a snapshot id: {identity!r}")
+        return self._directory / identity
+
+    def fs_path(self, identity: str) -> Path:
+        """The tree of a snapshot."""
+        return self.path(identity) / "fs"
+
+    def exists(self, identity: str) -> bool:
+        """Whether the snapshot is in the store."""
+        return (self.path(identity) / "snapshot.json").exists()
+
+    def hold(self, identities: Iterable[str]) -> bool:
+        """Protect snapshots from gc while this process's lease lives; false, and nothing held, when one is missing."""
+        wanted = tuple(identities)
+        with self._core.locks.gate(alone=False):
+            if not all(map(self.exists, wanted)):
+                return False
+            self._core.lease.pin(wanted)
+            return True
+
+    def draft(self, kind: str = "overlay") -> Draft:
+        """Begin a snapshot; use it as a context.
+
+        Raises:
+            StoreFull, StoreUnwritable: see there.
+
+        """
+        return Draft(self._core, kind)
+
+    def info(self, identity: str) -> SnapshotInfo:
+        """What is known of a snapshot; a damaged description moves it to the quarantine.
+
+        Raises:
+            MissingObject: it is not in the store (any more).
+
+        """
+        try:
+            return self.read(identity)
+        except files.Damaged as error:
+            with self._core.locks.gate(alone=True):
+                self._core.quarantine(self.path(identity), f"snapshot {identity}", str(error))
+            raise MissingObject(f"snapshot {identity} was damaged", help="build again: its step runs anew") from None
+
+    def read(self, identity: str) -> SnapshotInfo:
+        """As `info`, but damage is the caller's to handle.
+
+        Raises:
+            MissingObject: it is not in the store.
+            Damaged: its description is not to be trusted.
+
+        """
+        body = self.description(identity)
+        return SnapshotInfo(
+            id=identity,
+            kind=files.text_of(body, "kind"),
+            size=files.number_of(body, "size"),
+            entries=files.number_of(body, "entries"),
+            created=files.number_of(body, "created"),
+            meta=files.mapping_of(body, "meta"),
+        )
+
+    def description(self, identity: str) -> dict[str, Json]:
+        """The checked body of `snapshot.json`; errors as `read`."""
+        path = self.path(identity)
+        body = files.read_sealed(path / "snapshot.json")
+        if body is None:
+            if path.exists():
+                raise files.Damaged("it has no snapshot.json")
+            raise MissingObject(f"snapshot {identity} is not in the store", help="build again: its step runs anew")
+        if body.get("id") != identity or body.get("kind") not in KINDS:
+            raise files.Damaged("it describes another snapshot")
+        return body
+
+    def ids(self) -> Iterator[str]:
+        """The ids of all names in the store, damaged ones too, in order."""
+        for name in sorted(os.listdir(self._directory)):
+            if _ID.fullmatch(name):
+                yield name
+
+    def all(self) -> tuple[SnapshotInfo, ...]:
+        """Every sound snapshot, oldest first."""
+        found = []
+        for identity in self.ids():
+            try:
+                found.append(self.info(identity))
+            except MissingObject:
+                continue
+        return tuple(sorted(found, key=lambda info: (info.created, info.id)))
+
+    def seal(self, identity: str) -> None:
+        """Hash every file of a snapshot now, once; later calls do nothing."""
+        path = self.path(identity)
+        if (path / "contents").exists():
+            return
+        fd = os.open(path / "fs", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            data = manifest.encode_contents(manifest.hash_contents(fd))
+        finally:
+            os.close(fd)
+        with guarded(self._core.root):
+            files.write_whole(path / "contents", data, scratch=self._core.tmp, token=self._core.lease.token)

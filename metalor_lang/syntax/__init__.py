@@ -1,0 +1,1 @@
+"""Text to tree: lines, grammar, values, AST, printer."""

@@ -1,0 +1,108 @@
+"""Layers of overlay snapshots: what overlay's upper directories narrow the search to is all there is to find."""
+
+import io
+import os
+import random
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from metalor_lang.errors import MachineError
+from metalor_lang.kernel.paths import Root
+from metalor_lang.kernel.trees import walk
+from metalor_lang.oci.copytree import copy_tree
+from metalor_lang.oci.diff import candidates, diff
+from metalor_lang.oci.layer import write_layer
+from metalor_lang.oci.media import Compression
+from metalor_lang.oci.unpack import LayerSource, apply_layers
+from metalor_lang.runtime.overlay import mount_view
+from tests.support.listing import listing_of, tree_listing
+from tests.support.steps import STEP, play
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(os.geteuid() != 0, reason="overlay mounts need root"),
+]
+
+HISTORY = st.lists(STEP, max_size=12)
+
+
+def draft(lowers: list[Path], place: Path, steps: list[tuple[str, str, object]]) -> Path:
+    """Play steps in an overlay on top of `lowers`; its upper directory."""
+    upper, work = place / "fs", place / "work"
+    upper.mkdir(parents=True)
+    work.mkdir()
+    fd = mount_view(lowers, upper, work)
+    try:
+        play(Path(f"/proc/self/fd/{fd}"), steps)
+    finally:
+        os.close(fd)
+    return upper
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(before=st.lists(STEP, max_size=20), first=HISTORY, second=HISTORY, third=HISTORY)
+def test_layers_of_overlay_snapshots(before: list, first: list, second: list, third: list) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        (place / "base").mkdir()
+        play(place / "base", before)
+        chain = [place / "base"]
+        try:
+            for number, steps in enumerate((first, second, third)):
+                chain.append(draft(chain, place / str(number), steps))
+        except MachineError as error:
+            pytest.skip(str(error))
+        for low, high in ((1, 2), (1, 4), (2, 4), (3, 4)):
+            check(place / f"result-{low}-{high}", chain[:low], chain[:high])
+
+
+def check(result: Path, below: list[Path], above: list[Path]) -> None:
+    with Root(mount_view(below)) as lower, Root(mount_view(above)) as upper:
+        where = candidates(above[len(below) :])
+        changes = list(diff(lower, upper, where))
+        sink = io.BytesIO()
+        written = write_layer(changes, upper, sink, compression=Compression.NONE)
+        whole = io.BytesIO()
+        write_layer(diff(lower, upper), upper, whole, compression=Compression.NONE)
+        result.mkdir()
+        with Root.at(result) as root:
+            copy_tree(lower, root.fd)
+            data = sink.getvalue()
+            source = LayerSource(open=lambda: io.BytesIO(data), compression=Compression.NONE, diff_id=written.diff_id)
+            apply_layers([source], root.fd)
+            assert plain(tree_listing(root.fd)) == plain(tree_listing(upper.fd))
+    assert listing_of(result) == plain(listing_of(result))
+    if not any(entry.stat.st_nlink > 1 and not entry.is_dir for entry in entries(below[0])):
+        assert sink.getvalue() == whole.getvalue()
+
+
+def plain(rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Rows without overlay's own attributes."""
+    return [
+        (*row[:9], tuple(item for item in row[9] if ".overlay." not in item[0]), *row[10:])  # type: ignore[attr-defined]
+        for row in rows
+    ]
+
+
+def entries(path: Path) -> list:
+    with Root.at(path) as root:
+        return list(walk(root.fd))
+
+
+def test_only_the_touched_places_are_read(tmp_path: Path) -> None:
+    """A tree of many files with one changed: the narrowed search opens few directories."""
+    base = tmp_path / "base"
+    generator = random.Random(1)
+    for number in range(300):
+        path = base / f"d{number % 30}" / f"e{generator.randrange(5)}" / f"f{number}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(number))
+    upper = draft([base], tmp_path / "0", [("chmod", "d7", 0o750)])
+    where = candidates([upper])
+    assert list(where.children) == ["d7"]
+    with Root(mount_view([base])) as below, Root(mount_view([base, upper])) as above:
+        assert [(change.path, change.kind.value) for change in diff(below, above, where)] == [("d7", "modify")]

@@ -1,0 +1,212 @@
+"""The walk over a plan with a performer that writes nothing but remembers what it was asked."""
+
+import threading
+import time
+
+import pytest
+
+from metalor_lang.build.builder import Builder, Options
+from metalor_lang.build.cached import cached_steps
+from metalor_lang.build.events import Recorder, StepCached, StepFailed, StepFinished, StepSkipped, StepStarted
+from metalor_lang.build.failures import BuildFailed, Interrupted, command_failed
+from metalor_lang.checker.checker import check
+from metalor_lang.plan.evaluator import evaluate
+from metalor_lang.source import SourceFile
+from metalor_lang.store.store import Store
+from metalor_lang.syntax.parser import parse
+
+RECIPE = """\
+FROM scratch AS one
+SH first
+SH second
+FROM scratch AS two
+SH third
+FROM one AS three
+COPY --from=two /x /x
+TEST SH look
+ENV A=b
+SH fourth
+"""
+
+
+class NoFolders:
+    def names(self):
+        return frozenset()
+
+    def find(self, context, source, *, glob, excludes):
+        return None
+
+    def exists(self, path):
+        return True
+
+
+def planned(text):
+    recipe, syntax = parse(SourceFile("a.metalor", text))
+    program, found = check(recipe, contexts=NoFolders())
+    assert not syntax and not found and program is not None
+    plan, found = evaluate(program, inputs=None)
+    assert plan is not None and not found
+    return plan
+
+
+class Performer:
+    """Commits an empty snapshot for each step that writes; can fail, wait and count."""
+
+    def __init__(self, store, fail=(), hold=()):
+        self.store = store
+        self.fail = fail
+        self.hold = hold
+        self.asked = []
+        self.stopped = threading.Event()
+
+    def base(self, stage):
+        raise AssertionError("there are only scratch bases")
+
+    def perform(self, stage, step, chain, sources, ref):
+        self.asked.append(step.text)
+        if step.text in self.hold and self.stopped.wait(20):
+            raise Interrupted("stopped")
+        if step.text in self.fail:
+            raise command_failed(step, code=2, signal=None, timed_out=False, timeout=None, tail=(b"x",), log="/log")
+        if not step.kind.writes:
+            return chain
+        with self.store.snapshots.draft() as draft:
+            return (*chain, draft.commit({"text": step.text}))
+
+    def stop(self):
+        self.stopped.set()
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(tmp_path / "store") as opened:
+        yield opened
+
+
+def build(store, text=RECIPE, performer=None, **options):
+    performer = performer or Performer(store)
+    events = Recorder()
+    builder = Builder(
+        planned(text), store=store, performer=performer, events=events, options=Options(jobs=2, **options), recipe="a"
+    )
+    with store.lease():
+        return builder.build(), performer, events.events
+
+
+def of(events, kind):
+    return [event.step.text for event in events if isinstance(event, kind)]
+
+
+def test_every_needed_step_runs_once_and_then_never(store):
+    first, performer, events = build(store)
+    assert sorted(performer.asked) == sorted(
+        ["SH first", "SH second", "SH third", "COPY --from=two /x /x", "TEST SH look", "SH fourth"]
+    )
+    assert sorted(of(events, StepStarted)) == sorted(of(events, StepFinished)) == sorted(performer.asked)
+    second, performer, events = build(store, expect_cached=True)
+    assert performer.asked == [] and len(of(events, StepCached)) == 6
+    assert second.target.chain == first.target.chain and len(first.target.chain) == 4
+    assert second.stages[2].start == second.stages[0].chain
+
+
+def test_a_step_run_anew_makes_what_stands_on_it_miss(store):
+    first, _, _ = build(store)
+    build(store, RECIPE.split("FROM scratch AS two")[0], no_cache=True)
+    again, performer, events = build(store)
+    # The keys are the same; the snapshots below are not.
+    assert performer.asked == ["COPY --from=two /x /x", "TEST SH look", "SH fourth"]
+    assert sorted(of(events, StepCached)) == ["SH first", "SH second", "SH third"]
+    assert again.stages[0].chain != first.stages[0].chain
+
+
+def test_a_source_stage_run_anew_makes_its_copies_miss(store):
+    build(store)
+    build(store, "FROM scratch AS two\nSH third\n", no_cache=True)
+    _, performer, _ = build(store)
+    assert performer.asked[0] == "COPY --from=two /x /x"
+
+
+def test_plan_and_build_agree_on_what_is_cached(store):
+    text = RECIPE.replace("SH fourth", "SH --fresh=1h fourth")
+    assert cached_steps(planned(text), store, None) == frozenset()
+    build(store, text)
+    assert cached_steps(planned(text), store, None) == {(0, 1), (0, 2), (1, 1), (2, 1), (2, 2), (2, 4)}
+    changed = planned(text.replace("SH second", "SH other"))
+    assert cached_steps(changed, store, None) == {(0, 1), (1, 1)}
+
+
+def test_fresh_steps_run_again_when_they_are_too_old(store, monkeypatch):
+    text = "FROM scratch\nSH --fresh=1h first\n"
+    build(store, text)
+    assert build(store, text)[1].asked == []
+    real = time.time
+    monkeypatch.setattr("metalor_lang.build.builder.time.time", lambda: real() + 3601)
+    assert build(store, text)[1].asked == ["SH --fresh=1h first"]
+
+
+def test_expect_cached_fails_before_anything_runs(store):
+    performer = Performer(store)
+    with pytest.raises(BuildFailed) as failure:
+        build(store, performer=performer, expect_cached=True)
+    assert failure.value.diagnostic.code == "E0606" and performer.asked == []
+
+
+def test_a_failed_step_is_no_record(store):
+    performer = Performer(store, fail=("SH second",))
+    with pytest.raises(BuildFailed) as failure:
+        build(store, performer=performer)
+    assert failure.value.diagnostic.code == "E0601" and failure.value.command_status == 2
+    assert "SH second" in build(store)[1].asked
+
+
+def test_a_failure_stops_the_other_stages(store):
+    performer = Performer(store, fail=("SH third",), hold=("SH first",))
+    with pytest.raises(BuildFailed, match="exit status 2"):
+        build(store, performer=performer)
+    assert performer.stopped.is_set() and "SH second" not in performer.asked
+
+
+def test_tests_left_out_are_named(store):
+    result, performer, events = build(store, no_tests=True)
+    assert [step.text for step in result.skipped] == of(events, StepSkipped) == ["TEST SH look"]
+    assert "TEST SH look" not in performer.asked
+
+
+def test_failures_are_told(store):
+    events = Recorder()
+    performer = Performer(store, fail=("SH first",))
+    builder = Builder(
+        planned("FROM scratch\nSH first\n"),
+        store=store,
+        performer=performer,
+        events=events,
+        options=Options(),
+        recipe="a",
+    )
+    with store.lease(), pytest.raises(BuildFailed):
+        builder.build()
+    (failed,) = [event for event in events.events if isinstance(event, StepFailed)]
+    assert (failed.status, failed.tail, failed.log, failed.step.line) == (2, ("x",), "/log", 2)
+
+
+def test_two_builders_on_one_store_run_a_step_once(store):
+    barrier = threading.Barrier(2)
+    asked = []
+
+    class Slow(Performer):
+        def perform(self, *rest):
+            time.sleep(0.2)
+            return super().perform(*rest)
+
+    def one():
+        performer = Slow(store)
+        barrier.wait()
+        build(store, "FROM scratch\nSH first\nSH second\n", performer)
+        asked.extend(performer.asked)
+
+    threads = [threading.Thread(target=one) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(asked) == ["SH first", "SH second"]
