@@ -13,6 +13,7 @@ from typing import BinaryIO, Final
 
 from metalor_lang.build.events import EventSink, Exported, Notice
 from metalor_lang.build.failures import refuse
+from metalor_lang.build.owning import owned
 from metalor_lang.build.sketch import Sketch, SketchLayer
 from metalor_lang.build.state import config_fields, oci_platform
 from metalor_lang.digest import json_digest
@@ -53,9 +54,17 @@ def check_outputs(plan: Plan, outputs: Sequence[OutputSpec], source: SourceFile)
 
 
 class Exporter:
-    """Writes sketches of one store."""
+    """Writes sketches of one store.
 
-    def __init__(self, store: Store, snapshotter: Snapshotter, events: EventSink) -> None:
+    Args:
+        owner: whom outputs are given to, see `owning`.
+
+    """
+
+    def __init__(
+        self, store: Store, snapshotter: Snapshotter, events: EventSink, *, owner: tuple[int, int] | None = None
+    ) -> None:
+        self._owner = owner
         self._store = store
         self._snapshotter = snapshotter
         self._events = events
@@ -71,16 +80,21 @@ class Exporter:
         for spec in outputs:
             match spec.kind:
                 case OutputKind.ROOTFS:
-                    self._write_rootfs(made, Path(spec.location))
+                    with owned(Path(spec.location), self._owner, whole=True):
+                        self._write_rootfs(made, Path(spec.location))
                 case OutputKind.TAR:
-                    self._write_tar(made, Path(spec.location))
+                    with owned(Path(spec.location), self._owner):
+                        self._write_tar(made, Path(spec.location))
                 case _:
                     pass
         others = [spec for spec in outputs if spec.kind not in TREES]
         if others:
             base = _open_base(made)
             image = self.assemble(made, base, compression)
-            with self._store.workspace("output") as work:
+            with self._store.workspace("output") as work, ExitStack() as stack:
+                for spec in others:
+                    if spec.kind is not OutputKind.REGISTRY:
+                        stack.enter_context(owned(Path(spec.location), self._owner))
                 write_outputs(image, others, _Blobs(self._store, base).open, work=work)
         for spec in outputs:
             # A docker-archive has another manifest, which docker makes when it loads it.

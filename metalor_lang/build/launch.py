@@ -138,7 +138,7 @@ def launch(
             network=network,
         )
         return runtime.run(
-            draft.view_fd,
+            draft.for_step(),
             request,
             output=output,
             errors=errors,

@@ -6,6 +6,7 @@ stage's epoch before it is committed.
 
 import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Final, assert_never
 
 from metalor_lang.build.bases import Bases
@@ -38,7 +39,7 @@ from metalor_lang.plan.graph import (
     WriteFile,
 )
 from metalor_lang.runtime.client import Cancel, Runtime
-from metalor_lang.runtime.request import BindSpec, Mount, StepRequest, TmpfsSpec
+from metalor_lang.runtime.request import BindSpec, LayeredView, Mount, StepRequest, TmpfsSpec
 from metalor_lang.runtime.rootfs import DraftView, Snapshotter
 from metalor_lang.store.store import Store
 
@@ -152,22 +153,18 @@ class Machine:
         sources: Mapping[int, Chain],
         ref: StepRef,
     ) -> None:
-        views: list[Root] = []
-        try:
+        with ExitStack() as stack:
             if action.workdir == step.before.workdir and draft.root.stat(action.workdir, follow=True) is None:
                 # A base's WorkingDir need not exist: every tool makes it when something runs.
                 draft.root.makedirs(action.workdir)
-            request = self._request(stage, action, draft.root, sources, views)
-            with StepLog(self._store.logs_path(step.key)) as log:
+            request = self._request(stage, action, draft.root, sources, stack)
+            log = stack.enter_context(StepLog(self._store.logs_path(step.key)))
 
-                def output(data: bytes) -> None:
-                    log.write(data)
-                    self._events.emit(StepOutput(step=ref, data=data))
+            def output(data: bytes) -> None:
+                log.write(data)
+                self._events.emit(StepOutput(step=ref, data=data))
 
-                status = self._runtime.run(draft.view_fd, request, output=output, cancel=self._cancel)
-        finally:
-            for view in views:
-                view.close()
+            status = self._runtime.run(draft.for_step(), request, output=output, cancel=self._cancel)
         if status.cancelled or (self._stopping.is_set() and not status.ok):
             raise Interrupted("the build was interrupted")
         if status.code == 125 and status.message:
@@ -185,7 +182,7 @@ class Machine:
             )
 
     def _request(
-        self, stage: PlannedStage, action: Exec, view: Root, sources: Mapping[int, Chain], views: list[Root]
+        self, stage: PlannedStage, action: Exec, view: Root, sources: Mapping[int, Chain], stack: ExitStack
     ) -> StepRequest:
         identity = resolve(view, action.user)
         env = {"PATH": DEFAULT_PATH, "HOME": identity.home, "SOURCE_DATE_EPOCH": str(stage.epoch)}
@@ -202,12 +199,12 @@ class Machine:
             network=action.network,
             timeout=float(action.timeout) if action.timeout is not None else None,
             grace=self._grace,
-            mounts=tuple(self._mount(mount, sources, views) for mount in action.mounts),
+            mounts=tuple(self._mount(mount, sources, stack) for mount in action.mounts),
             pipefail=action.default_shell,
         )
 
     def _mount(
-        self, mount: CacheMount | SecretMount | BindMount | TmpfsMount, sources: Mapping[int, Chain], views: list[Root]
+        self, mount: CacheMount | SecretMount | BindMount | TmpfsMount, sources: Mapping[int, Chain], stack: ExitStack
     ) -> Mount:
         match mount:
             case TmpfsMount(path=path):
@@ -218,12 +215,16 @@ class Machine:
                 return BindSpec(target=mount.destination, source=fd, subpath=path, readonly=True)
             case BindMount(stage=index):
                 assert index is not None
-                view = self._snapshotter.view(sources[index])
-                views.append(view)
                 return BindSpec(
-                    target=mount.destination, source=view.fd, subpath=mount.source.strip("/"), readonly=True
+                    target=mount.destination,
+                    source=self._tree(sources[index], stack),
+                    subpath=mount.source.strip("/"),
+                    readonly=True,
                 )
             case CacheMount() | SecretMount():
                 raise MetalorError("a mount of this kind does not run")
             case _:
                 assert_never(mount)
+
+    def _tree(self, chain: Chain, stack: ExitStack) -> LayeredView | int:
+        return self._snapshotter.for_step(chain) if chain else stack.enter_context(self._snapshotter.view(chain)).fd

@@ -24,8 +24,9 @@ from metalor_lang.plan.graph import Plan
 from metalor_lang.primitives import valid_identifier
 from metalor_lang.runtime.client import Runtime, start_runtime
 from metalor_lang.runtime.rootfs import Snapshotter, choose_snapshotter
+from metalor_lang.runtime.world import World, enter
 from metalor_lang.source import SourceFile
-from metalor_lang.store.store import Store
+from metalor_lang.store.store import Store, default_path
 
 _NARROW: Final = 40
 
@@ -95,9 +96,19 @@ def build_options(arguments: argparse.Namespace) -> Options:
 
 
 @contextmanager
-def open_store(arguments: argparse.Namespace, events: EventSink | None = None) -> Iterator[Store]:
-    """The store of a command line."""
-    path = Path(arguments.store) if arguments.store else None
+def open_store(
+    arguments: argparse.Namespace, events: EventSink | None = None, *, runs: bool = True
+) -> Iterator[tuple[Store, World]]:
+    """The store of a command line, in the world where this process can use it.
+
+    Args:
+        arguments: with `store`, and `backend` where the command has it.
+        events: who hears what was repaired; else standard error.
+        runs: steps will run; without it, an ordinary user who cannot run any has a store all the same.
+
+    """
+    path = Path(arguments.store) if arguments.store else default_path()
+    world = enter(path, getattr(arguments, "backend", None), runs=runs)
 
     def notice(line: str) -> None:
         if events is not None:
@@ -106,13 +117,13 @@ def open_store(arguments: argparse.Namespace, events: EventSink | None = None) -
             print(f"metalor: {line}", file=sys.stderr)
 
     with Store.open(path, on_notice=notice) as store:
-        yield store
+        yield store, world
 
 
 @contextmanager
-def machine(store: Store, events: EventSink | None = None) -> Iterator[tuple[Runtime, Snapshotter]]:
+def machine(store: Store, world: World, events: EventSink | None = None) -> Iterator[tuple[Runtime, Snapshotter]]:
     """A runtime and a snapshotter; the runtime first, from a small process without threads."""
-    runtime = start_runtime()
+    runtime = start_runtime(world)
     try:
 
         def notice(line: str) -> None:

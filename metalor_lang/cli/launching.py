@@ -30,7 +30,11 @@ from metalor_lang.store.store import Store
 
 def run_image(arguments: argparse.Namespace, command: Callable[[ImageState], tuple[str, ...]]) -> int:
     """Find or build the image, run a command in it, give the command's exit status."""
-    with open_store(arguments) as store, store.lease(), machine(store) as (runtime, snapshotter):
+    with (
+        open_store(arguments) as (store, world),
+        store.lease(),
+        machine(store, world) as (runtime, snapshotter),
+    ):
         what = _find(arguments, store, runtime, snapshotter)
         argv = command(what.state)
         terminal = 0 if os.isatty(0) and os.isatty(1) else None

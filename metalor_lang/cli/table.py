@@ -123,6 +123,12 @@ COMPRESSION = Option(
     default="gzip",
     help="of the new layers",
 )
+BACKEND = Option(
+    name="--backend",
+    metavar="NAME",
+    choices=("auto", "userns", "rootless", "privileged"),
+    help="who steps are on this machine (else $METALOR_BACKEND, else the best: see `metalor doctor`)",
+)
 NETWORK_NOTE = "Registry references are fetched with skopeo; everything else is local."
 BUILDING = (
     *LANGUAGE,
@@ -134,6 +140,7 @@ BUILDING = (
     UNPACKER,
     PROGRESS_OPTION,
     RAW,
+    BACKEND,
     STORE,
 )
 

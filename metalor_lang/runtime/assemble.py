@@ -9,6 +9,7 @@ import os
 import stat
 
 from metalor_lang.kernel import syscalls
+from metalor_lang.runtime import layering
 from metalor_lang.runtime.protocol import MountOrder, Order, from_memory
 from metalor_lang.runtime.stubs import Parent, Stub
 
@@ -17,7 +18,7 @@ SEALED = SAFE | syscalls.MOUNT_ATTR_NOEXEC
 READONLY = syscalls.MOUNT_ATTR_RDONLY
 _INSIDE = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 
-_NODES = (("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0))
+_NODES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = (
     ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
     ("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx"),
@@ -49,45 +50,56 @@ def filesystem(fstype: str, attributes: int, **options: str) -> int:
         os.close(context)
 
 
-def _taken(fd: int, *, recursive: bool = False) -> int:
-    """Clone the mount at `fd`, or give the detached mount itself where the kernel cannot."""
-    try:
-        return clone(fd, recursive=recursive)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        return fd
-
-
-def _taken_below(fd: int, subpath: str) -> int:
-    if not subpath:
-        return _taken(fd, recursive=True)
-    inside = syscalls.openat2(fd, subpath, os.O_PATH, resolve=_INSIDE)
-    try:
-        return clone(inside, recursive=True)
-    finally:
-        os.close(inside)
-
-
 def clone(fd: int, path: str = "", *, recursive: bool = False) -> int:
     """Give a detached copy of the mount at `fd`/`path`."""
     flags = syscalls.OPEN_TREE_CLONE | syscalls.AT_SYMLINK_NOFOLLOW
     return syscalls.open_tree(fd, path, flags | (syscalls.AT_RECURSIVE if recursive else 0))
 
 
+def part(path: str) -> int:
+    """Give a detached copy of what is mounted at `path`."""
+    try:
+        return clone(syscalls.AT_FDCWD, path)
+    except OSError as error:
+        # In a user namespace the mounts below may be locked to it (mount_namespaces(7)), and must come along.
+        if error.errno != errno.EINVAL:
+            raise
+        return clone(syscalls.AT_FDCWD, path, recursive=True)
+
+
+def layered(layers: "list[list[str] | str | None]", tiers: "tuple[str, ...]") -> int:
+    """Mount a chain of the store's directories: [lowers, upper, work], names below /store, and give the mount."""
+    names, upper, work = layers
+    assert isinstance(names, list) and not isinstance(upper, list) and not isinstance(work, list)
+    lowers = [f"/store/{name}" for name in names]
+    if upper is None and len(lowers) == 1:
+        view = clone(syscalls.AT_FDCWD, lowers[0])
+        syscalls.mount_setattr(view, set=READONLY)
+        return view
+    if not lowers:
+        return clone(syscalls.AT_FDCWD, f"/store/{upper}")
+    said: list[str] = []
+    for tier in tiers:
+        try:
+            return layering.WAYS[tier](lowers, upper and f"/store/{upper}", work and f"/store/{work}")
+        except OSError as error:
+            said.append(f"{tier}: {error.strerror}")
+    raise Refused(f"the step's layers cannot be mounted ({'; '.join(said)})")
+
+
 class Assembly:
     """The root while it is made, and what must be undone afterwards.
 
     Args:
-        order: what is asked for.
-        resolver: the machine's resolv.conf, or b"".
+        order: what is asked for; its view and the sources of its binds are detached mounts, or layers of the store.
+        tiers: the ways to mount an overlay, in the order to try them.
 
     """
 
-    def __init__(self, order: Order, resolver: bytes) -> None:
+    def __init__(self, order: Order, tiers: "tuple[str, ...]" = tuple(layering.WAYS)) -> None:
         self._order = order
-        self._resolver = resolver
-        self._view = -1
+        self._tiers = tiers
+        self._view = order.view
         self._scratch = -1
         self._nothing = -1
         self._count = 0
@@ -95,26 +107,11 @@ class Assembly:
         self._stubs: list[Stub] = []
         self._parents: dict[str, Parent] = {}
 
-    def take(self) -> None:
-        """Get the view and the sources of binds as mounts of our own; must run before unshare(NEWNS).
-
-        A descriptor of this machine's mounts can be cloned only in its own mount namespace. Kernels before 6.15 cannot
-        clone a detached mount (EINVAL): then the mount itself is moved, which serves one step.
-        """
-        self._view = _taken(self._order.view)
-        for mount in self._order.mounts:
-            if mount.kind == "bind":
-                try:
-                    mount.fd = _taken_below(mount.fd, mount.subpath)
-                    mount.subpath = ""
-                except OSError as error:
-                    if error.errno != errno.EINVAL:
-                        shown = f" ({mount.subpath})" if mount.subpath else ""
-                        raise Refused(f"the source of {mount.target}{shown}: {error.strerror}") from error
-
     def build(self) -> None:
         """Mount everything below the view, in the mount namespace of the step."""
         syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+        if self._order.layers is not None:
+            self._view = layered(self._order.layers, self._tiers)
         self._scratch = scratch = filesystem("tmpfs", SAFE, mode="0700")
         syscalls.move_mount(scratch, syscalls.AT_FDCWD, "/proc")
         os.mkdir("root", 0o700, dir_fd=scratch)
@@ -253,13 +250,19 @@ class Assembly:
         """Mount a /dev with the minimal nodes, its own pseudo-terminals and shared memory."""
         plain = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NOEXEC
         device = filesystem("tmpfs", plain, mode="0755", size="64k")
-        for name, major, minor in _NODES:
-            os.mknod(name, stat.S_IFCHR | 0o666, os.makedev(major, minor), dir_fd=device)
+        # Bound, not made: in a user namespace nobody may make a device node.
+        nodes = [(name, clone(syscalls.AT_FDCWD, f"/dev/{name}")) for name in _NODES]
+        for name, _ in nodes:
+            os.close(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666, dir_fd=device))
         for name, leads in _LINKS:
             os.symlink(leads, name, dir_fd=device)
         for name in ("pts", "shm"):
             os.mkdir(name, 0o755, dir_fd=device)
         self._reserved("dev", device)
+        for name, node in nodes:
+            syscalls.mount_setattr(node, set=plain)
+            syscalls.move_mount(node, device, name)
+            os.close(node)
         syscalls.move_mount(filesystem("devpts", plain, ptmxmode="0666", mode="0620", gid="5"), device, "pts")
         syscalls.move_mount(filesystem("tmpfs", SEALED, mode="1777"), device, "shm")
         return device
@@ -279,7 +282,11 @@ class Assembly:
             self._hide(proc, name, device)
 
     def _own_sys(self) -> None:
-        system = filesystem("sysfs", SEALED | READONLY)
+        try:
+            system = filesystem("sysfs", SEALED | READONLY)
+        except PermissionError:  # with the machine's network, only the machine's superuser may have a sysfs of his own
+            system = part("/sys")
+            syscalls.mount_setattr(system, set=SEALED | READONLY, recursive=True)
         self._reserved("sys", system)
         for name in _SYS_HIDDEN:
             self._hide(system, name, -1)
@@ -298,8 +305,8 @@ class Assembly:
         """Give /etc/hosts and, with the machine's network, /etc/resolv.conf, as copies; explicit mounts win."""
         hosts = f"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t{self._order.hostname}\n"
         wanted = {"/etc/hosts": hosts.encode()}
-        if self._order.network == "host" and self._resolver:
-            wanted["/etc/resolv.conf"] = self._resolver
+        if self._order.network == "host" and self._order.resolver:
+            wanted["/etc/resolv.conf"] = self._order.resolver.encode("utf-8", "surrogateescape")
         explicit = [mount.target for mount in self._order.mounts]
         for path, content in wanted.items():
             if any(path == target or path.startswith(f"{target}/") for target in explicit):
@@ -335,14 +342,26 @@ class Assembly:
         return mount
 
     def _bind(self, order: MountOrder) -> int:
-        if order.subpath:  # a detached mount that this kernel cannot clone: attach it, then clone the part
+        if order.layers is not None:
+            order.fd = layered(order.layers, self._tiers)
+        if order.subpath:  # part of a mount that is not attached yet: attach it out of sight, then clone the part
             name = self._name()
             os.mkdir(name, 0o700, dir_fd=self._scratch)
             syscalls.move_mount(order.fd, self._scratch, name)
-            order.fd = _taken_below(order.fd, order.subpath)
+            order.fd = self._below(order)
         attributes = SAFE | (READONLY if order.readonly else 0)
         syscalls.mount_setattr(order.fd, set=attributes, recursive=True)
         return order.fd
+
+    def _below(self, order: MountOrder) -> int:
+        try:
+            inside = syscalls.openat2(order.fd, order.subpath, os.O_PATH, resolve=_INSIDE)
+        except OSError as error:
+            raise Refused(f"the source of {order.target} ({order.subpath}): {error.strerror}") from error
+        try:
+            return clone(inside, recursive=True)
+        finally:
+            os.close(inside)
 
     def _explicit(self, order: MountOrder) -> None:
         if order.kind == "tmpfs":

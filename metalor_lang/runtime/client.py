@@ -4,6 +4,7 @@ Invariant: `run` may be called from several threads at once; when it returns or 
 dead or dying by SIGKILL, and no descriptor of the step is left open here.
 """
 
+import errno
 import json
 import os
 import select
@@ -19,12 +20,25 @@ from metalor_lang.errors import MachineError
 from metalor_lang.kernel import process, seccomp, syscalls
 from metalor_lang.runtime import protocol
 from metalor_lang.runtime import terminal as terminals
+from metalor_lang.runtime.overlay import tiers
 from metalor_lang.runtime.protocol import MountOrder, Order
-from metalor_lang.runtime.request import BindSpec, FileSpec, Mount, StepRequest, StepStatus, TmpfsSpec
+from metalor_lang.runtime.request import (
+    BindSpec,
+    FileSpec,
+    LayeredView,
+    Mount,
+    Network,
+    StepRequest,
+    StepStatus,
+    TmpfsSpec,
+)
 from metalor_lang.runtime.validate import validate
+from metalor_lang.runtime.world import COUNT, Backend, World, detached
 
+_INSIDE = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 _ZYGOTE = Path(__file__).with_name("zygote.py")
 _CHUNK = 1 << 16
+_LARGEST_RESOLVER = 1 << 16
 
 
 class RuntimeLost(MachineError):
@@ -77,7 +91,7 @@ class Runtime(Protocol):
 
     def run(
         self,
-        view_fd: int,
+        view: int | LayeredView,
         request: StepRequest,
         *,
         output: Callable[[bytes], None],
@@ -119,17 +133,43 @@ class _Descriptors:
         self._ours.clear()
 
 
-def _mount_order(mount: Mount, fds: _Descriptors) -> MountOrder:
+def _layers(view: LayeredView) -> "list[list[str] | str | None]":
+    return [list(view.lowers), view.upper, view.work]
+
+
+def _bound(mount: BindSpec, world: World | None) -> tuple[int, str]:
+    """A detached copy of what a bind shows, and the path below it that the helper must still resolve."""
+    if isinstance(mount.source, str):
+        return detached(syscalls.AT_FDCWD, mount.source, world=world, readonly=mount.readonly), ""
+    assert isinstance(mount.source, int)
+    if not mount.subpath:
+        return detached(mount.source, world=world, readonly=mount.readonly), ""
+    inside = syscalls.openat2(mount.source, mount.subpath, os.O_PATH, resolve=_INSIDE)
+    try:
+        return detached(inside, world=world, readonly=mount.readonly), ""
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return os.dup(mount.source), mount.subpath  # a mount that this kernel cannot copy in parts
+    finally:
+        os.close(inside)
+
+
+def _mount_order(mount: Mount, fds: _Descriptors, world: World | None) -> MountOrder:
     match mount:
-        case BindSpec(source=str(path)):
+        case BindSpec(source=LayeredView() as view):
+            return MountOrder(
+                kind="bind", target=mount.target, layers=_layers(view), subpath=mount.subpath, readonly=mount.readonly
+            )
+        case BindSpec():
             try:
-                fd = fds.give(os.open(path, os.O_PATH | os.O_CLOEXEC))
+                fd, subpath = _bound(mount, world)
             except OSError as error:
-                raise MachineError(f"cannot bind {path} at {mount.target}: {error.strerror}") from error
-            return MountOrder(kind="bind", target=mount.target, fd=fd, subpath=mount.subpath, readonly=mount.readonly)
-        case BindSpec(source=int(number)):
-            fd = fds.lend(number)
-            return MountOrder(kind="bind", target=mount.target, fd=fd, subpath=mount.subpath, readonly=mount.readonly)
+                where = mount.source if isinstance(mount.source, str) else mount.subpath or "a directory"
+                raise MachineError(f"cannot bind {where} at {mount.target}: {error.strerror}") from error
+            return MountOrder(
+                kind="bind", target=mount.target, fd=fds.give(fd), subpath=subpath, readonly=mount.readonly
+            )
         case TmpfsSpec():
             return MountOrder(
                 kind="tmpfs", target=mount.target, size=mount.size, mode=mount.mode, uid=mount.uid, gid=mount.gid
@@ -143,10 +183,12 @@ def _mount_order(mount: Mount, fds: _Descriptors) -> MountOrder:
 class NamespaceRuntime:
     """Steps in namespaces of their own, started by a lean helper process. Make one with start_runtime()."""
 
-    def __init__(self, child: process.Child, control: socket.socket) -> None:
+    def __init__(self, child: process.Child, control: socket.socket, world: World | None = None) -> None:
         self._child = child
         self._control = control
+        self._world = world
         self._lock = threading.Lock()
+        self._greeted = False
 
     @property
     def pid(self) -> int:
@@ -155,7 +197,7 @@ class NamespaceRuntime:
 
     def run(
         self,
-        view_fd: int,
+        view: int | LayeredView,
         request: StepRequest,
         *,
         output: Callable[[bytes], None],
@@ -164,10 +206,11 @@ class NamespaceRuntime:
         terminal: int | None = None,
         cancel: Cancel | None = None,
     ) -> StepStatus:
-        """Run one step to its end, with `view_fd` (a detached mount or a directory) as its root.
+        """Run one step to its end.
 
         Args:
-            view_fd: stays the caller's; may be used again.
+            view: its root: a tree of the store that was given to start_runtime(), or a descriptor of a directory or a
+                detached mount, which stays the caller's and may be used again.
             request: what to run.
             output: gets standard output and error as they come, in this thread.
             errors: gets standard error apart, when given.
@@ -191,8 +234,13 @@ class NamespaceRuntime:
                 argv=list(request.argv), env=[list(pair) for pair in request.env], cwd=request.cwd, uid=request.uid,
                 gid=request.gid, groups=list(request.groups), network=str(request.network), timeout=request.timeout,
                 grace=request.grace, hostname=request.hostname, pipefail=request.pipefail,
-                mounts=[_mount_order(mount, fds) for mount in request.mounts], view=fds.lend(view_fd),
+                mounts=[_mount_order(mount, fds, self._world) for mount in request.mounts],
+                resolver=_resolver() if request.network == Network.HOST else "",
             )  # fmt: skip
+            if isinstance(view, LayeredView):
+                order.layers = _layers(view)
+            else:
+                order.view = fds.give(detached(view, world=self._world, safe=False))
             if terminal is not None:
                 order.terminal = list(terminals.size(terminal))
             else:
@@ -215,25 +263,38 @@ class NamespaceRuntime:
             for fd in readers:
                 os.close(fd)
 
-    @staticmethod
     def _pipe(
-        request: StepRequest, fds: _Descriptors, readers: dict[int, Callable[[bytes], None]],
+        self, request: StepRequest, fds: _Descriptors, readers: dict[int, Callable[[bytes], None]],
         callback: Callable[[bytes], None],
     ) -> int:  # fmt: skip
         """Make a pipe that every user of the step, also after `su`, may open anew as /dev/stdout."""
         read, write = os.pipe2(os.O_CLOEXEC)
         readers[read] = callback
         index = fds.give(write)
-        os.fchown(write, request.uid, request.gid)
+        shift = self._world.shift if self._world is not None else 0
+        if max(request.uid, request.gid) < COUNT or not shift:
+            os.fchown(write, request.uid + shift, request.gid + shift)
         os.fchmod(write, 0o666)
         return index
 
     def _ask(self, fds: list[int]) -> None:
         with self._lock:
             try:
+                self._greet()
                 protocol.send(self._control, b"step", fds)
             except OSError as error:
                 raise RuntimeLost("the helper process that runs steps is gone", help="run the build again") from error
+
+    def _greet(self) -> None:
+        """Wait, before the first step only, until the helper has settled."""
+        if self._greeted:
+            return
+        said, _ = protocol.receive(self._control)
+        if said != protocol.READY:
+            if not said:
+                raise RuntimeLost("the helper process that runs steps ended at once", help="see `metalor doctor`")
+            raise MachineError(said.decode("utf-8", "replace"), help="see `metalor doctor`")
+        self._greeted = True
 
     def _follow(
         self, sock: socket.socket, readers: dict[int, Callable[[bytes], None]], terminal: int | None
@@ -289,8 +350,21 @@ class NamespaceRuntime:
         self.close()
 
 
-def start_runtime() -> NamespaceRuntime:
+def _resolver() -> str:
+    """The machine's resolv.conf, or ""."""
+    try:
+        with open("/etc/resolv.conf", "rb") as file:
+            return file.read(_LARGEST_RESOLVER).decode("utf-8", "surrogateescape")
+    except OSError:
+        return ""
+
+
+def start_runtime(world: World | None = None, *, store: Path | None = None) -> NamespaceRuntime:
     """Start the helper process; best from the main thread, before memory grows and threads exist.
+
+    Args:
+        world: what this process has entered; None runs steps with the ids of this machine (backend `privileged`).
+        store: without a world, the store that views may lie in.
 
     Raises:
         MachineError: this machine cannot run steps; says why.
@@ -304,12 +378,23 @@ def start_runtime() -> NamespaceRuntime:
         known = ", ".join(seccomp.MACHINES)
         raise MachineError(f"steps cannot be confined on {syscalls.MACHINE}", help=f"run them on one of: {known}")
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
+    disk = os.open(store, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) if world is None and store is not None else -1
+    try:
         # A parent death signal comes when the starting *thread* ends (prctl(2)): only the main one lives long enough.
         parent = os.getpid() if threading.current_thread() is threading.main_thread() else 0
+        place = world.disk if world is not None else disk
+        options = {
+            "control_fd": theirs.fileno(), "parent": parent, "store": place,
+            "shift": world.shift if world is not None else 0, "count": COUNT,
+            "no_new_privileges": world is None or world.backend is Backend.PRIVILEGED, "tiers": tiers(),
+        }  # fmt: skip
         child = process.spawn(
-            [sys.executable, "-I", "-S", "-X", "utf8", str(_ZYGOTE), str(theirs.fileno()), str(parent)],
-            pass_fds=(theirs.fileno(),),
+            [sys.executable, "-I", "-S", "-X", "utf8", str(_ZYGOTE), json.dumps(options)],
+            pass_fds=(theirs.fileno(), *((place,) if place >= 0 else ())),
             env={},
         )
-    return NamespaceRuntime(child, ours)
+    finally:
+        theirs.close()
+        if disk >= 0:
+            os.close(disk)
+    return NamespaceRuntime(child, ours, world)

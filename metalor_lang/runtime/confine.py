@@ -43,10 +43,7 @@ class Failed(Exception):
 
 
 def prepare() -> None:
-    """Do once in the helper what every command inherits: default signals, limits, bounding set, no new privileges.
-
-    The bounding set and no_new_privs act at an exec only, so the helper itself loses nothing it needs.
-    """
+    """Do once in the helper what every command inherits: default signals and limits."""
     for number in range(1, signal.NSIG):  # not signal.valid_signals(): the C library's own two are missing there
         if number not in (signal.SIGKILL, signal.SIGSTOP):
             syscalls.set_disposition(number)
@@ -56,19 +53,29 @@ def prepare() -> None:
         top = hard if most == resource.RLIM_INFINITY else most if hard == resource.RLIM_INFINITY else min(hard, most)
         low = soft if top == resource.RLIM_INFINITY else min(soft, top)
         resource.setrlimit(name, (low, top))
+
+
+def bound(*, no_new_privileges: bool) -> None:
+    """Limit what every command can ever gain; acts at an exec only, so the helper itself loses nothing it needs.
+
+    With `no_new_privileges` not even a setuid program gains anything. In a user namespace it need not be: there `sudo`
+    can work, and makes nobody more than the superuser of the step.
+    """
     syscalls.drop_bounding_except(KEPT)
     syscalls.clear_ambient()
-    syscalls.set_no_new_privileges()
+    if no_new_privileges:
+        syscalls.set_no_new_privileges()
 
 
 def _identity(order: Order) -> None:
+    # First: without no_new_privs it takes CAP_SYS_ADMIN (seccomp(2)), which a change of user gives up.
+    syscalls.install_seccomp(_FILTER)
     os.setgroups(order.groups)
     os.setresgid(order.gid, order.gid, order.gid)
     os.setresuid(order.uid, order.uid, order.uid)
     mask = 0 if order.uid else MASK
     syscalls.capset(mask, mask, 0)
     syscalls.set_parent_death_signal(signal.SIGKILL)  # the kernel forgets it at a change of ids
-    syscalls.install_seccomp(_FILTER)
 
 
 def _streams(stdin: int, stdout: int, stderr: int, terminal: bool) -> None:

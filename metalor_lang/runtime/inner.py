@@ -25,11 +25,17 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
 # KILL to end other users' processes; DAC_OVERRIDE, FOWNER, SYS_ADMIN to take mount points away again.
 _CAPABILITIES = 1 << 5 | 1 << 1 | 1 << 3 | 1 << 21
 _TIOCSPTLCK, _TIOCGPTN = 0x40045431, 0x80045430  # ioctl_tty(2); not in Python's termios
-_LARGEST_RESOLVER = 1 << 16
 
 
-def run(fds: "list[int]", alive: int) -> None:
-    """Run the step of one message; `fds` are the step's socket, the order, then what the order names by index."""
+def run(fds: "list[int]", alive: int, tiers: "tuple[str, ...]") -> None:
+    """Run the step of one message.
+
+    Args:
+        fds: the step's socket, the order, then what the order names by index.
+        alive: its end of file says that the helper is gone.
+        tiers: the ways to mount an overlay.
+
+    """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored by the kernel for PID 1, whoever sends it
     syscalls.set_parent_death_signal(signal.SIGKILL)
@@ -37,7 +43,7 @@ def run(fds: "list[int]", alive: int) -> None:
     sock = socket.socket(fileno=fds[0])
     try:
         order = Order.decode(protocol.from_memory(fds[1]), fds)
-        answer = _Step(sock, order, alive).run()
+        answer = _Step(sock, order, alive, tiers).run()
     except assemble.Refused as refused:
         answer = protocol.encode_status(protocol.OURS, message=str(refused))
     except OSError as error:
@@ -49,14 +55,6 @@ def run(fds: "list[int]", alive: int) -> None:
         protocol.send(sock, answer)
     except OSError:
         pass  # nobody listens any more
-
-
-def _resolver() -> bytes:
-    try:
-        with open("/etc/resolv.conf", "rb") as file:
-            return file.read(_LARGEST_RESOLVER)
-    except OSError:
-        return b""
 
 
 def _loopback_up() -> None:
@@ -76,10 +74,11 @@ def _kill_all(number: int) -> None:
 class _Step:
     """One step from the fork to its status."""
 
-    def __init__(self, sock: socket.socket, order: Order, alive: int) -> None:
+    def __init__(self, sock: socket.socket, order: Order, alive: int, tiers: "tuple[str, ...]") -> None:
         self._sock = sock
         self._order = order
         self._alive = alive
+        self._tiers = tiers
         self._command = 0
         self._ended: int | None = None  # wait status of the command
         self._timed_out = False
@@ -91,8 +90,7 @@ class _Step:
         """Give the encoded status."""
         order = self._order
         os.umask(0)
-        assembly = assemble.Assembly(order, _resolver())
-        assembly.take()
+        assembly = assemble.Assembly(order, self._tiers)
         syscalls.unshare(_NAMESPACES | (syscalls.CLONE_NEWNET if order.network == "none" else 0))
         assembly.build()
         socket.sethostname(order.hostname)

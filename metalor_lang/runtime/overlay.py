@@ -16,20 +16,18 @@ import errno
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from metalor_lang.errors import MachineError
 from metalor_lang.kernel import syscalls
+from metalor_lang.runtime import layering
 
 TIER_VARIABLE: Final = "METALOR_OVERLAY_TIER"
 
 _ST_RDONLY: Final = 1
-_PAGE: Final = 4096
-"""The most bytes of options that mount(2) takes."""
-
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -134,10 +132,16 @@ def probe(directory: Path) -> Tier:
         raise OverlayRefused(f"overlays cannot note deletions here ({error.strerror})") from error
     finally:
         os.close(fd)
-    return _tiers()[0]
+    return tiers()[0]
 
 
-def _tiers() -> tuple[Tier, ...]:
+def tiers() -> tuple[Tier, ...]:
+    """The ways to try here, in order.
+
+    Raises:
+        OverlayRefused: METALOR_OVERLAY_TIER names none.
+
+    """
     forced = os.environ.get(TIER_VARIABLE, "")
     if forced:
         try:
@@ -153,7 +157,7 @@ def _tiers() -> tuple[Tier, ...]:
 
 def _mount(lowers: tuple[Path, ...], upper: Path | None, work: Path | None) -> int:
     said: list[str] = []
-    for tier in _tiers():
+    for tier in tiers():
         try:
             fd = _WAYS[tier](lowers, upper, work)
         except OSError as error:
@@ -171,42 +175,6 @@ def _mount(lowers: tuple[Path, ...], upper: Path | None, work: Path | None) -> i
     )
 
 
-def _by_fsconfig(
-    lowers: tuple[Path, ...], upper: Path | None, work: Path | None, put: Callable[[int, str, int], None]
-) -> int:
-    with ExitStack() as stack:
-
-        def opened(path: Path) -> int:
-            fd = os.open(path, _DIRECTORY)
-            stack.callback(os.close, fd)
-            return fd
-
-        context = syscalls.fsopen("overlay")
-        stack.callback(os.close, context)
-        syscalls.fsconfig_set_string(context, "source", "metalor")
-        syscalls.fsconfig_set_flag(context, "userxattr")
-        for lower in reversed(lowers):
-            put(context, "lowerdir+", opened(lower))
-        if upper is not None and work is not None:
-            put(context, "upperdir", opened(upper))
-            put(context, "workdir", opened(work))
-            syscalls.fsconfig_set_flag(context, "volatile")
-        syscalls.fsconfig_create(context)
-        return syscalls.fsmount(context)
-
-
-def _mount_by_fd(lowers: tuple[Path, ...], upper: Path | None, work: Path | None) -> int:
-    return _by_fsconfig(lowers, upper, work, syscalls.fsconfig_set_fd)
-
-
-def _put_string(context: int, key: str, fd: int) -> None:
-    syscalls.fsconfig_set_string(context, key, f"/proc/self/fd/{fd}")
-
-
-def _mount_by_string(lowers: tuple[Path, ...], upper: Path | None, work: Path | None) -> int:
-    return _by_fsconfig(lowers, upper, work, _put_string)
-
-
 def _mount_in_thread(lowers: tuple[Path, ...], upper: Path | None, work: Path | None) -> int:
     # unshare(CLONE_NEWNS) parts only the calling thread from the others (and implies CLONE_FS: so does its chdir),
     # while descriptors stay common: no fork, and nothing to send back. The namespace ends with the thread.
@@ -214,7 +182,7 @@ def _mount_in_thread(lowers: tuple[Path, ...], upper: Path | None, work: Path | 
 
     def body() -> None:
         try:
-            outcome.append(_mount_here(lowers, upper, work))
+            outcome.append(_privately(lowers, upper, work))
         except BaseException as error:
             outcome.append(error)
 
@@ -227,35 +195,25 @@ def _mount_in_thread(lowers: tuple[Path, ...], upper: Path | None, work: Path | 
     return result
 
 
-def _mount_here(lowers: tuple[Path, ...], upper: Path | None, work: Path | None) -> int:
-    paths = [*lowers, *(path for path in (upper, work) if path is not None)]
-    for path in paths:
-        os.stat(path)  # mount(2) would not say which one is missing
-    common = os.path.commonpath([path.absolute() for path in paths])
-    names = [os.path.relpath(path.absolute(), common) for path in paths]
-    options = "userxattr,lowerdir=" + ":".join(_escaped(name) for name in reversed(names[: len(lowers)]))
-    if upper is not None:
-        options += f",upperdir={_escaped(names[-2])},workdir={_escaped(names[-1])},volatile"
-    if len(os.fsencode(options)) >= _PAGE:
-        raise OSError(errno.E2BIG, f"the names of {len(lowers)} layers are longer than a page", common)
+def _privately(lowers: tuple[Path, ...], upper: Path | None, work: Path | None) -> int:
     syscalls.unshare(syscalls.CLONE_NEWNS)
     syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
-    os.chdir(common)
-    # Any directory will do as a mount point: only this thread sees it. The bottom layer is sure to exist.
-    syscalls.mount("metalor", names[0], "overlay", 0, options)
-    return syscalls.open_tree(syscalls.AT_FDCWD, names[0], syscalls.OPEN_TREE_CLONE)
+    return _called(layering.by_options, lowers, upper, work)
 
 
-def _escaped(name: str) -> str:
-    for special in ("\\", ":", ","):
-        name = name.replace(special, "\\" + special)
-    return name
+def _called(
+    way: Callable[[list[str], str | None, str | None], int],
+    lowers: tuple[Path, ...],
+    upper: Path | None,
+    work: Path | None,
+) -> int:
+    return way([str(path) for path in lowers], str(upper) if upper else None, str(work) if work else None)
 
 
 _Way = Callable[[tuple[Path, ...], Path | None, Path | None], int]
 _WAYS: Final[Mapping[Tier, _Way]] = {
-    Tier.FD: _mount_by_fd,
-    Tier.STRING: _mount_by_string,
+    Tier.FD: partial(_called, layering.by_descriptors),
+    Tier.STRING: partial(_called, layering.by_strings),
     Tier.MOUNT: _mount_in_thread,
 }
 

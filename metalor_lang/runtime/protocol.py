@@ -10,6 +10,8 @@ import json
 import os
 import socket
 
+# What the helper says first; anything else is the reason why it cannot serve.
+READY = b"ready"
 # Orders on a step's socket.
 CANCEL = b"cancel"
 # Answers on a step's socket: the pseudo-terminal (with its descriptor), then the status as JSON.
@@ -74,15 +76,16 @@ def from_memory(fd: int) -> bytes:
 
 
 class MountOrder:
-    """One explicit mount; `kind` is `bind`, `tmpfs` or `file`."""
+    """One explicit mount; `kind` is `bind` (of a descriptor, or of layers as in Order), `tmpfs` or `file`."""
 
-    __slots__ = ("fd", "gid", "kind", "mode", "readonly", "size", "subpath", "target", "uid")
+    __slots__ = ("fd", "gid", "kind", "layers", "mode", "readonly", "size", "subpath", "target", "uid")
 
     def __init__(
         self, *, kind: str, target: str, fd: int = -1, subpath: str = "", readonly: bool = True, size: int = 0,
-        mode: int = 0o755, uid: int = 0, gid: int = 0,
+        mode: int = 0o755, uid: int = 0, gid: int = 0, layers: "list[list[str] | str | None] | None" = None,
     ) -> None:  # fmt: skip
         self.kind = kind
+        self.layers = layers
         self.target = target
         self.fd = fd
         self.subpath = subpath
@@ -98,18 +101,23 @@ class MountOrder:
 
 
 class Order:
-    """A step request as the helper sees it; `fd` fields are indices in the message's descriptors, then descriptors."""
+    """A step request as the helper sees it.
+
+    Descriptors are indices in the message, then the descriptors themselves. The root is `view`, a detached mount, or
+    `layers`: the names below the store of [lower directories, base first], the upper and the work directory or None.
+    `resolver` is the text of resolv.conf.
+    """
 
     __slots__ = (
-        "argv", "cwd", "env", "errors", "gid", "grace", "groups", "hostname", "mounts", "network", "output",
-        "pipefail", "stdin", "terminal", "timeout", "uid", "view",
+        "argv", "cwd", "env", "errors", "gid", "grace", "groups", "hostname", "layers", "mounts", "network", "output",
+        "pipefail", "resolver", "stdin", "terminal", "timeout", "uid", "view",
     )  # fmt: skip
 
     def __init__(
         self, *, argv: "list[str]", env: "list[list[str]]", cwd: str, uid: int, gid: int, groups: "list[int]",
         network: str, timeout: "float | None", grace: float, hostname: str, pipefail: bool,
-        mounts: "list[MountOrder]", view: int, output: int = -1, errors: int = -1, stdin: int = -1,
-        terminal: "list[int] | None" = None,
+        mounts: "list[MountOrder]", view: int = -1, layers: "list[list[str] | str | None] | None" = None,
+        output: int = -1, errors: int = -1, stdin: int = -1, terminal: "list[int] | None" = None, resolver: str = "",
     ) -> None:  # fmt: skip
         self.argv = argv
         self.env = env
@@ -124,6 +132,8 @@ class Order:
         self.pipefail = pipefail
         self.mounts = mounts
         self.view = view
+        self.layers = layers
+        self.resolver = resolver
         self.output = output
         self.errors = errors
         self.stdin = stdin
@@ -143,7 +153,7 @@ class Order:
         order = cls(**fields)
         for mount in order.mounts:
             mount.fd = fds[mount.fd] if mount.fd >= 0 else -1
-        order.view = fds[order.view]
+        order.view = fds[order.view] if order.view >= 0 else -1
         order.output = fds[order.output] if order.output >= 0 else -1
         order.errors = fds[order.errors] if order.errors >= 0 else -1
         order.stdin = fds[order.stdin] if order.stdin >= 0 else -1

@@ -15,19 +15,36 @@ class Network(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LayeredView:
+    """A tree of the store, mounted where it is used: so its ids are those of whoever uses it.
+
+    Args:
+        lowers: read-only directories, base first, by their names below the store.
+        upper: where changes go; None is for reading.
+        work: the overlay's own directory, with an `upper` on `lowers`.
+
+    """
+
+    lowers: tuple[str, ...]
+    upper: str | None = None
+    work: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BindSpec:
     """A directory or file shown at `target`, always nosuid and nodev.
 
     Args:
         target: absolute path in the step's root; links in it are followed inside that root.
-        source: absolute path on this machine, or a descriptor (a directory, a file or a detached mount).
-        subpath: path below a `source` descriptor, resolved inside it; "" is the descriptor itself.
+        source: absolute path on this machine, a descriptor (a directory, a file or a detached mount), or a tree of
+            the store.
+        subpath: path below a `source` that is no path, resolved inside it; "" is the source itself.
         readonly: nothing below can be written.
 
     """
 
     target: str
-    source: str | int
+    source: str | int | LayeredView
     subpath: str = ""
     readonly: bool = True
 

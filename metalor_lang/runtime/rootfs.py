@@ -15,8 +15,10 @@ from typing import Final, Protocol, Self
 from metalor_lang.digest import Json
 from metalor_lang.kernel.paths import Root
 from metalor_lang.runtime.clamp import Unchanged, clamp
+from metalor_lang.runtime.layering import clean_work
 from metalor_lang.runtime.merge import copy_root_attributes, merge_layers
 from metalor_lang.runtime.overlay import OverlayRefused, clone_directory, mount_view, probe
+from metalor_lang.runtime.request import LayeredView
 from metalor_lang.store.errors import guarded
 from metalor_lang.store.snapshots import Draft
 from metalor_lang.store.store import Store
@@ -35,23 +37,67 @@ Chain = tuple[str, ...]
 class DraftView:
     """A writable view whose changes become the next snapshot; discarded when its context ends uncommitted.
 
+    It is mounted by whoever changes it, and by one at a time: here when `root` is asked for, or in the world of a step
+    from what `for_step` gives.
+
     Attributes:
-        root: the whole tree, to read and write.
         upper: where the changes lie: an overlay's upper directory, or (copying) the whole tree.
 
     """
 
-    def __init__(self, root: Root, draft: Draft, below: Chain, unchanged: Callable[[ExitStack], Unchanged]) -> None:
-        self.root = root
+    def __init__(
+        self,
+        store: Store,
+        draft: Draft,
+        lowers: Sequence[Path],
+        below: Chain,
+        unchanged: Callable[[ExitStack], Unchanged],
+    ) -> None:
         self.upper: Path = draft.fs
+        self._store = store
         self._draft = draft
+        self._lowers = tuple(lowers)
         self._below = below
         self._unchanged = unchanged
+        self._root: Root | None = None
+
+    @property
+    def root(self) -> Root:
+        """The whole tree, to read and write in this process.
+
+        Raises:
+            OverlayRefused: no overlay can be mounted.
+
+        """
+        if self._root is None:
+            if self._lowers:
+                clean_work(str(self._draft.work))
+                self._root = Root(mount_view(self._lowers, self.upper, self._draft.work))
+            else:
+                self._root = Root(clone_directory(self.upper))
+        return self._root
 
     @property
     def view_fd(self) -> int:
-        """The descriptor of the view (`O_PATH`): a detached mount where the machine allows one."""
+        """The descriptor of `root` (`O_PATH`): a detached mount where the machine allows one."""
         return self.root.fd
+
+    def for_step(self) -> LayeredView:
+        """What a step mounts as its root; `root` is given up until it is asked for again."""
+        self._close()
+        if not self._lowers:
+            return LayeredView(lowers=(), upper=self._name(self.upper))
+        clean_work(str(self._draft.work))
+        lowers = tuple(map(self._name, self._lowers))
+        return LayeredView(lowers=lowers, upper=self._name(self.upper), work=self._name(self._draft.work))
+
+    def _name(self, path: Path) -> str:
+        return str(path.relative_to(self._store.root))
+
+    def _close(self) -> None:
+        if self._root is not None:
+            self._root.close()
+            self._root = None
 
     def commit(self, meta: Mapping[str, Json], *, epoch: int | None = None, seal: bool = False) -> Chain:
         """End the view and keep its changes as a snapshot.
@@ -68,7 +114,7 @@ class DraftView:
             StoreFull: no room; the draft is discarded with its context.
 
         """
-        self.root.close()
+        self._close()
         if epoch is not None:
             with guarded(self.upper), ExitStack() as stack:
                 fd = _opened(self.upper, stack)
@@ -77,7 +123,7 @@ class DraftView:
 
     def discard(self) -> None:
         """End the view and forget its changes; does nothing after a commit."""
-        self.root.close()
+        self._close()
         self._draft.discard()
 
     def __enter__(self) -> Self:
@@ -103,6 +149,10 @@ class Snapshotter(Protocol):
         """A chain's tree, for reading only; the caller closes it. An empty chain is an empty tree."""
         ...
 
+    def for_step(self, chain: Sequence[str]) -> LayeredView:
+        """A chain's tree, for reading in a step; an empty chain is an error."""
+        ...
+
     def draft(self, chain: Sequence[str]) -> DraftView:
         """A writable view on a chain; throw it away with `discard()`, or end its context, for a run without traces."""
         ...
@@ -120,6 +170,10 @@ def _everything_changed(stack: ExitStack) -> Unchanged:
 
 def _layers(store: Store, chain: Sequence[str]) -> tuple[Path, ...]:
     return tuple(store.snapshots.fs_path(identity) for identity in _visible(store, chain))
+
+
+def _names(store: Store, layers: Sequence[Path]) -> tuple[str, ...]:
+    return tuple(str(path.relative_to(store.root)) for path in layers)
 
 
 def _visible(store: Store, chain: Sequence[str]) -> Chain:
@@ -184,6 +238,10 @@ class OverlaySnapshotter:
             return _empty_view(self._store)
         return Root(mount_view(self.layers(chain)))
 
+    def for_step(self, chain: Sequence[str]) -> LayeredView:
+        """As the protocol says."""
+        return LayeredView(lowers=_names(self._store, self.layers(chain)))
+
     def draft(self, chain: Sequence[str]) -> DraftView:
         """As the protocol says; errors as `view`, and those of a full or read-only store."""
         below = self._compacted(_visible(self._store, chain))
@@ -194,11 +252,10 @@ class OverlaySnapshotter:
                 # The root directory of a view is the upper one: it must look like the root below.
                 with ExitStack() as stack:
                     copy_root_attributes(_opened(lowers[-1], stack), _opened(draft.fs, stack))
-            root = Root(mount_view(lowers, draft.fs, draft.work))
         except BaseException:
             draft.discard()
             raise
-        return DraftView(root, draft, below, _everything_changed)
+        return DraftView(self._store, draft, lowers, below, _everything_changed)
 
     def _compacted(self, chain: Chain) -> Chain:
         if len(chain) <= self._longest:
@@ -243,13 +300,16 @@ class CopySnapshotter:
             return Root(clone_directory(layers[0], read_only=True))
         return self._folded(layers)
 
+    def for_step(self, chain: Sequence[str]) -> LayeredView:
+        """As the protocol says."""
+        return LayeredView(lowers=_names(self._store, self.layers(chain)))
+
     def draft(self, chain: Sequence[str]) -> DraftView:
         """As the protocol says; errors as `view`, and those of a full or read-only store."""
         layers = self.layers(chain)
         draft = self._store.snapshots.draft("whole")
         try:
             self._fold(layers, draft.fs)
-            root = Root(clone_directory(draft.fs))
         except BaseException:
             draft.discard()
             raise
@@ -259,7 +319,7 @@ class CopySnapshotter:
             stack.callback(below.close)
             return _same_as(below)
 
-        return DraftView(root, draft, (), unchanged)
+        return DraftView(self._store, draft, (), (), unchanged)
 
     def _fold(self, layers: Sequence[Path], target: Path) -> None:
         with guarded(self._store.root), ExitStack() as stack:

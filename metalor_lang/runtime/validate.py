@@ -66,7 +66,7 @@ def _mount(field: str, spec: Mount) -> None:
         case BindSpec():
             if isinstance(spec.source, str):
                 _path(f"{field}.source", spec.source)
-            elif spec.source < 0:
+            elif isinstance(spec.source, int) and spec.source < 0:
                 raise _refuse(f"{field}.source", spec.source, "is not an open descriptor")
             _no_nul(f"{field}.subpath", spec.subpath)
         case TmpfsSpec():

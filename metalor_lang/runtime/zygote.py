@@ -1,10 +1,13 @@
 """The helper process: a lean interpreter that forks one init process per step.
 
-Invariant: it holds no descriptor of any step after the fork, lives in the host's own namespaces, and ends at the end of
-file on its socket; every step's init dies with it. Started as `python -I -S zygote.py FD [PARENT]`.
+Invariant: it holds no descriptor of any step after the fork, lives in a world of its own (see cradle), and ends at the
+end of file on its socket; every step's init dies with it. Started as `python -I -S zygote.py OPTIONS`, a JSON object:
+`control_fd`, `parent` (the builder's pid when its main thread starts us, else 0), `store` (a descriptor or -1), `shift`
+and `count` (the ids of steps on this machine; 0: our own), `no_new_privileges`, `tiers`.
 """
 
 import gc
+import json
 import os
 import signal
 import sys
@@ -14,7 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspa
 import socket
 
 from metalor_lang.kernel import syscalls
-from metalor_lang.runtime import confine, inner, protocol
+from metalor_lang.runtime import confine, cradle, inner, protocol
 
 
 def _close(fds: "list[int]") -> None:
@@ -22,7 +25,9 @@ def _close(fds: "list[int]") -> None:
         os.close(fd)
 
 
-def _start(control: socket.socket, own_pids: int, alive: "tuple[int, int]", fds: "list[int]") -> None:
+def _start(
+    control: socket.socket, own_pids: int, alive: "tuple[int, int]", fds: "list[int]", tiers: "tuple[str, ...]"
+) -> None:
     """Fork the init process of one step: PID 1 of a new pid namespace, then come back to our own."""
     try:
         syscalls.unshare(syscalls.CLONE_NEWPID)
@@ -40,38 +45,65 @@ def _start(control: socket.socket, own_pids: int, alive: "tuple[int, int]", fds:
         control.close()
         os.close(own_pids)
         os.close(alive[1])
-        inner.run(fds, alive[0])
+        inner.run(fds, alive[0], tiers)
         status = 0
     finally:
         os._exit(status)
 
 
-def main(fd: int, parent: int) -> None:
-    """Serve until the builder is gone; `parent` is its pid when its main thread started us, else 0."""
+def _settle(parent: int, store: int, shift: int, count: int, no_new_privileges: bool) -> None:
+    """Enter our own world; see cradle."""
     confine.prepare()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps for us: signal(7)
     if parent:
         syscalls.set_parent_death_signal(signal.SIGKILL)
         if os.getppid() != parent:
-            return
+            os._exit(0)
+    cradle.settle(store, shift)
+    if shift:
+        cradle.map_ids(shift, count)
+        syscalls.set_parent_death_signal(signal.SIGKILL)  # the kernel forgets it at a change of ids
+    cradle.become_init()
+    syscalls.set_parent_death_signal(signal.SIGKILL)
+    confine.bound(no_new_privileges=no_new_privileges)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps for us: signal(7)
+
+
+def main(
+    control_fd: int, parent: int, store: int, shift: int, count: int, no_new_privileges: bool, tiers: "list[str]"
+) -> None:
+    """Serve until the builder is gone."""
+    control = socket.socket(fileno=control_fd)
+    control.set_inheritable(False)
+    try:
+        _settle(parent, store, shift, count, no_new_privileges)
+    except OSError as error:
+        what = f" ({error.filename})" if error.filename else ""
+        protocol.send(control, f"this machine gives steps no world of their own: {error.strerror}{what}".encode())
+        return
     syscalls.set_dumpable(False)
-    control = socket.socket(fileno=fd)
-    os.set_inheritable(fd, False)
     own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     alive = os.pipe2(os.O_CLOEXEC)
     os.chdir("/")
     gc.disable()
     gc.freeze()
+    try:
+        protocol.send(control, protocol.READY)
+        _serve(control, own_pids, alive, tuple(tiers))
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the builder is gone
+
+
+def _serve(control: socket.socket, own_pids: int, alive: "tuple[int, int]", tiers: "tuple[str, ...]") -> None:
     while True:
         payload, fds = protocol.receive(control)
         if not payload:
             return
         try:
-            _start(control, own_pids, alive, fds)
+            _start(control, own_pids, alive, fds, tiers)
         finally:
             _close(fds)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(**json.loads(sys.argv[1]))

@@ -26,7 +26,7 @@ from metalor_lang.store.snapshots import Snapshots
 from metalor_lang.store.usage import StoreUsage, usage
 from metalor_lang.store.verify import Verifier, VerifyReport
 
-VERSION: Final = "metalor store 1\n"
+VERSION: Final = "metalor store 2\n"
 _OWNED: Final = re.compile(r"([0-9a-f]{16})-")
 
 

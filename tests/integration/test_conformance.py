@@ -53,7 +53,7 @@ def buildah(tmp_path_factory):
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory):
     """Our store, runtime and snapshotter."""
-    with start_runtime() as runtime, Store.open(tmp_path_factory.mktemp("store") / "s") as store:
+    with Store.open(tmp_path_factory.mktemp("store") / "s") as store, start_runtime(store=store.root) as runtime:
         yield store, runtime, choose_snapshotter(store)
 
 

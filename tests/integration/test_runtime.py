@@ -12,7 +12,7 @@ import pytest
 from metalor_lang.kernel import syscalls
 from metalor_lang.runtime.client import Cancel, NamespaceRuntime, RuntimeLost, start_runtime
 from metalor_lang.runtime.request import StepRequest
-from tests.support.tinyroot import Steps, compile_static, make_root, opened
+from tests.support.tinyroot import Steps, children, compile_static, make_root, opened, zygote
 
 pytestmark = pytest.mark.integration
 
@@ -306,15 +306,16 @@ def test_several_at_once(steps: Steps) -> None:
 def test_no_descriptor_and_no_child_is_left(steps: Steps) -> None:
     steps.sh("true")
     ours = sorted(os.listdir("/proc/self/fd"))
-    helper = sorted(os.listdir(f"/proc/{steps.runtime.pid}/fd"))
+    pid = zygote(steps.runtime)
+    helper = sorted(os.listdir(f"/proc/{pid}/fd"))
     for text in ("true", "exit 1", "kill -9 $$", "none"):
         steps.sh(text)
     steps.run("/none", cwd="/none")
     assert sorted(os.listdir("/proc/self/fd")) == ours
-    assert sorted(os.listdir(f"/proc/{steps.runtime.pid}/fd")) == helper
+    assert sorted(os.listdir(f"/proc/{pid}/fd")) == helper
     deadline = time.monotonic() + 10
-    while children := Path(f"/proc/{steps.runtime.pid}/task/{steps.runtime.pid}/children").read_text().split():
-        assert time.monotonic() < deadline, children
+    while left := children(pid):
+        assert time.monotonic() < deadline, left
         time.sleep(0.02)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from metalor_lang.runtime.client import start_runtime
-from tests.support.tinyroot import Steps, make_root
+from tests.support.tinyroot import Steps, children, make_root, zygote
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -78,13 +78,13 @@ def test_a_step_whose_init_is_killed_is_an_error_and_the_runtime_goes_on(tmp_pat
     root = make_root(tmp_path / "fs")
     with start_runtime() as runtime:
         steps = Steps(runtime, root)
-        children = Path(f"/proc/{runtime.pid}/task/{runtime.pid}/children")
+        helper = zygote(runtime)
 
         def kill() -> None:
             while not (root / "tmp" / "ready").exists():
                 time.sleep(0.01)
-            for pid in children.read_text().split():
-                os.kill(int(pid), signal.SIGKILL)
+            for pid in children(helper):
+                os.kill(pid, signal.SIGKILL)
 
         thread = threading.Thread(target=kill)
         thread.start()

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,19 @@ def opened(path: Path) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def zygote(runtime: NamespaceRuntime) -> int:
+    """The helper that serves: init of its own pid namespace, child of the process that we started."""
+    deadline = time.monotonic() + 10
+    while not (found := children(runtime.pid)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return found[0]
 
 
 class Steps:

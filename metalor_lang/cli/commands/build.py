@@ -25,17 +25,17 @@ def run(arguments: argparse.Namespace) -> int:
     screen = console(arguments.progress, raw=arguments.raw)
     try:
         with (
-            open_store(arguments, screen) as store,
+            open_store(arguments, screen) as (store, world),
             Session(arguments.recipe, options, store=store, events=screen, unpacker=arguments.unpacker) as session,
             store.lease(),
         ):
             plan = session.plan()
             check_outputs(plan, outputs, session.source)
-            with machine(store, screen) as (runtime, snapshotter):
+            with machine(store, world, screen) as (runtime, snapshotter):
                 result = build_in(session, plan, runtime, snapshotter, how)
                 made = sketch(result, session.bases, session.name)
                 remember(store, made)
-                image = Exporter(store, snapshotter, screen).export(made, outputs, compression)
+                image = Exporter(store, snapshotter, screen, owner=world.owner).export(made, outputs, compression)
     finally:
         screen.close()
     if arguments.progress == "json":

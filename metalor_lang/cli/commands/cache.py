@@ -6,12 +6,12 @@ Invariant: only `gc` and `verify` change the store, and `verify` only moves what
 import argparse
 import json
 import re
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from metalor_lang.cli.common import open_store
 from metalor_lang.cli.text import one_line, size
 from metalor_lang.errors import Exit, UsageError
 from metalor_lang.store.gc import KeepPolicy
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "path":
         print(path.absolute())
         return Exit.DONE
-    with Store.open(path, on_notice=lambda line: print(f"metalor: {line}", file=sys.stderr)) as store:
+    with open_store(arguments, runs=False) as (store, _):
         return _ACTIONS[arguments.action](store, arguments)
 
 

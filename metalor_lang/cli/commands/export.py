@@ -21,10 +21,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the image that was built under NAME."""
     outputs = [parse_output(text) for text in arguments.type_dest]
     screen = console("plain")
-    with open_store(arguments, screen) as store, store.lease():
+    with open_store(arguments, screen, runs=False) as (store, world), store.lease():
         made = recall(store, recipe_name(Path(arguments.name)))
         compression = Compression(arguments.compression)
-        image = Exporter(store, choose_snapshotter(store), screen).export(made, outputs, compression)
+        exporter = Exporter(store, choose_snapshotter(store), screen, owner=world.owner)
+        image = exporter.export(made, outputs, compression)
     if image is not None:
         print(image.digest)
     return Exit.DONE

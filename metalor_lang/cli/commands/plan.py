@@ -19,7 +19,7 @@ from metalor_lang.plan.graph import Configure, Plan
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan."""
     with (
-        open_store(arguments) as store,
+        open_store(arguments, runs=False) as (store, _),
         Session(arguments.recipe, recipe_options(arguments), store=store) as session,
         store.lease(),
     ):

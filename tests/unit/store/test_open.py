@@ -51,7 +51,7 @@ def test_opening_twice_changes_nothing(tmp_path: Path) -> None:
 def test_another_version_is_refused_with_the_way_out(tmp_path: Path) -> None:
     Store.open(tmp_path / "s").close()
     (tmp_path / "s" / "VERSION").write_text("metalor store 99\n")
-    with pytest.raises(WrongVersion, match=r"metalor store 99.*metalor store 1") as caught:
+    with pytest.raises(WrongVersion, match=r"metalor store 99.*metalor store 2") as caught:
         Store.open(tmp_path / "s")
     assert "METALOR_STORE" in caught.value.help
     assert caught.value.exit is Exit.MACHINE
