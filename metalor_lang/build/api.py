@@ -213,6 +213,7 @@ class Session:
             bases=self.bases,
             contexts=self.contexts,
             events=self.events,
+            limits=options.limits,
             titles={index: stage.title for index, stage in plan.stages.items()},
         )
         builder = Builder(

@@ -31,6 +31,7 @@ from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import MetalorError
 from metalor_lang.plan.describe import base_name
 from metalor_lang.plan.graph import BindMount, Configure, CopyFiles, Exec, Kind, Plan, PlannedStage, Step
+from metalor_lang.runtime.request import Limits
 from metalor_lang.store.records import StepRecord
 from metalor_lang.store.store import Store
 
@@ -78,6 +79,7 @@ class Options:
         no_cache: run every step anew.
         expect_cached: fail at the first step that would run.
         no_tests: leave TEST out.
+        limits: what a step may use; in no key, as it changes no result.
 
     """
 
@@ -85,6 +87,7 @@ class Options:
     no_cache: bool = False
     expect_cached: bool = False
     no_tests: bool = False
+    limits: Limits = Limits()
 
 
 class Performer(Protocol):

@@ -106,6 +106,9 @@ def command_failed(
         # The runtime has a message only where it could not start the command itself.
         reason = message
         number, help = "E0602", "look into the image with `metalor shell`; a scratch image has no shell and no programs"
+    elif signal and message:
+        reason = f"killed: {message}"
+        number, help = "E0601", "give it more, for example --memory 4G, or let it do less at once"
     elif test:
         number, help = "E0608", "`--no-tests` builds without the tests"
     else:

@@ -16,8 +16,9 @@ from metalor_lang.checker.platforms import host_platform
 from metalor_lang.checker.program import ImageBase, Platform, RootfsBase, Transport
 from metalor_lang.errors import MetalorError, UsageError
 from metalor_lang.plan.graph import ImageState, InputError
-from metalor_lang.runtime.client import Cancel, Runtime
-from metalor_lang.runtime.request import StepRequest, StepStatus
+from metalor_lang.runtime.cancel import Cancel
+from metalor_lang.runtime.client import Runtime
+from metalor_lang.runtime.request import Limits, StepRequest, StepStatus
 from metalor_lang.runtime.rootfs import Snapshotter
 from metalor_lang.store.store import Store
 
@@ -102,6 +103,7 @@ def launch(
     terminal: int | None,
     cancel: Cancel,
     environment: Sequence[tuple[str, str]] = (),
+    limits: Limits = Limits(),  # noqa: B008 - immutable
 ) -> StepStatus:
     """Run a command to its end in a throw-away copy of an image.
 
@@ -117,6 +119,7 @@ def launch(
         terminal: the user's terminal, or None.
         cancel: ends it.
         environment: more variables; the image's own win.
+        limits: what the command may use.
 
     Raises:
         MetalorError: the image's USER does not exist; the machine refused.
@@ -136,6 +139,7 @@ def launch(
             gid=identity.gid,
             groups=identity.groups,
             network=network,
+            limits=limits,
         )
         return runtime.run(
             draft.for_step(),

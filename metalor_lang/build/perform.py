@@ -38,8 +38,9 @@ from metalor_lang.plan.graph import (
     TmpfsMount,
     WriteFile,
 )
-from metalor_lang.runtime.client import Cancel, Runtime
-from metalor_lang.runtime.request import BindSpec, LayeredView, Mount, StepRequest, TmpfsSpec
+from metalor_lang.runtime.cancel import Cancel
+from metalor_lang.runtime.client import Runtime
+from metalor_lang.runtime.request import BindSpec, LayeredView, Limits, Mount, StepRequest, TmpfsSpec
 from metalor_lang.runtime.rootfs import DraftView, Snapshotter
 from metalor_lang.store.store import Store
 
@@ -66,7 +67,9 @@ class Machine:
         events: EventSink,
         titles: Mapping[int, str],
         grace: float = 5.0,
+        limits: Limits = Limits(),  # noqa: B008 - immutable
     ) -> None:
+        self._limits = limits
         self._store = store
         self._runtime = runtime
         self._snapshotter = snapshotter
@@ -201,6 +204,7 @@ class Machine:
             grace=self._grace,
             mounts=tuple(self._mount(mount, sources, stack) for mount in action.mounts),
             pipefail=action.default_shell,
+            limits=self._limits,
         )
 
     def _mount(

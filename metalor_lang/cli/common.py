@@ -16,14 +16,16 @@ from metalor_lang.build.api import RecipeOptions, Session, parse_epoch
 from metalor_lang.build.builder import BuildResult, Options
 from metalor_lang.build.events import EventSink, Notice
 from metalor_lang.build.failures import BuildFailed, Refused
-from metalor_lang.cli.text import output_line
+from metalor_lang.cli.text import output_line, parse_size
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.diagnostics.render import render_human
 from metalor_lang.errors import UsageError
 from metalor_lang.plan.graph import Plan
 from metalor_lang.primitives import valid_identifier
 from metalor_lang.runtime.client import Runtime, start_runtime
+from metalor_lang.runtime.request import Limits
 from metalor_lang.runtime.rootfs import Snapshotter, choose_snapshotter
+from metalor_lang.runtime.validate import LEAST_MEMORY
 from metalor_lang.runtime.world import World, enter
 from metalor_lang.source import SourceFile
 from metalor_lang.store.store import Store, default_path
@@ -83,6 +85,18 @@ def parse_contexts(words: Sequence[str]) -> dict[str, Path]:
     return found
 
 
+def limits_of(arguments: argparse.Namespace) -> Limits:
+    """`--memory` and `--processes`."""
+    memory = parse_size(arguments.memory) if arguments.memory is not None else None
+    if memory is not None and memory < LEAST_MEMORY:
+        raise UsageError(
+            f"--memory {arguments.memory} is too little for any step", help="write at least 16M, such as --memory 2G"
+        )
+    if arguments.processes is not None and arguments.processes < 1:
+        raise UsageError("--processes must be at least 1", help="write --processes 500")
+    return Limits(memory=memory, processes=arguments.processes)
+
+
 def build_options(arguments: argparse.Namespace) -> Options:
     """How to build, of a command line."""
     if arguments.no_cache and arguments.expect_cached:
@@ -92,6 +106,7 @@ def build_options(arguments: argparse.Namespace) -> Options:
         no_cache=arguments.no_cache,
         expect_cached=arguments.expect_cached,
         no_tests=arguments.no_tests,
+        limits=limits_of(arguments),
     )
 
 
@@ -123,13 +138,15 @@ def open_store(
 @contextmanager
 def machine(store: Store, world: World, events: EventSink | None = None) -> Iterator[tuple[Runtime, Snapshotter]]:
     """A runtime and a snapshotter; the runtime first, from a small process without threads."""
-    runtime = start_runtime(world)
+
+    def notice(line: str) -> None:
+        if events is not None:
+            events.emit(Notice(text=line))
+        else:
+            print(f"metalor: {line}", file=sys.stderr)
+
+    runtime = start_runtime(world, on_notice=notice)
     try:
-
-        def notice(line: str) -> None:
-            if events is not None:
-                events.emit(Notice(text=line))
-
         yield runtime, choose_snapshotter(store, on_notice=notice)
     finally:
         runtime.close()

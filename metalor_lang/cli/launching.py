@@ -19,11 +19,12 @@ from metalor_lang.build.launch import PREFIXES, Launch, from_reference, launch
 from metalor_lang.build.sketch import recall, remember, sketch
 from metalor_lang.checker.platforms import PlatformError, parse_platform
 from metalor_lang.checker.program import Platform
-from metalor_lang.cli.common import build_in, build_options, machine, open_store, recipe_options
+from metalor_lang.cli.common import build_in, build_options, limits_of, machine, open_store, recipe_options
 from metalor_lang.cli.console import console
 from metalor_lang.errors import UsageError
 from metalor_lang.plan.graph import ImageState
-from metalor_lang.runtime.client import Cancel, Runtime
+from metalor_lang.runtime.cancel import Cancel
+from metalor_lang.runtime.client import Runtime
 from metalor_lang.runtime.rootfs import Snapshotter
 from metalor_lang.store.store import Store
 
@@ -53,6 +54,7 @@ def run_image(arguments: argparse.Namespace, command: Callable[[ImageState], tup
                 terminal=terminal,
                 cancel=cancel,
                 environment=environment,
+                limits=limits_of(arguments),
             )
         if status.message:
             print(f"metalor: {status.message}", file=sys.stderr)

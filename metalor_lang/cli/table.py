@@ -140,6 +140,8 @@ BUILDING = (
     UNPACKER,
     PROGRESS_OPTION,
     RAW,
+    Option(name="--memory", metavar="SIZE", help="what a step may use at the most, such as 2G (else no limit)"),
+    Option(name="--processes", metavar="N", integer=True, help="how many processes a step may have at once"),
     BACKEND,
     STORE,
 )

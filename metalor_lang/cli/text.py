@@ -3,9 +3,13 @@
 Invariant: `visible` gives text that cannot move the cursor, change colours or reorder the line.
 """
 
+import re
 import unicodedata
 from typing import Final
 
+from metalor_lang.errors import UsageError
+
+_UNITS: Final = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _HIDDEN: Final = frozenset(["Cc", "Cf", "Zl", "Zp", "Cs"])
 
 
@@ -83,3 +87,16 @@ def size(count: int) -> str:
         if value < 1000:
             return f"{value:.1f} {unit}"
     return f"{value / 1000:.1f} TB"
+
+
+def parse_size(text: str) -> int:
+    """`10G`, `500M`, `1000`: bytes, in powers of ten.
+
+    Raises:
+        UsageError: anything else.
+
+    """
+    match = re.fullmatch(r"([0-9]{1,15})([kMGT]?)B?", text)
+    if match is None:
+        raise UsageError(f"{text!r} is not a size", help="write it as 10G, 500M or 1000")
+    return int(match[1]) * _UNITS[match[2]]

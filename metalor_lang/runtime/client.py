@@ -4,86 +4,40 @@ Invariant: `run` may be called from several threads at once; when it returns or 
 dead or dying by SIGKILL, and no descriptor of the step is left open here.
 """
 
-import errno
 import json
 import os
 import select
-import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from metalor_lang.errors import MachineError
 from metalor_lang.kernel import process, seccomp, syscalls
-from metalor_lang.runtime import protocol
+from metalor_lang.runtime import cgroups, protocol
 from metalor_lang.runtime import terminal as terminals
+from metalor_lang.runtime.cancel import Cancel
+from metalor_lang.runtime.ordering import Descriptors, order_of
 from metalor_lang.runtime.overlay import tiers
-from metalor_lang.runtime.protocol import MountOrder, Order
 from metalor_lang.runtime.request import (
-    BindSpec,
-    FileSpec,
     LayeredView,
-    Mount,
-    Network,
+    Limits,
     StepRequest,
     StepStatus,
-    TmpfsSpec,
 )
 from metalor_lang.runtime.validate import validate
-from metalor_lang.runtime.world import COUNT, Backend, World, detached
+from metalor_lang.runtime.world import COUNT, Backend, World
 
-_INSIDE = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 _ZYGOTE = Path(__file__).with_name("zygote.py")
 _CHUNK = 1 << 16
-_LARGEST_RESOLVER = 1 << 16
 
 
 class RuntimeLost(MachineError):
     """The helper process or a step's init died without an answer."""
-
-
-class Cancel:
-    """One switch that ends every step it was given to; safe to fire from a signal handler or any thread.
-
-    The first `fire` sends the signal to all processes of the step, which have the request's grace to end; the second
-    kills at once. Steps that start after it end at once with `cancelled`.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._steps: set[socket.socket] = set()
-        self._fired: int | None = None
-
-    @property
-    def fired(self) -> bool:
-        """It has been fired."""
-        return self._fired is not None
-
-    def fire(self, number: int = signal.SIGINT) -> None:
-        """Send signal `number` to the steps."""
-        with self._lock:
-            self._fired = int(number)
-            for sock in tuple(self._steps):
-                self._send(sock)
-
-    def _send(self, sock: socket.socket) -> None:
-        try:
-            protocol.send(sock, protocol.CANCEL + str(self._fired).encode())
-        except OSError:
-            pass  # that step is over
-
-    def _join(self, sock: socket.socket) -> None:
-        with self._lock:
-            self._steps.add(sock)
-            if self._fired is not None:
-                self._send(sock)
-
-    def _leave(self, sock: socket.socket) -> None:
-        with self._lock:
-            self._steps.discard(sock)
 
 
 class Runtime(Protocol):
@@ -108,87 +62,28 @@ class Runtime(Protocol):
         ...
 
 
-class _Descriptors:
-    """What goes along with a message; a descriptor of ours is closed after the sending."""
-
-    def __init__(self) -> None:
-        self.numbers: list[int] = []
-        self._ours: list[int] = []
-
-    def lend(self, fd: int) -> int:
-        self.numbers.append(fd)
-        return len(self.numbers) - 1
-
-    def give(self, fd: int) -> int:
-        self._ours.append(fd)
-        return self.lend(fd)
-
-    def put(self, index: int, fd: int) -> None:
-        self._ours.append(fd)
-        self.numbers[index] = fd
-
-    def close(self) -> None:
-        for fd in self._ours:
-            os.close(fd)
-        self._ours.clear()
-
-
-def _layers(view: LayeredView) -> "list[list[str] | str | None]":
-    return [list(view.lowers), view.upper, view.work]
-
-
-def _bound(mount: BindSpec, world: World | None) -> tuple[int, str]:
-    """A detached copy of what a bind shows, and the path below it that the helper must still resolve."""
-    if isinstance(mount.source, str):
-        return detached(syscalls.AT_FDCWD, mount.source, world=world, readonly=mount.readonly), ""
-    assert isinstance(mount.source, int)
-    if not mount.subpath:
-        return detached(mount.source, world=world, readonly=mount.readonly), ""
-    inside = syscalls.openat2(mount.source, mount.subpath, os.O_PATH, resolve=_INSIDE)
-    try:
-        return detached(inside, world=world, readonly=mount.readonly), ""
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        return os.dup(mount.source), mount.subpath  # a mount that this kernel cannot copy in parts
-    finally:
-        os.close(inside)
-
-
-def _mount_order(mount: Mount, fds: _Descriptors, world: World | None) -> MountOrder:
-    match mount:
-        case BindSpec(source=LayeredView() as view):
-            return MountOrder(
-                kind="bind", target=mount.target, layers=_layers(view), subpath=mount.subpath, readonly=mount.readonly
-            )
-        case BindSpec():
-            try:
-                fd, subpath = _bound(mount, world)
-            except OSError as error:
-                where = mount.source if isinstance(mount.source, str) else mount.subpath or "a directory"
-                raise MachineError(f"cannot bind {where} at {mount.target}: {error.strerror}") from error
-            return MountOrder(
-                kind="bind", target=mount.target, fd=fds.give(fd), subpath=subpath, readonly=mount.readonly
-            )
-        case TmpfsSpec():
-            return MountOrder(
-                kind="tmpfs", target=mount.target, size=mount.size, mode=mount.mode, uid=mount.uid, gid=mount.gid
-            )
-        case FileSpec():
-            fd = fds.give(protocol.to_memory(mount.content, "file"))
-            return MountOrder(kind="file", target=mount.target, fd=fd, mode=mount.mode, uid=mount.uid, gid=mount.gid)
-    raise AssertionError(mount)
-
-
 class NamespaceRuntime:
     """Steps in namespaces of their own, started by a lean helper process. Make one with start_runtime()."""
 
-    def __init__(self, child: process.Child, control: socket.socket, world: World | None = None) -> None:
+    def __init__(
+        self,
+        child: process.Child,
+        control: socket.socket,
+        world: World | None = None,
+        on_notice: Callable[[str], None] | None = None,
+    ) -> None:
+        self._on_notice = on_notice
+        self._controllers: cgroups.Controllers | None = None
         self._child = child
         self._control = control
         self._world = world
         self._lock = threading.Lock()
         self._greeted = False
+
+    @property
+    def backend(self) -> Backend:
+        """How steps run."""
+        return self._world.backend if self._world is not None else Backend.PRIVILEGED
 
     @property
     def pid(self) -> int:
@@ -224,23 +119,46 @@ class NamespaceRuntime:
 
         """
         validate(request)
+        with self._group(request.limits) as group:
+            status = self._run(view, request, group, output, errors, stdin, terminal, cancel)
+            reason = group.reason() if status.signal is not None else ""
+        return replace(status, message=reason) if reason and not status.message else status
+
+    @contextmanager
+    def _group(self, limits: Limits) -> Iterator[cgroups.Group]:
+        if limits == Limits():
+            yield cgroups.Group(limits, {})
+            return
+        with self._lock:
+            if self._controllers is None:
+                self._controllers = cgroups.find()
+                lacks = self._controllers.lacks(limits)
+                if lacks and self._on_notice is not None:
+                    self._on_notice(
+                        f"this machine offers no control group for {' and '.join(lacks)}: each process is limited by"
+                        " itself instead"
+                    )
+        with cgroups.group(limits, self._controllers) as group:
+            yield group
+
+    def _run(
+        self,
+        view: int | LayeredView,
+        request: StepRequest,
+        group: cgroups.Group,
+        output: Callable[[bytes], None],
+        errors: Callable[[bytes], None] | None,
+        stdin: int | None,
+        terminal: int | None,
+        cancel: Cancel | None,
+    ) -> StepStatus:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        fds = _Descriptors()
+        fds = Descriptors()
         readers: dict[int, Callable[[bytes], None]] = {}
         try:
             fds.lend(theirs.fileno())
             fds.lend(-1)  # the order's place
-            order = Order(
-                argv=list(request.argv), env=[list(pair) for pair in request.env], cwd=request.cwd, uid=request.uid,
-                gid=request.gid, groups=list(request.groups), network=str(request.network), timeout=request.timeout,
-                grace=request.grace, hostname=request.hostname, pipefail=request.pipefail,
-                mounts=[_mount_order(mount, fds, self._world) for mount in request.mounts],
-                resolver=_resolver() if request.network == Network.HOST else "",
-            )  # fmt: skip
-            if isinstance(view, LayeredView):
-                order.layers = _layers(view)
-            else:
-                order.view = fds.give(detached(view, world=self._world, safe=False))
+            order = order_of(view, request, group, self._world, fds)
             if terminal is not None:
                 order.terminal = list(terminals.size(terminal))
             else:
@@ -252,11 +170,11 @@ class NamespaceRuntime:
             fds.close()
             theirs.close()
             if cancel is not None:
-                cancel._join(ours)
+                cancel.join(ours)
             return self._follow(ours, readers, terminal)
         finally:
             if cancel is not None:
-                cancel._leave(ours)
+                cancel.leave(ours)
             ours.close()  # kills what still runs
             theirs.close()
             fds.close()
@@ -264,7 +182,7 @@ class NamespaceRuntime:
                 os.close(fd)
 
     def _pipe(
-        self, request: StepRequest, fds: _Descriptors, readers: dict[int, Callable[[bytes], None]],
+        self, request: StepRequest, fds: Descriptors, readers: dict[int, Callable[[bytes], None]],
         callback: Callable[[bytes], None],
     ) -> int:  # fmt: skip
         """Make a pipe that every user of the step, also after `su`, may open anew as /dev/stdout."""
@@ -350,21 +268,15 @@ class NamespaceRuntime:
         self.close()
 
 
-def _resolver() -> str:
-    """The machine's resolv.conf, or ""."""
-    try:
-        with open("/etc/resolv.conf", "rb") as file:
-            return file.read(_LARGEST_RESOLVER).decode("utf-8", "surrogateescape")
-    except OSError:
-        return ""
-
-
-def start_runtime(world: World | None = None, *, store: Path | None = None) -> NamespaceRuntime:
+def start_runtime(
+    world: World | None = None, *, store: Path | None = None, on_notice: Callable[[str], None] | None = None
+) -> NamespaceRuntime:
     """Start the helper process; best from the main thread, before memory grows and threads exist.
 
     Args:
         world: what this process has entered; None runs steps with the ids of this machine (backend `privileged`).
         store: without a world, the store that views may lie in.
+        on_notice: called with one line when limits cannot be what was asked for.
 
     Raises:
         MachineError: this machine cannot run steps; says why.
@@ -397,4 +309,4 @@ def start_runtime(world: World | None = None, *, store: Path | None = None) -> N
         theirs.close()
         if disk >= 0:
             os.close(disk)
-    return NamespaceRuntime(child, ours, world)
+    return NamespaceRuntime(child, ours, world, on_notice)

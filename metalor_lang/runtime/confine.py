@@ -142,6 +142,8 @@ def become(order: Order, stdin: int, stdout: int, stderr: int) -> None:
         signal.signal(number, signal.SIG_DFL)  # an ignored signal would survive the exec (execve(2))
     _streams(stdin, stdout, stderr, order.terminal is not None)
     os.umask(0o022)
+    for kind, most in order.rlimits:
+        resource.setrlimit(kind, (most, most))
     try:
         os.chdir(order.cwd)
     except OSError as error:

@@ -91,6 +91,9 @@ class _Step:
         order = self._order
         os.umask(0)
         assembly = assemble.Assembly(order, self._tiers)
+        for fd in order.control_groups:
+            os.write(fd, b"0")  # before the cgroup namespace, whose root this becomes
+            os.close(fd)
         syscalls.unshare(_NAMESPACES | (syscalls.CLONE_NEWNET if order.network == "none" else 0))
         assembly.build()
         socket.sethostname(order.hostname)

@@ -105,12 +105,32 @@ class Order:
 
     Descriptors are indices in the message, then the descriptors themselves. The root is `view`, a detached mount, or
     `layers`: the names below the store of [lower directories, base first], the upper and the work directory or None.
-    `resolver` is the text of resolv.conf.
+    `resolver` is the text of resolv.conf. `control_groups` are files of control groups to move into; `rlimits` stand
+    in where there are none: pairs of a number of getrlimit(2) and a value.
     """
 
     __slots__ = (
-        "argv", "cwd", "env", "errors", "gid", "grace", "groups", "hostname", "layers", "mounts", "network", "output",
-        "pipefail", "resolver", "stdin", "terminal", "timeout", "uid", "view",
+        "argv",
+        "control_groups",
+        "cwd",
+        "env",
+        "errors",
+        "gid",
+        "grace",
+        "groups",
+        "hostname",
+        "layers",
+        "mounts",
+        "network",
+        "output",
+        "pipefail",
+        "resolver",
+        "rlimits",
+        "stdin",
+        "terminal",
+        "timeout",
+        "uid",
+        "view",
     )  # fmt: skip
 
     def __init__(
@@ -118,6 +138,7 @@ class Order:
         network: str, timeout: "float | None", grace: float, hostname: str, pipefail: bool,
         mounts: "list[MountOrder]", view: int = -1, layers: "list[list[str] | str | None] | None" = None,
         output: int = -1, errors: int = -1, stdin: int = -1, terminal: "list[int] | None" = None, resolver: str = "",
+        control_groups: "list[int] | None" = None, rlimits: "list[list[int]] | None" = None,
     ) -> None:  # fmt: skip
         self.argv = argv
         self.env = env
@@ -134,6 +155,8 @@ class Order:
         self.view = view
         self.layers = layers
         self.resolver = resolver
+        self.control_groups = control_groups or []
+        self.rlimits = rlimits or []
         self.output = output
         self.errors = errors
         self.stdin = stdin
@@ -153,6 +176,7 @@ class Order:
         order = cls(**fields)
         for mount in order.mounts:
             mount.fd = fds[mount.fd] if mount.fd >= 0 else -1
+        order.control_groups = [fds[index] for index in order.control_groups]
         order.view = fds[order.view] if order.view >= 0 else -1
         order.output = fds[order.output] if order.output >= 0 else -1
         order.errors = fds[order.errors] if order.errors >= 0 else -1

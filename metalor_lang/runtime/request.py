@@ -75,6 +75,20 @@ Mount = BindSpec | TmpfsSpec | FileSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a step may use at the most; None is no limit.
+
+    Args:
+        memory: bytes, of all its processes together; of each one where the machine offers no control group.
+        processes: how many at once, threads included.
+
+    """
+
+    memory: int | None = None
+    processes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepRequest:
     """One command and everything it may see.
 
@@ -88,6 +102,7 @@ class StepRequest:
         grace: seconds between asking processes to end and killing them.
         hostname: of the step's own UTS namespace.
         mounts: explicit mounts; each wins over an automatic one at the same place.
+        limits: see Limits.
         pipefail: `argv` is `SHELL … -c TEXT`; `-o pipefail` is added where that shell has it.
 
     """
@@ -104,6 +119,7 @@ class StepRequest:
     hostname: str = "metalor"
     mounts: tuple[Mount, ...] = ()
     pipefail: bool = False
+    limits: Limits = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

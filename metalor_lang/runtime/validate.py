@@ -13,6 +13,7 @@ from metalor_lang.runtime.request import BindSpec, FileSpec, Mount, Network, Ste
 
 MAX_ID = 2**32 - 2  # 2**32 - 1 means "leave as it is" to chown(2) and setresuid(2)
 MAX_MOUNTS = 200  # one message carries at most 253 descriptors (unix(7), SCM_MAX_FD)
+LEAST_MEMORY = 8 << 20  # below that not even our own part of the step fits
 MAX_WORD = 131072 - 1  # MAX_ARG_STRLEN: 32 pages with the NUL, execve(2)
 _HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?\Z")
 _OURS = ("/", "/dev", "/proc", "/sys")
@@ -125,6 +126,10 @@ def validate(request: StepRequest) -> None:
     _seconds("grace", request.grace)
     if not _HOSTNAME.match(request.hostname):
         raise _refuse("hostname", request.hostname, "is not a host name", "letters, digits, `-` and `.`, at most 64")
+    if request.limits.memory is not None and request.limits.memory < LEAST_MEMORY:
+        raise _refuse("limits.memory", request.limits.memory, f"is less than {LEAST_MEMORY} bytes")
+    if request.limits.processes is not None and request.limits.processes < 1:
+        raise _refuse("limits.processes", request.limits.processes, "is less than one process")
     if request.pipefail and "-c" not in request.argv[1:-1]:
         raise _refuse("pipefail", request.argv, "is not a shell command of the form SHELL … -c TEXT")
     if len(request.mounts) > MAX_MOUNTS:

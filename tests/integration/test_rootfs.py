@@ -20,6 +20,7 @@ from metalor_lang.runtime.clamp import clamp
 from metalor_lang.runtime.overlay import OverlayRefused
 from metalor_lang.runtime.rootfs import CopySnapshotter, OverlaySnapshotter, Snapshotter, choose_snapshotter
 from metalor_lang.store import Store, StoreFull
+from tests.support.worlds import make_device
 
 pytestmark = pytest.mark.integration
 
@@ -85,7 +86,7 @@ def base(at: str) -> None:
     os.link(f"{at}/etc/passwd", f"{at}/etc/passwd-")
     os.symlink("/etc/passwd", f"{at}/link")
     os.mkfifo(f"{at}/fifo")
-    os.mknod(f"{at}/null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    make_device(f"{at}/null", 1, 3)
     write(f"{at}/setuid", "s")
     os.chown(f"{at}/setuid", 12, 34)
     os.chmod(f"{at}/setuid", 0o6755)

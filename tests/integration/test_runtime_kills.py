@@ -37,14 +37,17 @@ threading.Event().wait()
 """
 
 
-def survivors(token: str, helper: int) -> list[str]:
+def survivors(token: str, builder: int) -> list[str]:
+    """What lives of a builder: its steps carry the token, both processes of its helper its pid."""
+    marks = (token.encode(), b'"parent": %d,' % builder)
+
     found = []
     for name in os.listdir("/proc"):
         try:
             if name.isdigit():
                 words = Path(f"/proc/{name}/cmdline").read_bytes()
                 state = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[0]
-                if (token.encode() in words or int(name) == helper) and state not in "ZX":
+                if any(mark in words for mark in marks) and state not in "ZX":
                     found.append(f"{name} {state} {words!r}")
         except OSError:
             pass
@@ -63,12 +66,13 @@ def test_nothing_survives_the_builder(tmp_path: Path) -> None:
         )
         assert builder.stdout is not None
         helper = int(builder.stdout.readline())
-        time.sleep(chance.uniform(0, 0.12))
+        assert str(helper) in {line.split()[0] for line in survivors(token, builder.pid)}
+        time.sleep(chance.uniform(0, 0.3))
         builder.send_signal(signal.SIGKILL)
         builder.wait()
         builder.stdout.close()
         deadline = time.monotonic() + 5
-        while left := survivors(token, helper):
+        while left := survivors(token, builder.pid):
             assert time.monotonic() < deadline, left
             time.sleep(0.01)
     assert Path("/proc/self/mountinfo").read_text() == mounts

@@ -36,7 +36,7 @@ def run_as_user(
                 os.chown(path, UID, UID, follow_symlinks=False)
     environment = {
         "PATH": os.environ["PATH"], "HOME": str(home), "USER": NAME, "LANG": "C.UTF-8", "PYTHONPATH": os.getcwd(),
-        **{name: value for name, value in os.environ.items() if name.startswith("METALOR_") and name != "METALOR_STORE"},
+        **{name: value for name, value in os.environ.items() if name in ("METALOR_BASES", "METALOR_OVERLAY_TIER")},
         **(env or {}),
     }  # fmt: skip
     command = [sys.executable, "-m", "tests.support.ordinary", subids, cwd or home, *argv]
@@ -62,16 +62,16 @@ def _replace(folder: Path, name: str, line: str) -> None:
     _bind(folder / name, path)
 
 
-def _open_way(path: Path) -> None:
-    """Let everybody reach a directory through parents that are closed, in this mount namespace."""
-    closed = [folder for folder in path.parents if not folder.stat().st_mode & stat.S_IXOTH]
-    if not closed:
-        return
-    top = closed[-1]
-    kept = syscalls.open_tree(syscalls.AT_FDCWD, path, syscalls.OPEN_TREE_CLONE | syscalls.AT_RECURSIVE)
-    syscalls.mount("tmpfs", top, "tmpfs", 0, "mode=755")
-    path.mkdir(parents=True)
-    syscalls.move_mount(kept, syscalls.AT_FDCWD, path)
+def _open_ways(paths: set[Path]) -> None:
+    """Let everybody reach directories through parents that are closed, in this mount namespace."""
+    closed = {path: [folder for folder in path.parents if not folder.stat().st_mode & stat.S_IXOTH] for path in paths}
+    flags = syscalls.OPEN_TREE_CLONE | syscalls.AT_RECURSIVE
+    kept = {path: syscalls.open_tree(syscalls.AT_FDCWD, path, flags) for path, folders in closed.items() if folders}
+    for top in sorted({closed[path][-1] for path in kept}):
+        syscalls.mount("tmpfs", top, "tmpfs", 0, "mode=755")
+    for path in sorted(kept):  # a parent before what is in it, which is then there already
+        path.mkdir(parents=True, exist_ok=True)
+        syscalls.move_mount(kept[path], syscalls.AT_FDCWD, path)
 
 
 def main(subids: str, cwd: str, *argv: str) -> None:
@@ -86,8 +86,8 @@ def main(subids: str, cwd: str, *argv: str) -> None:
         _replace(folder, "subgid", subids)
     finally:
         shutil.rmtree(folder)
-    for needed in {Path(sys.base_prefix), Path(sys.prefix), Path.cwd(), Path(cwd)}:
-        _open_way(needed)
+    bases = os.environ.get("METALOR_BASES", "")
+    _open_ways({Path(sys.base_prefix), Path(sys.prefix), Path.cwd(), Path(cwd), Path(home), *map(Path, bases.split())})
     os.chdir(cwd)
     os.setgroups([])
     os.setresgid(UID, UID, UID)

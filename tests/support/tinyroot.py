@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from metalor_lang.runtime.client import Cancel, NamespaceRuntime
+from metalor_lang.runtime.cancel import Cancel
+from metalor_lang.runtime.client import NamespaceRuntime
 from metalor_lang.runtime.request import StepRequest, StepStatus
 
 BUSYBOX = Path("/bin/busybox")

@@ -5,19 +5,16 @@ Invariant: only `gc` and `verify` change the store, and `verify` only moves what
 
 import argparse
 import json
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from metalor_lang.cli.common import open_store
-from metalor_lang.cli.text import one_line, size
+from metalor_lang.cli.text import one_line, parse_size, size
 from metalor_lang.errors import Exit, UsageError
 from metalor_lang.store.gc import KeepPolicy
 from metalor_lang.store.store import Store, default_path
-
-_UNITS: Final = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -80,19 +77,6 @@ def _age(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{int(seconds // length)} {name}"
     return f"{max(int(seconds), 0)} seconds"
-
-
-def parse_size(text: str) -> int:
-    """`10G`, `500M`, `1000`: bytes, in powers of ten.
-
-    Raises:
-        UsageError: anything else.
-
-    """
-    match = re.fullmatch(r"([0-9]{1,15})([kMGT]?)B?", text)
-    if match is None:
-        raise UsageError(f"{text!r} is not a size", help="write it as 10G, 500M or 1000")
-    return int(match[1]) * _UNITS[match[2]]
 
 
 def _collect(store: Store, arguments: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ import pytest
 from metalor_lang.errors import MachineError
 from metalor_lang.kernel import syscalls
 from metalor_lang.runtime import client, confine, protocol
-from metalor_lang.runtime.client import Cancel
+from metalor_lang.runtime.cancel import Cancel
 
 
 def test_cancel_tells_steps_that_run_and_steps_that_come_later() -> None:
@@ -18,13 +18,13 @@ def test_cancel_tells_steps_that_run_and_steps_that_come_later() -> None:
     late, late_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     gone, gone_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with early, early_end, late, late_end, gone, gone_end:
-        cancel._join(early)
-        cancel._join(gone)
-        cancel._leave(gone)
+        cancel.join(early)
+        cancel.join(gone)
+        cancel.leave(gone)
         assert not cancel.fired
         cancel.fire(signal.SIGTERM)
         assert cancel.fired
-        cancel._join(late)
+        cancel.join(late)
         for end in (early_end, late_end):
             assert protocol.receive(end)[0] == b"cancel15"
         gone_end.setblocking(False)
@@ -37,7 +37,7 @@ def test_cancel_survives_a_step_that_is_over() -> None:
     left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with left:
         right.close()
-        cancel._join(left)
+        cancel.join(left)
         cancel.fire()
         assert cancel.fired
 

@@ -1,0 +1,53 @@
+"""The switch that ends steps from another thread or a signal handler.
+
+Invariant: a step that joins after the switch was fired is told at once.
+"""
+
+import signal
+import socket
+import threading
+
+from metalor_lang.runtime import protocol
+
+
+class Cancel:
+    """One switch that ends every step it was given to; safe to fire from a signal handler or any thread.
+
+    The first `fire` sends the signal to all processes of the step, which have the request's grace to end; the second
+    kills at once. Steps that start after it end at once with `cancelled`.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._steps: set[socket.socket] = set()
+        self._fired: int | None = None
+
+    @property
+    def fired(self) -> bool:
+        """It has been fired."""
+        return self._fired is not None
+
+    def fire(self, number: int = signal.SIGINT) -> None:
+        """Send signal `number` to the steps."""
+        with self._lock:
+            self._fired = int(number)
+            for sock in tuple(self._steps):
+                self._send(sock)
+
+    def _send(self, sock: socket.socket) -> None:
+        try:
+            protocol.send(sock, protocol.CANCEL + str(self._fired).encode())
+        except OSError:
+            pass  # that step is over
+
+    def join(self, sock: socket.socket) -> None:
+        """Add the socket of a step."""
+        with self._lock:
+            self._steps.add(sock)
+            if self._fired is not None:
+                self._send(sock)
+
+    def leave(self, sock: socket.socket) -> None:
+        """Take the socket of a step out again."""
+        with self._lock:
+            self._steps.discard(sock)
