@@ -177,7 +177,7 @@ def random_step(seed: int) -> Callable[[str], None]:
                         os.symlink(rng.choice(["d", "../x"]), path)
             except OSError:
                 continue
-        for folder, _, _ in os.walk(at):
+        for folder, _, _ in os.walk(f"{at}/."):  # the tree, not the link in /proc that leads there
             settle(folder)
 
     return step
