@@ -40,6 +40,10 @@ def exec_words(w: Where) -> Diagnostic | None:
             w.here(1),
         )
     text = w.rest.strip(" \t")
+    quoted = re.fullmatch(r"\"([^\"\\]*[ \t][^\"\\]*)\"|'([^']*[ \t][^']*)'", text)
+    if quoted is not None:
+        # A whole command line in quotes would be the name of one program.
+        text = quoted[1] or quoted[2]
     array = _as_array(text)
     if w.word == "RUN":
         goes_on = text.endswith("\\")
@@ -76,7 +80,10 @@ def bracket(w: Where) -> Diagnostic | None:
     try:
         items = parse_exec_array(w.rest)
     except PrimitiveError:
-        return w.say("E0227", "a bare word cannot start with [", f'quote it: "{w.chunk}"')
+        help = f'quote it: "{w.chunk}"'
+        if w.word == "COPY" and "]" in w.chunk:
+            help += f"; or, if it is a pattern, write ./{w.chunk}"
+        return w.say("E0227", "a bare word cannot start with [", help)
     words = " ".join(
         item if re.fullmatch(r"[\w./:@%+,=-]+", item) else '"' + item.replace('"', '\\"') + '"' for item in items
     )
@@ -171,6 +178,8 @@ def _after_key(w: Where, key: Token) -> Diagnostic:
 
 
 def _bad_key(w: Where, key: str, span: Span) -> Diagnostic:
+    if key[0] in "\"'":
+        return w.say("E0235", "keys are not quoted", f"quote the value alone: {w.word} key={key[0]}value{key[0]}", span)
     if "$" in key:
         return w.say("E0235", "a key is written out: nothing is expanded in it", "write the key itself", span)
     if w.word == "ENV":
@@ -278,13 +287,20 @@ def test(w: Where) -> Diagnostic | None:
     if w.word != "TEST" or not w.chunk:
         return None
     if w.chunk.startswith("--"):
-        return w.say("E0248", "the flags of a test stand behind RUN or SH", f"write TEST RUN {w.chunk} …")
+        step = "SH" if re.search(r"[ \t]SH(?:[ \t]|$)", w.rest) else "RUN"
+        return w.say("E0248", "the flags of a test stand behind RUN or SH", f"write TEST {step} {w.chunk} …")
     if w.chunk.upper() in ("RUN", "SH"):
         return w.say(
             "E0248",
             f"{w.chunk} must be upper case: {w.chunk.upper()}",
             f"write TEST {w.chunk.upper()}",
             edits=(Edit(span=w.here(len(w.chunk)), text=w.chunk.upper(), safe=True),),
+        )
+    if w.chunk in BY_WORD:
+        return w.say(
+            "E0248",
+            f"TEST takes RUN or SH, not {w.chunk}",
+            f"a test runs a command and changes nothing: {BY_WORD['TEST'].example}",
         )
     text = w.rest.strip(" \t")
     return w.say(
