@@ -34,6 +34,7 @@ from metalor_lang.diagnostics.model import Diagnostic, Label
 from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
+from metalor_lang.syntax.statements import BY_WORD
 
 _START: Final = Span(0, 0)
 """Where errors stand that no line of the recipe causes."""
@@ -78,7 +79,7 @@ def check(
         secrets=secrets,
         strict=given_args_strict,
         broken=_broken_names(recipe, syntax),
-        orphaned=any(_word(recipe, each) == "FROM" for each in syntax),
+        orphaned=any(_may_be_from(_word(recipe, each)) for each in syntax),
     )
     program = checker.check()
     found = checker.report.sorted()
@@ -100,6 +101,12 @@ def _word(recipe: ast.Recipe, diagnostic: Diagnostic) -> str:
     """The first word of the statement of a diagnostic."""
     words = _lines(recipe, diagnostic).split(maxsplit=1)
     return words[0].upper() if words else ""
+
+
+def _may_be_from(word: str) -> bool:
+    """Whether the first word of a refused statement is FROM, a misspelt one, or hidden behind characters of no use."""
+    plain = word.encode("ascii", "ignore").decode()
+    return plain in ("", "FROM") or nearest(plain, BY_WORD) == "FROM"
 
 
 def _broken_names(recipe: ast.Recipe, syntax: tuple[Diagnostic, ...]) -> frozenset[str]:
