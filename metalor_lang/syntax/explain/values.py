@@ -65,6 +65,9 @@ def dollar(w: Where) -> Diagnostic | None:
         return None
     name = found.group()
     dollar = w.tokens[-1]
+    if name == "HOME":
+        help = "HOME is known only while a step runs: write the path, or single quotes for a literal $"
+        return w.say("E0221", "$HOME is not expanded outside shell text", help, w.here(len(name)))
     edits = (Edit(span=w.span(dollar.end - 1, found.end()), text=f"${{{name}}}"),)
     return w.say(
         "E0221",
