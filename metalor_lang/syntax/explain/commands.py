@@ -105,6 +105,7 @@ def exec_words(w: Where) -> Diagnostic | None:
 
 
 def shortened(text: str) -> str:
+    """At most 60 characters of a text."""
     return text if len(text) <= 60 else text[:59] + "…"
 
 
