@@ -42,6 +42,43 @@ class Resolved:
     tree: RootfsTree | None = None
 
 
+def image_location(base: ImageBase, folder: Path) -> str:
+    """The reference or the path of an image base, as `oci.fetch` takes it; relative paths start in `folder`."""
+    if base.transport is not Transport.REGISTRY:
+        return str(folder / base.location)
+    if not base.tag:
+        return base.location
+    return base.location + ("@" if base.tag.startswith("sha256:") else ":") + base.tag
+
+
+def base_info(image: Fetched) -> BaseInfo:
+    """What the plan must know of an image."""
+    config = image.selection.config
+    return BaseInfo(
+        digest=image.digest,
+        state=image_state(config.config),
+        platform=plan_platform(config),
+        created=config.created_seconds,
+        onbuild=config.config.onbuild,
+    )
+
+
+def input_error(error: MetalorError, transport: Transport) -> InputError:
+    """What is wrong with an image base, with its code."""
+    match error:
+        case NotALayout():
+            code = "E0501"
+        case ManifestMissing() | PlatformMissing():
+            code = "E0502"
+        case FetchFailed():
+            code = "E0504" if transport is Transport.REGISTRY else "E0501"
+        case ImageError():
+            code = "E0503"
+        case _:
+            code = "E0504"
+    return InputError(code, error.message, error.help)
+
+
 class Bases:
     """The bases of one build.
 
@@ -168,16 +205,10 @@ class Bases:
             self._store.discard(work)
 
     def _image(self, base: ImageBase, platform: Platform) -> Resolved:
-        location = base.location
-        if base.transport is Transport.REGISTRY:
-            if base.tag:
-                location += ("@" if base.tag.startswith("sha256:") else ":") + base.tag
-        else:
-            location = str(self._folder / location)
         try:
             image = fetch(
                 base.transport.value,
-                location,
+                image_location(base, self._folder),
                 base.tag or None,
                 oci_platform(platform),
                 self._store.root / "images",
@@ -185,26 +216,10 @@ class Bases:
             )
         except MachineError:
             raise
-        except NotALayout as error:
-            raise InputError("E0501", error.message, error.help) from error
-        except (ManifestMissing, PlatformMissing) as error:
-            raise InputError("E0502", error.message, error.help) from error
-        except FetchFailed as error:
-            code = "E0504" if base.transport is Transport.REGISTRY else "E0501"
-            raise InputError(code, error.message, error.help) from error
-        except ImageError as error:
-            raise InputError("E0503", error.message, error.help) from error
         except MetalorError as error:
-            raise InputError("E0504", error.message, error.help) from error
-        config = image.selection.config
-        info = BaseInfo(
-            digest=image.digest,
-            state=image_state(config.config),
-            platform=plan_platform(config),
-            created=config.created_seconds,
-            onbuild=config.config.onbuild,
-        )
-        return Resolved(info=info, key=self._key("image", list(config.diff_ids), image.digest), image=image)
+            raise input_error(error, base.transport) from error
+        key = self._key("image", list(image.selection.config.diff_ids), image.digest)
+        return Resolved(info=base_info(image), key=key, image=image)
 
     def _tree(self, base: RootfsBase) -> Resolved:
         tree = read_rootfs(self._folder / base.path, base.path, self._cache)

@@ -28,7 +28,7 @@ from metalor_lang.build.failures import BuildFailed, Interrupted, failed_with
 from metalor_lang.build.walk import walk
 from metalor_lang.checker.program import ImageBase, RootfsBase, ScratchBase, StageBase
 from metalor_lang.diagnostics.model import Diagnostic
-from metalor_lang.errors import MetalorError
+from metalor_lang.errors import MachineError, MetalorError
 from metalor_lang.plan.describe import base_name
 from metalor_lang.plan.graph import BindMount, Configure, CopyFiles, Exec, Kind, Plan, PlannedStage, Step
 from metalor_lang.runtime.request import Limits
@@ -196,7 +196,9 @@ class Builder:
         except (BuildFailed, Interrupted):
             raise
         except MetalorError as error:
-            diagnostic = Diagnostic(code="E0503", message=error.message, span=stage.span, help=error.help)
+            # No room on the disk is no damage of the image.
+            code = "E0609" if isinstance(error, MachineError) else "E0503"
+            diagnostic = Diagnostic(code=code, message=error.message, span=stage.span, help=error.help)
             raise BuildFailed(diagnostic, reason=error.message, exit=error.exit) from error
 
     def _ref(self, stage: PlannedStage, step: Step) -> StepRef:

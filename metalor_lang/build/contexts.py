@@ -226,7 +226,7 @@ class LocalContexts:
             if rules is None and _there(fd, ".dockerignore"):
                 raise SourceError(
                     f"`{shown}` is a directory of a context with a `.dockerignore` and no `{IGNORE_FILE}`",
-                    help=f"Write a `{IGNORE_FILE}` (rules as in .gitignore) next to it; it may be empty.",
+                    help=f"write a `{IGNORE_FILE}` (rules as in .gitignore) next to it; it may be empty",
                 )
 
         asked = {os.path.normpath(source.path) for source in sources if not source.glob}
@@ -284,7 +284,7 @@ def _read_rules(fd: int) -> Rules | None:
 
 
 def _missing(source: CopySource, miss: SourceMiss) -> SourceError:
-    help = f"Did you mean `{miss.nearest}`?" if miss.nearest else ""
+    help = f"did you mean `{miss.nearest}`?" if miss.nearest else ""
     return SourceError(f"`{source.path}` matches nothing: {miss.detail}", help=help, miss=miss)
 
 

@@ -113,7 +113,7 @@ def _take(files: CopyFiles, source: Root, title: str) -> tuple[Found, ...]:
         if not isinstance(taken, SourceMiss):
             found.extend(taken)
         elif not files.optional:
-            help = f"Did you mean `/{taken.nearest}`?" if taken.nearest else ""
+            help = f"did you mean `/{taken.nearest}`?" if taken.nearest else ""
             raise SourceError(f"`{each.path}` matches nothing: {taken.detail}", help=help, miss=taken)
     return tuple(found)
 
@@ -126,9 +126,9 @@ def _first_owner(found: tuple[Found, ...]) -> tuple[int, int]:
 def _advice(number: int | None) -> str:
     match number:
         case errno.ENOSPC | errno.EDQUOT:
-            return "Free some space, or point METALOR_STORE at another disk."
+            return "free some space, or point METALOR_STORE at another disk"
         case errno.EPERM | errno.EACCES | errno.EINVAL:
-            return "The owner, device or attribute may need more rights than this user has: build as root."
+            return "the owner, device or attribute may need more rights than this user has: build as root"
         case _:
             return ""
 

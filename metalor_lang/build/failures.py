@@ -126,6 +126,13 @@ def failed_with(error: MetalorError, step: Step, code: str) -> BuildFailed:
     return BuildFailed(diagnostic, reason=error.message, exit=error.exit)
 
 
+def no_workdir(path: str, *, there: bool) -> MetalorError:
+    """A command cannot run in a folder that the image does not have."""
+    why = "is no directory" if there else "does not exist"
+    help = f"write WORKDIR {path} above it, which makes the folder, or make it in an earlier step"
+    return MetalorError(f"the folder `{path}` to run in {why} in the image", help="" if there else help)
+
+
 def refuse(code: str, message: str, span: Span, source: SourceFile, help: str = "") -> Refused:
     """One error at a place."""
     return Refused((Diagnostic(code=code, message=message, span=span, help=help),), source)

@@ -4,12 +4,11 @@ Invariant: what is made belongs to the recipe's owner, with the epoch as its tim
 (WORKDIR) or replaced whole (FILE).
 """
 
-import errno
 import os
 import stat
 
 from metalor_lang.build.permissions import parse_mode
-from metalor_lang.build.placing import CopyError, absolute, find_directory, is_directory_spelling
+from metalor_lang.build.placing import CopyError, absolute, find_directory, is_directory_spelling, leads_to_directory
 from metalor_lang.build.resolving import Resolved
 from metalor_lang.build.sources import EXACT
 from metalor_lang.build.users import resolve, resolve_owner
@@ -33,7 +32,7 @@ def write_file(view: Root, action: WriteFile, *, epoch: int) -> None:
 
     """
     if is_directory_spelling(action.destination):
-        raise CopyError(f"`{action.destination}` is a directory, and FILE writes a file", help="Name the file.")
+        raise CopyError(f"`{action.destination}` is a directory, and FILE writes a file", help="name the file")
     mode = parse_mode(action.chmod)(0o644, False) if action.chmod is not None else 0o644
     if action.chown is not None:
         owner = resolve_owner(view, action.chown)
@@ -47,10 +46,10 @@ def write_file(view: Root, action: WriteFile, *, epoch: int) -> None:
         _make(view, at, owner, epoch)
         fd = open_beneath(view.fd, at.full, os.O_RDONLY | os.O_DIRECTORY, resolve=EXACT)
         try:
-            if _is_directory(fd, name):
+            if what := _directory(view, fd, name, place):
                 raise CopyError(
-                    f"`/{place}` is a directory in the image, and FILE writes a file",
-                    help=f"Name a file in it, as `{action.destination}/name`.",
+                    f"`/{place}` is {what} in the image, and FILE writes a file",
+                    help=f"name a file in it, as `{action.destination}/name`",
                 )
             _write(fd, name, action.content, owner, mode, epoch)
             if at.missing:
@@ -111,13 +110,15 @@ def _make(view: Root, at: Resolved, owner: tuple[int, int], epoch: int) -> tuple
     return tuple(made)
 
 
-def _is_directory(fd: int, name: str) -> bool:
+def _directory(view: Root, fd: int, name: str, place: str) -> str:
+    """What a name stands for, if that is a directory or a link to one; else ""."""
     try:
-        return stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode)
-    except OSError as error:
-        if error.errno == errno.ENOENT:
-            return False
-        raise
+        mode = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return ""
+    if stat.S_ISDIR(mode):
+        return "a directory"
+    return "a link to a directory" if stat.S_ISLNK(mode) and leads_to_directory(view, place) else ""
 
 
 def _write(fd: int, name: str, content: bytes, owner: tuple[int, int], mode: int, epoch: int) -> None:

@@ -4,6 +4,7 @@ Invariant: a step works on a draft that is discarded unless everything went well
 stage's epoch before it is committed.
 """
 
+import stat
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from metalor_lang.build.builder import Chain
 from metalor_lang.build.contexts import LocalContexts
 from metalor_lang.build.copying import copy_into
 from metalor_lang.build.events import EventSink, StepOutput, StepRef
-from metalor_lang.build.failures import BuildFailed, Interrupted, command_failed, failed_with
+from metalor_lang.build.failures import BuildFailed, Interrupted, command_failed, failed_with, no_workdir
 from metalor_lang.build.files import make_workdir, write_file
 from metalor_lang.build.logs import StepLog
 from metalor_lang.build.users import UserError, resolve
@@ -157,9 +158,12 @@ class Machine:
         ref: StepRef,
     ) -> None:
         with ExitStack() as stack:
-            if action.workdir == step.before.workdir and draft.root.stat(action.workdir, follow=True) is None:
+            found = draft.root.stat(action.workdir, follow=True)
+            if found is None and action.workdir == step.before.workdir:
                 # A base's WorkingDir need not exist: every tool makes it when something runs.
                 draft.root.makedirs(action.workdir)
+            elif found is None or not stat.S_ISDIR(found.st_mode):
+                raise failed_with(no_workdir(action.workdir, there=found is not None), step, "E0604")
             request = self._request(stage, action, draft.root, sources, stack)
             log = stack.enter_context(StepLog(self._store.logs_path(step.key)))
 

@@ -48,7 +48,7 @@ def parse_mode(text: str) -> Chmod:
     for clause in text.split(","):
         found = _CLAUSE.fullmatch(clause)
         if found is None:
-            raise ModeError(f"`{text}` is not a mode", help="Write octal, as `--chmod=644`, or `--chmod=u=rwX,go=rX`.")
+            raise ModeError(f"`{text}` is not a mode", help="write octal, as `--chmod=644`, or `--chmod=u=rwX,go=rX`")
         who = "ugo" if not found[1] or "a" in found[1] else found[1]
         actions.extend(_Action(who=who, sign=sign, what=what) for sign, what in _ACTION.findall(found[2]))
     return lambda mode, directory: _apply(actions, mode, directory)

@@ -81,7 +81,7 @@ def lay_out(view: Root, destination: str, workdir: str, found: tuple[Found, ...]
     if len(found) > 1:
         raise CopyError(
             f"{len(found)} sources cannot become the one path `{destination}`",
-            help=f"Write `{destination}/` to put them into a directory.",
+            help=f"write `{destination}/` to put them into a directory",
         )
     head, _, name = target.rpartition("/")
     at = find_directory(view, head, destination)
@@ -104,7 +104,7 @@ def find_directory(view: Root, path: str, shown: str) -> Resolved:
     except NotADirectoryError as error:
         raise CopyError(
             f"`/{error.strerror}` is a file in the image, and `{shown}` needs it to be a directory",
-            help="Name another destination, or remove the file in an earlier step.",
+            help="name another destination, or remove the file in an earlier step",
         ) from None
     except TooManyLinks as error:
         raise CopyError(f"`/{error}` in the image is a link in a loop, on the way to `{shown}`") from None
@@ -192,12 +192,17 @@ class _Plan:
         place = _join(parent, name)
         self.claim(place, found, entry)
         info = None if parent in self.fresh else _stat(self.view, place)
+        there = ""
         if place in self.fresh or (info is not None and stat.S_ISDIR(info.st_mode)):
+            there = "a directory"
+        elif info is not None and stat.S_ISLNK(info.st_mode) and entry.kind is not EntryKind.LINK:
+            there = "a link to a directory" if leads_to_directory(self.view, place) else ""
+        if there:
             source = _join(found.shown.rstrip("/"), entry.path)
             slash = f"{self.destination.rstrip('/')}/"
-            help = f"Write `{slash}` to put it into the directory." if not entry.path else "Rename one of the two."
+            help = f"write `{slash}` to put it into the directory" if not entry.path else "rename one of the two"
             what = "link" if entry.kind is EntryKind.LINK else "file"
-            raise CopyError(f"`{source}` is a {what}, and `/{place}` is a directory in the image", help=help)
+            raise CopyError(f"`{source}` is a {what}, and `/{place}` is {there} in the image", help=help)
         self.placements.append(Placement(place=place, found=found, entry=entry, exists=info is not None))
 
     def claim(self, place: str, found: Found, entry: SourceEntry) -> bool:
@@ -211,15 +216,27 @@ class _Plan:
             return True
         raise CopyError(
             f"`{other}` and `{source}` both land on `/{place}`",
-            help="Leave one out with `--exclude=`, or copy them in two statements: the later one then wins.",
+            help="leave one out with `--exclude=`, or copy them in two statements: the later one then wins",
         )
 
     def directory_onto_file(self, place: str, found: Found, entry: SourceEntry) -> CopyError:
         source = _join(found.shown.rstrip("/"), entry.path)
         return CopyError(
             f"`{source}` is a directory, and `/{place}` in the image is not",
-            help=f"Copy it into a directory, as `/{place}.d/`, or remove what is there in an earlier step.",
+            help=f"copy it into a directory, as `/{place}.d/`, or remove what is there in an earlier step",
         )
+
+
+def leads_to_directory(view: Root, link: str) -> bool:
+    """Whether a link ends at a directory of the view.
+
+    No file replaces such a link: who writes `COPY tool /bin` does not mean to lose the /bin of a merged-usr system.
+    """
+    try:
+        at = resolve(view.fd, link, clamp=True)
+    except (NotADirectoryError, TooManyLinks):
+        return False
+    return not at.missing and stat.S_ISDIR(at.stat.st_mode)
 
 
 def _stat(view: Root, place: str) -> os.stat_result | None:

@@ -21,6 +21,7 @@ from metalor_lang.oci.media import Compression
 from metalor_lang.oci.unpack import LayerSource, apply_layers
 from metalor_lang.plan.graph import InputError
 
+_BLOCK: Final = 512
 _MAGIC: Final = ((b"\x1f\x8b", Compression.GZIP), (b"\x28\xb5\x2f\xfd", Compression.ZSTD))
 
 
@@ -57,6 +58,9 @@ def read_rootfs(path: Path, shown: str, cache: StatCache) -> RootfsTree:
         if stat.S_ISREG(info.st_mode):
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
+                if not _is_tar(os.pread(fd, _BLOCK, 0)):
+                    help = "write rootfs:DIR, or rootfs:FILE of a tar file, plain or packed with gzip or zstd"
+                    raise InputError("E0505", f"rootfs:{shown} is neither a directory nor a tar file", help)
                 digest = _tar_digest(_file_digest(fd, os.fstat(fd), cache))
             finally:
                 os.close(fd)
@@ -64,6 +68,21 @@ def read_rootfs(path: Path, shown: str, cache: StatCache) -> RootfsTree:
     except OSError as error:
         raise InputError("E0505", f"rootfs:{shown} cannot be read: {error.strerror}: {error.filename}") from error
     raise InputError("E0505", f"rootfs:{shown} is neither a directory nor a tar file")
+
+
+def _is_tar(head: bytes) -> bool:
+    """Whether a file begins as an archive does: packed, empty (zeros), or with a header whose checksum is right."""
+    if any(head.startswith(magic) for magic, _ in _MAGIC):
+        return True
+    if len(head) < _BLOCK:
+        return False
+    if not any(head):
+        return True
+    try:
+        stated = int(head[148:156].strip(b" \0"), 8)  # POSIX ustar: octal, over the header with blanks in its place
+    except ValueError:
+        return False
+    return stated == sum(head) - sum(head[148:156]) + 8 * ord(" ")
 
 
 def write_rootfs(tree: RootfsTree, target: Root) -> None:

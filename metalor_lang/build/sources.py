@@ -302,7 +302,7 @@ class SourceTree:
             if kind is EntryKind.SPECIAL:
                 raise SourceError(
                     f"`{place}` is {_special(info.st_mode)}, which cannot be copied from {self.label}",
-                    help="Leave it out: name it in `.metalorignore`, or write `--exclude=` with its name.",
+                    help="leave it out: name it in `.metalorignore`, or write `--exclude=` with its name",
                 )
             mode = 0o755 if kind is EntryKind.DIRECTORY or mode & 0o111 else 0o644
         size = info.st_size if kind is EntryKind.FILE else 0
@@ -360,7 +360,7 @@ def changed(place: str) -> SourceError:
     """The error for a source that is not what it was when it was listed."""
     return SourceError(
         f"`{place}` changed while it was copied",
-        help="Let nothing write to the files while they are copied, and build again.",
+        help="let nothing write to the files while they are copied, and build again",
     )
 
 

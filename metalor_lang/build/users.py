@@ -69,7 +69,7 @@ def resolve(view: Root, text: str) -> Identity:
     """
     name, colon, group = text.partition(":")
     if text and (not name or (colon and not group)):
-        raise UserError(f"`{text}` is not a user", help="Write `user` or `user:group`, names or numbers.")
+        raise UserError(f"`{text}` is not a user", help="write `user` or `user:group`, names or numbers")
     user = _find_user(view, name or "0")
     if colon:
         return Identity(uid=user.uid, gid=_find_group(view, group), home=user.home)
@@ -88,7 +88,7 @@ def resolve_owner(view: Root, text: str) -> tuple[int, int]:
     """
     name, colon, group = text.partition(":")
     if not name or (colon and not group):
-        raise UserError(f"`{text}` is not an owner", help="Write `user` or `user:group`, names or numbers.")
+        raise UserError(f"`{text}` is not an owner", help="write `user` or `user:group`, names or numbers")
     if (number := _number(name)) is not None:
         return number, _find_group(view, group) if colon else number
     user = _find_user(view, name)
@@ -122,7 +122,7 @@ def _number(text: str) -> int | None:
         return None
     # Longer texts are not converted at all: int() of a huge text is slow.
     if len(text) > 12 or (value := int(text)) > _LARGEST:
-        raise UserError(f"the number {text} is too large for a user or group", help=f"The largest is {_LARGEST}.")
+        raise UserError(f"the number {text} is too large for a user or group", help=f"the largest is {_LARGEST}")
     return value
 
 
@@ -130,14 +130,14 @@ def _unknown(what: str, text: str, names: list[str], file: str) -> UserError:
     if not names:
         return UserError(
             f"the image has no {what} `{text}`: it has no `/{file}`",
-            help="Write the number, which needs no entry.",
+            help="write the number, which needs no entry",
         )
     near = difflib.get_close_matches(text, names, n=1)
-    hint = f"Did you mean `{near[0]}`? " if near else ""
+    hint = f"did you mean `{near[0]}`? " if near else ""
     shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
     return UserError(
         f"the image has no {what} `{text}` in its `/{file}`",
-        help=f"{hint}It has {shown}. Create it in an earlier step, or write a number, which needs no entry.",
+        help=f"{hint}it has {shown}; create it in an earlier step, or write a number, which needs no entry",
     )
 
 

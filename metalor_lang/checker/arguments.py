@@ -124,7 +124,9 @@ def _value(
     default = None if node.default is None else expand(node.default.parts, value_of)
     if node.name in given:
         return given[node.name]
-    if node.default is None and strict and node.name not in (*ALWAYS, *RESERVED_ARGS) and node.name not in known:
+    refused = looks_secret(node.name) and node.flag("public") is None  # then to give it is no remedy
+    asked = strict and not refused and node.name not in (*ALWAYS, *RESERVED_ARGS) and node.name not in known
+    if node.default is None and asked:
         help = f"give it: --arg {node.name}=VALUE; or write a default: ARG {node.name}=VALUE"
         report.add("E0307", f"the argument `{node.name}` is not given, and it has no default", node.name_span, help)
     return default

@@ -10,6 +10,7 @@ from typing import Final
 
 from metalor_lang.checker import flags
 from metalor_lang.checker.arguments import declare
+from metalor_lang.checker.broken import Broken, read_broken
 from metalor_lang.checker.flags import ValueProblem
 from metalor_lang.checker.platforms import host_platform, parse_platform, same_platform
 from metalor_lang.checker.program import (
@@ -37,8 +38,6 @@ from metalor_lang.syntax import ast
 
 _START: Final = Span(0, 0)
 """Where errors stand that no line of the recipe causes."""
-
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 def check(
@@ -77,38 +76,11 @@ def check(
         epoch=source_date_epoch,
         secrets=secrets,
         strict=given_args_strict,
-        broken=_broken_names(recipe, syntax),
-        orphaned=any(_word(recipe, each) == "FROM" for each in syntax),
+        broken=read_broken(recipe, syntax),
     )
     program = checker.check()
     found = checker.report.sorted()
     return (None if found or syntax else program), found
-
-
-def _lines(recipe: ast.Recipe, diagnostic: Diagnostic) -> str:
-    """The lines of the statement that a diagnostic stands in, as far as backslashes join them."""
-    source = recipe.source
-    first = last = source.position(diagnostic.span.start).line
-    while first > 1 and source.line(first - 1).rstrip().endswith("\\"):
-        first -= 1
-    while last < source.line_count and source.line(last).rstrip().endswith("\\"):
-        last += 1
-    return "\n".join(source.line(number) for number in range(first, last + 1))
-
-
-def _word(recipe: ast.Recipe, diagnostic: Diagnostic) -> str:
-    """The first word of the statement of a diagnostic."""
-    words = _lines(recipe, diagnostic).split(maxsplit=1)
-    return words[0].upper() if words else ""
-
-
-def _broken_names(recipe: ast.Recipe, syntax: tuple[Diagnostic, ...]) -> frozenset[str]:
-    """Every name in statements that declare something and did not parse."""
-    names: set[str] = set()
-    for each in syntax:
-        if _word(recipe, each) in ("ARG", "ENV", "FROM"):
-            names.update(_IDENTIFIER.findall(_lines(recipe, each)))
-    return frozenset(names)
 
 
 @dataclass(slots=True)
@@ -134,8 +106,7 @@ class _Checker:
     epoch: int | None
     secrets: frozenset[str] | None
     strict: bool
-    broken: frozenset[str]
-    orphaned: bool
+    broken: Broken
     report: Report = field(default_factory=Report)
     stages: list[_Draft] = field(default_factory=list)
     named: dict[str, int] = field(default_factory=dict)
@@ -147,11 +118,17 @@ class _Checker:
     def check(self) -> Program | None:
         """Read the file from top to bottom; what it found is in `report`."""
         arguments = declare(
-            self.recipe, self.args, self.platform, self.epoch, self.report, strict=self.strict, broken=self.broken
+            self.recipe,
+            self.args,
+            self.platform,
+            self.epoch,
+            self.report,
+            strict=self.strict,
+            broken=self.broken.names,
         )
         names = Names(
             source=self.recipe.source, report=self.report, arguments=arguments.known, contexts=self.contexts,
-            broken=self.broken,
+            broken=self.broken.names,
         )  # fmt: skip
         self._split()
         self._stage_names()
@@ -159,9 +136,8 @@ class _Checker:
             self._resolve(draft, names)
             self._walk(draft, names)
         if not self.stages:
-            if not self.orphaned:
-                message = "the recipe has no FROM" if self.recipe.statements else "the recipe is empty"
-                self.report.add("E0313", message, _START, "start a stage: FROM debian:12")
+            message = "the recipe has no FROM" if self.recipe.statements else "the recipe is empty"
+            self.report.add("E0313", message, _START, "start a stage: FROM debian:12")
             return None
         target = self._target()
         needed = needed_by(target, {draft.index: draft.needs for draft in self.stages})
@@ -197,7 +173,9 @@ class _Checker:
 
     def _split(self) -> None:
         orphans: list[ast.Statement] = []
-        for node in self.recipe.statements:
+        # A FROM that was refused starts a stage, too: of what stands behind it nothing belongs to the stage before.
+        nodes = sorted((*self.recipe.statements, *self.broken.stages), key=lambda node: node.span.start)
+        for node in nodes:
             match node:
                 case ast.From():
                     self.stages.append(_Draft(len(self.stages), node))
@@ -208,7 +186,7 @@ class _Checker:
                     self.stages[-1].statements.append(node)
                 case _:
                     orphans.append(node)
-        if orphans and self.stages and not self.orphaned:
+        if orphans and self.stages:
             labels = tuple(Label(span=node.word_span, text="also before it") for node in orphans[1:])
             message = f"{orphans[0].word} stands before the first FROM"
             help = "only RECIPE and ARG may: move it behind the FROM of its stage"
@@ -243,6 +221,8 @@ class _Checker:
 
     def _resolve(self, draft: _Draft, names: Names) -> None:
         node, report = draft.node, self.report
+        if any(node is each for each in self.broken.stages):
+            return
 
         def value_of(ref: ast.Ref) -> str | None:
             argument = names.argument(ref.name, ref.span.start)
@@ -264,7 +244,7 @@ class _Checker:
         text = expand(node.base.parts, value_of)
         if text is None:
             return
-        if text in self.broken and ":" not in text:
+        if text in self.broken.names and ":" not in text:
             return
         try:
             draft.base = classify(text, self._seen_by(draft), self.contexts)
@@ -310,6 +290,8 @@ class _Checker:
         named = self.named
         if self.target in named:
             return named[self.target]
+        if self.target in self.broken.names:
+            return len(self.stages) - 1
         near = nearest(self.target, named)
         listed = "stages: " + ", ".join(sorted(named, key=named.__getitem__)) if named else "no stage has a name"
         help = f"did you mean `{near}`? {listed}" if near else listed

@@ -3,12 +3,13 @@
 Invariant: whether a source exists is asked only of contexts, and only when its whole text is known.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from metalor_lang.checker import flags
 from metalor_lang.checker.flags import ValueProblem
 from metalor_lang.checker.program import SourceMiss, SourceProblem
-from metalor_lang.checker.scope import glob_source
+from metalor_lang.checker.scope import GLOB, glob_source
 from metalor_lang.checker.walk import StageWalk
 from metalor_lang.diagnostics.model import Edit
 from metalor_lang.errors import MachineError, MetalorError
@@ -78,7 +79,11 @@ def check_copy(walk: StageWalk, node: ast.Statement) -> None:
             miss = find_source(walk, context, path, glob=glob, excludes=known, span=word.span)
             optional = node.flag("optional") is not None
             if miss is not None and (not optional or miss.problem is SourceProblem.OUTSIDE):
-                walk.problem(missing_source(path, miss), word.span)
+                way_out = _WAY_OUT
+                if not glob and GLOB.search(path):
+                    way_out = f"a pattern is a bare word, without quotes and not out of ${{}}: {path}"
+                    miss = replace(miss, nearest="")
+                walk.problem(missing_source(path, miss, way_out=way_out), word.span)
 
 
 def _inside(walk: StageWalk, path: str, span: Span) -> None:

@@ -57,6 +57,9 @@ class BindValue:
 
 def absolute_path(text: str) -> str:
     """An absolute path, `.` and doubled slashes folded; `..` is refused, because a link may lie before it."""
+    if text == "~" or text.startswith("~/"):
+        help = f"write the home of the user it is for: /root{text[1:]}"
+        raise ValueProblem("E0340", f"`{text}` is shell: `~` is a name like any other here", help)
     if not text.startswith("/"):
         raise ValueProblem("E0340", f"`{text}` is not an absolute path", f"write /{text.removeprefix('./')}")
     if ".." in text.split("/"):
@@ -65,11 +68,18 @@ def absolute_path(text: str) -> str:
     return posixpath.normpath("/" + text.lstrip("/"))
 
 
+_GIVEN: Final = ("/dev", "/proc", "/sys")
+_GIVEN_BELOW: Final = ("/proc/", "/sys/", "/dev/pts/", "/dev/fd/")
+
+
 def mount_path(text: str) -> str:
-    """An absolute path that is not the root."""
+    """An absolute path that is neither the root nor a place that every step is given by itself."""
     path = absolute_path(text)
     if path == "/":
         raise ValueProblem("E0340", "nothing can be mounted on `/`", "name a folder, such as /tmp")
+    if path in _GIVEN or path.startswith(_GIVEN_BELOW):
+        message = f"`{path}` belongs to the step itself: nothing else can be mounted there"
+        raise ValueProblem("E0340", message, "name another folder, such as /tmp")
     return path
 
 

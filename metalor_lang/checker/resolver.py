@@ -116,6 +116,10 @@ def _registry(text: str, stages: Callable[[], tuple[str, ...]]) -> ImageBase:
     if match is None:
         lower = text.lower()
         fits = lower != text and _REFERENCE.fullmatch(lower) is not None
+        name, mark, digest = text.partition("@")
+        if mark and _REFERENCE.fullmatch(name):
+            message = f"`{digest}` is no digest"
+            raise ValueProblem("E0321", message, f"a digest is sha256: and 64 hexadecimal digits: {name}@sha256:…")
         message = f"`{text}` is neither an earlier stage nor a reference of an image"
         raise ValueProblem("E0321", message, f"names are lower case: {lower}" if fits else "write name:tag: debian:12")
     if match["tag"] is None and match["digest"] is None:

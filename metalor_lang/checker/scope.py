@@ -187,13 +187,13 @@ def visible(arguments: Mapping[str, Known], offset: int) -> dict[str, Known]:
     return {name: each for name, each in arguments.items() if each.visible(offset)}
 
 
-_GLOB = re.compile(r"[*?\[]")
+GLOB: Final = re.compile(r"[*?\[]")
 
 
 def glob_source(word: ast.Word, value_of: Callable[[ast.Ref], str | None]) -> tuple[str | None, bool]:
     """A source of COPY after expansion, and whether it is a glob; characters out of `${}` never glob."""
     literal = (part.value for part in word.parts if isinstance(part, ast.Text))
-    if word.form is not ast.Form.BARE or not any(_GLOB.search(text) for text in literal):
+    if word.form is not ast.Form.BARE or not any(GLOB.search(text) for text in literal):
         return expand(word.parts, value_of), False
 
     def escaped(ref: ast.Ref) -> str | None:

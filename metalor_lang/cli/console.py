@@ -83,7 +83,8 @@ def _label(step: StepRef) -> str:
 
 def _summary(event: BuildFinished) -> str:
     counts = [(event.ran, "ran"), (event.cached, "cached"), (event.skipped, "left out")]
-    words = ", ".join(f"{count} {word}" for count, word in counts if count) or "nothing had to run"
+    nothing = "nothing had to run" if event.ok else "no step was finished"
+    words = ", ".join(f"{count} {word}" for count, word in counts if count) or nothing
     return f"{'done' if event.ok else 'failed'} in {duration(event.duration_ms)}: {words}"
 
 

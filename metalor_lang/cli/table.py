@@ -175,11 +175,12 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command(
         name="check",
         summary="find every error of a recipe without running it",
-        about="Needs no root, no network and no store. Prints all errors of the file at once.",
+        about="Needs no root, no network and no store. Prints all errors of the file at once. Bases that are here"
+        " already (oci: layouts, fetched images) are looked at; names that only another base can settle are listed.",
         operands=(
             Operand(name="RECIPE", help="recipe files; `-` reads standard input", count="+", value=Value.RECIPE),
         ),
-        options=(*LANGUAGE, FORMAT),
+        options=(*LANGUAGE, EPOCH, FORMAT),
         examples=(
             Example(line="metalor check hello.metalor", about="for a person"),
             Example(line="metalor check --format json hello.metalor", about="for a program"),

@@ -56,7 +56,8 @@ def find_tool(name: str) -> Path | None:
     return Path(found) if found else None
 
 
-def _require(name: str) -> str:
+def require_tool(name: str) -> str:
+    """The path of the program `name`; raises ToolMissing, which says what to install."""
     found = shutil.which(name)
     if found:
         return found
@@ -99,7 +100,7 @@ def run_tool(
         ToolFailed: another status than 0, a signal or the timeout.
 
     """
-    program = _require(argv[0])
+    program = require_tool(argv[0])
     try:
         done = subprocess.run(
             _with_death_signal([program, *argv[1:]]),
@@ -159,7 +160,7 @@ def spawn(argv: Sequence[str], *, pass_fds: Sequence[int] = (), env: Mapping[str
         ToolMissing: the program is not installed.
 
     """
-    program = _require(argv[0])
+    program = require_tool(argv[0])
     return Child(
         subprocess.Popen(
             [program, *argv[1:]],

@@ -367,9 +367,9 @@ def _explained(member: Member) -> Iterator[None]:
         reason = error.strerror or str(error)
         if error.errno in _MACHINE or error.errno in (errno.EPERM, errno.EACCES, errno.EINVAL):
             hint = {
-                errno.ENOSPC: "Free some space, or set METALOR_STORE to a larger disk.",
-                errno.EPERM: "Unpacking keeps owners: it needs root or a user namespace with enough ids.",
-                errno.EINVAL: f"Owner {member.uid}:{member.gid} may not be mapped in this user namespace.",
+                errno.ENOSPC: "free some space, or set METALOR_STORE to a larger disk",
+                errno.EPERM: "unpacking keeps owners: it needs root or a user namespace with enough ids",
+                errno.EINVAL: f"the owner {member.uid}:{member.gid} may not be mapped in this user namespace",
             }.get(error.errno or 0, "")
             raise UnpackFailed(
                 f"cannot write the entry '{printable(member.name)}' of a layer: {reason}", help=hint

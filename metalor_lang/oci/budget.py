@@ -20,7 +20,7 @@ class LayerRefused(ImageError):
 
     def __init__(self, entry: str, reason: str, *, help: str = "") -> None:
         where = f"the entry '{printable(entry)}' of a layer was refused" if entry else "a layer was refused"
-        super().__init__(f"{where}: {reason}", help=help or "Nothing was kept; get the image again, or tell its maker.")
+        super().__init__(f"{where}: {reason}", help=help or "nothing was kept; get the image again, or tell its maker")
         self.entry = entry
         self.reason = reason
 

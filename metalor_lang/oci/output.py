@@ -17,7 +17,7 @@ from typing import BinaryIO, Final
 
 from metalor_lang.digest import canonical_json
 from metalor_lang.errors import MachineError, UsageError
-from metalor_lang.kernel.process import ToolFailed
+from metalor_lang.kernel.process import ToolFailed, require_tool
 from metalor_lang.oci.blob import VerifiedReader
 from metalor_lang.oci.errors import BadOutput, BadReference, BlobDamaged
 from metalor_lang.oci.image import Image
@@ -145,12 +145,14 @@ def check_places(outputs: Sequence[OutputSpec]) -> None:
     Raises:
         UsageError: two outputs are one file, or a root file system would be written into one that is there.
         NotALayout: the directory of a layout holds something else.
-        MachineError: a destination has no parent directory, cannot be written, or is of the wrong kind.
+        MachineError: a destination has no parent directory, cannot be written, or is of the wrong kind; skopeo, which
+            a registry needs, is missing.
 
     """
     seen: dict[str, OutputSpec] = {}
     for spec in outputs:
         if spec.kind is OutputKind.REGISTRY:
+            require_tool("skopeo")
             continue
         place = os.path.realpath(spec.location)
         if place in seen and (spec.kind is not OutputKind.OCI or seen[place].kind is not OutputKind.OCI):

@@ -67,7 +67,8 @@ def flag_problem(
         return "E0229", "there is no --mount: each kind of mount has its own flag", _mount_help(behind)
     if known.takes_value and not has_value:
         word = (behind.split(maxsplit=1) or [""])[0] if behind[:1] in " \t" else ""
-        plain = word and word[0] not in "-[\\'\"=#"
+        # An address or a fence is what comes next, not the value that was left out.
+        plain = word and word[0] not in "-[\\'\"=#" and "://" not in word
         help = f"write --{name}={word}" if plain else f"for example: {known.example}"
         return "E0242", f"the flag --{name} needs a value right behind `=`", help
     if not known.takes_value and has_value:

@@ -265,6 +265,8 @@ def touches(offsets: list[int], cut: Slice) -> bool:
 
 
 _MOST_UTF8_ERRORS = 20
+_OTHER_ENCODINGS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+"""Byte order marks that no UTF-8 text starts with."""
 
 
 def decode(path: str, data: bytes) -> tuple[SourceFile, tuple[Diagnostic, ...]]:
@@ -272,6 +274,12 @@ def decode(path: str, data: bytes) -> tuple[SourceFile, tuple[Diagnostic, ...]]:
 
     A leading byte order mark is dropped.
     """
+    for mark, name in _OTHER_ENCODINGS.items():
+        if data.startswith(mark):
+            source = SourceFile(path, data.decode(name, "replace"))
+            span = Span(0, 1 if source.text else 0)
+            message = f"the recipe is written in {name.upper()}, not in UTF-8"
+            return source, (Diagnostic(code="E0101", message=message, span=span, help="save the recipe as UTF-8"),)
     data = data.removeprefix(b"\xef\xbb\xbf")
     pieces: list[str] = []
     out: list[Diagnostic] = []

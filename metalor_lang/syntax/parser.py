@@ -86,8 +86,8 @@ def _resumes(word: str, after: str, *, indented: bool) -> bool:
     known = word in BY_WORD or word in REFUSED_WORDS
     if after == "'''":
         return known and not indented
-    # In a file written in lower case every line gets its error.
-    return known or (after.islower() and after.upper() in BY_WORD and word.islower() and word.upper() in BY_WORD)
+    # In a file that is not written in upper case every line gets its error.
+    return known or (after != after.upper() and after.upper() in BY_WORD and word.upper() in BY_WORD)
 
 
 def _parse_slice(source: SourceFile, cut: Slice) -> tuple[Statement | None, Diagnostic | None]:

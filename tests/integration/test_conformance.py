@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -24,17 +23,16 @@ from metalor_lang.oci.unpack import unpack
 from metalor_lang.runtime.client import start_runtime
 from metalor_lang.runtime.rootfs import choose_snapshotter
 from metalor_lang.store.store import Store
+from tests.support import bases
 from tests.support.conformance import CASES, Case
 from tests.support.copytrees import plant
 
-BASE = Path(__file__).parents[2] / ".cache/bases/busybox"
+BASE = bases.directory() / "busybox"
 TAG = "1"
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.slow,
-    pytest.mark.skipif(not shutil.which("buildah") or not shutil.which("skopeo"), reason="needs buildah and skopeo"),
-    pytest.mark.skipif(not BASE.is_dir(), reason="needs the busybox base: make bases"),
 ]
 
 FIELDS = ("User", "Env", "Entrypoint", "Cmd", "WorkingDir", "Labels", "ExposedPorts", "Volumes", "StopSignal")
@@ -44,6 +42,7 @@ UNSET: dict[str, Any] = {"WorkingDir": "/"}
 @pytest.fixture(scope="module")
 def buildah(tmp_path_factory):
     """A storage of its own with the base in it; gives the command's first words."""
+    bases.base("busybox")
     home = tmp_path_factory.mktemp("buildah")
     place = f"containers-storage:[vfs@{home}/root+{home}/run]localhost/base:1"
     subprocess.run(["skopeo", "copy", "-q", f"oci:{BASE}:{TAG}", place], check=True, stdout=subprocess.DEVNULL)

@@ -50,6 +50,7 @@ def test_file(tmp_path, before, action, after):
     ("before", "destination", "message"),
     [
         ({"d/": ""}, "/d", "`/d` is a directory in the image, and FILE writes a file"),
+        ({"d": "-> e", "e/": ""}, "/d", "`/d` is a link to a directory in the image, and FILE writes a file"),
         ({}, "/d/", "`/d/` is a directory, and FILE writes a file"),
         ({"f": ""}, "/f/g", "`/f` is a file in the image"),
     ],

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support import bases
 from tests.support.documents import ROOT
 
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/*.metalor"))
@@ -32,6 +34,8 @@ def _metalor(*words: str, cwd: Path, store: Path) -> subprocess.CompletedProcess
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda path: path.name)
 def test_example(folder: Path, store: Path, tmp_path: Path) -> None:
     recipe = f"{folder.name}.metalor"
+    for name in re.findall(r"\.cache/bases/([a-z-]+)", (folder / recipe).read_text()):
+        bases.where_examples_look(name)
     expected = json.loads((folder / "expected.json").read_text())
     image = f"oci:{tmp_path / 'image'}:latest"
 

@@ -77,6 +77,16 @@ def base_folder(*names: str) -> Path:
     return directory()
 
 
+def where_examples_look(name: str) -> Path:
+    """The base where the recipes of examples/ name it; a link leads there when $METALOR_BASES is another folder."""
+    made, place = base(name), PROJECT / ".cache" / "bases" / name
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.unlink(missing_ok=True)
+        place.symlink_to(made)
+    return place
+
+
 def reference(name: str) -> str:
     """The base as a recipe's FROM says it: `oci:DIR:TAG`."""
     return f"oci:{base(name)}:{TAG}"
@@ -289,7 +299,7 @@ def main(names: Sequence[str]) -> int:
             print(f"no base {name!r}; there are {', '.join(MAKERS)}", file=sys.stderr)
             return 2
         try:
-            print(f"{name:10} {base(name)}:{TAG}", flush=True)
+            print(f"{name:10} {where_examples_look(name)}:{TAG}", flush=True)
         except BaseUnavailable as why:
             print(f"{name}: {why}", file=sys.stderr)
             return 1

@@ -1,6 +1,6 @@
 """`metalor check`: every error of a recipe, nothing run.
 
-Invariant: touches no store, no network and no namespace.
+Invariant: writes nothing, and touches no network and no namespace; images that are here already are looked at.
 """
 
 import argparse
@@ -9,12 +9,15 @@ import sys
 
 from metalor_lang.build.api import check_source, open_contexts, read_recipe
 from metalor_lang.build.failures import Refused
+from metalor_lang.build.known import settle
 from metalor_lang.cli.common import frame, recipe_options
 from metalor_lang.cli.main import color
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.diagnostics.render import render_json
+from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.errors import Exit
 from metalor_lang.source import SourceFile
+from metalor_lang.store.store import default_path
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,7 +31,13 @@ def run(arguments: argparse.Namespace) -> int:
         with open_contexts(where, options) as contexts:
             try:
                 checked = check_source(where, source, early, options, contexts)
-                pending = tuple(sorted({each.name for each in checked.program.pending}))
+                settled = settle(checked.program, where.parent, default_path())
+                if settled.wrong:
+                    raise Refused(settled.wrong, source)
+                arguments_known = tuple(checked.program.arguments)
+                pending = tuple(
+                    _waiting(name, arguments_known) for name in sorted({each.name for each in settled.pending})
+                )
             except Refused as refused:
                 found = refused.diagnostics
                 status = Exit.REFUSED
@@ -37,6 +46,12 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             _show(found, source, pending)
     return status
+
+
+def _waiting(name: str, known: tuple[str, ...]) -> str:
+    """A name that waits, and the argument that it is perhaps a misspelling of."""
+    near = nearest(name, known)
+    return f"{name} (or did you mean {near}?)" if near else name
 
 
 def _show(found: tuple[Diagnostic, ...], source: SourceFile, pending: tuple[str, ...]) -> None:

@@ -5,7 +5,7 @@ from metalor_lang.diagnostics.codes.model import Code
 BUILD: tuple[Code, ...] = (
     Code(
         id="E0501",
-        title="a base image is not there",
+        title="A base image is not there",
         why="The path after `oci:`, `oci-archive:`, `docker-archive:` or `rootfs:` does not exist or is not what its"
         " prefix says. Local paths are relative to the recipe's folder.",
         wrong="FROM oci:no-such-folder:1.0\n",
@@ -13,37 +13,37 @@ BUILD: tuple[Code, ...] = (
     ),
     Code(
         id="E0502",
-        title="an image layout has no such tag or platform",
+        title="An image layout has no such tag or platform",
         why="The layout is there, but none of its manifests has the tag or the platform that was asked for. The message"
         " lists what there is.",
     ),
     Code(
         id="E0503",
-        title="a base image is damaged",
+        title="A base image is damaged",
         why="Every blob is checked against its digest and its size while it is read. One of them is missing, cut short"
         " or altered, so nothing can be built on it. Fetch or write the image again.",
     ),
     Code(
         id="E0504",
-        title="a base image could not be fetched",
+        title="A base image could not be fetched",
         why="skopeo could not read the reference: it is misspelt, needs a login, or the registry cannot be reached from"
         " this machine. The message holds skopeo's command so that it can be tried by hand.",
     ),
     Code(
         id="E0505",
-        title="a rootfs cannot be taken as a base",
+        title="A rootfs cannot be taken as a base",
         why="A `rootfs:` base is a directory, or a tar file (plain, gzip or zstd), that holds a root file system. A tar"
         " with paths that leave it, or a file of another kind, is refused.",
     ),
     Code(
         id="E0506",
-        title="the output cannot carry what the recipe says",
+        title="The output cannot carry what the recipe says",
         why="Nothing that a recipe says is dropped silently. A docker-archive has no room for annotations (ANNOTATE):"
         " write `oci:` or `oci-archive:` instead. `rootfs:` and `tar:` are plain trees by definition.",
     ),
     Code(
         id="E0601",
-        title="a command failed",
+        title="A command failed",
         why="RUN and SH stop the build when their command ends with a status other than 0. Nothing of the failed step"
         " is kept; the steps before it are in the cache. The whole output is in the log that the message names.",
         wrong='FROM oci:bases/busybox:12\nRUN ["/bin/false"]\n',
@@ -51,7 +51,7 @@ BUILD: tuple[Code, ...] = (
     ),
     Code(
         id="E0602",
-        title="a command could not be started",
+        title="A command could not be started",
         why="The first word of a RUN is a path in the image, or a name found through PATH. It is not there (status"
         " 127), is not executable, or is for another architecture (status 126). An image from scratch has no shell.",
         wrong='FROM scratch\nRUN ["/bin/sh", "-c", "echo hello"]\n',
@@ -59,19 +59,19 @@ BUILD: tuple[Code, ...] = (
     ),
     Code(
         id="E0603",
-        title="a step took longer than its --timeout",
+        title="A step took longer than its --timeout",
         why="The step was ended when its time was over. Give it more with `--timeout=10m`, or find out in its log what"
         " it waited for.",
     ),
     Code(
         id="E0604",
-        title="files could not be written into the image",
+        title="Files could not be written into the image",
         why="COPY, FILE or WORKDIR met something in the image that it must not replace: a directory where a file should"
         " go, or a file in the way of a directory. The message names the path and the spelling that works.",
     ),
     Code(
         id="E0605",
-        title="a user or group is not in the image",
+        title="A user or group is not in the image",
         why="USER and --chown are resolved in the image's own /etc/passwd and /etc/group, as they are at that step."
         " Create the user first, or write a number, which needs no entry.",
         wrong="FROM oci:bases/busybox:12\nUSER nosuchuser\n",
@@ -79,19 +79,19 @@ BUILD: tuple[Code, ...] = (
     ),
     Code(
         id="E0606",
-        title="a step is not in the cache",
+        title="A step is not in the cache",
         why="With --expect-cached the first step that would have to run fails the build, so that CI can prove that"
         " nothing changed. Build once without the flag, or look at `metalor plan` for what differs.",
     ),
     Code(
         id="E0607",
-        title="a statement that this version cannot build",
+        title="A statement that this version cannot build",
         why="The statement is part of the language: it is parsed and checked. This version of the builder does not run"
         " it yet and refuses before any step runs.",
     ),
     Code(
         id="E0608",
-        title="a test failed",
+        title="A test failed",
         why="A TEST runs on a throw-away copy of the stage. A status other than 0 fails the build; nothing of the test"
         " is kept. `--no-tests` leaves tests out and lists them.",
         wrong='FROM oci:bases/busybox:12\nTEST RUN ["/bin/false"]\n',
@@ -99,7 +99,7 @@ BUILD: tuple[Code, ...] = (
     ),
     Code(
         id="E0609",
-        title="this machine could not run a step",
+        title="This machine could not run a step",
         why="The step itself is right, but the machine refused what it needs: a mount, a namespace, room on the disk."
         " `metalor doctor` says what is missing.",
     ),

@@ -4,69 +4,15 @@ Invariant: a rule answers only for its own mistake.
 """
 
 import re
-import shlex
 
 from metalor_lang.diagnostics.model import Diagnostic, Edit
 from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.primitives import PrimitiveError, parse_exec_array, valid_identifier
 from metalor_lang.source import Span
+from metalor_lang.syntax.explain.commands import shortened
 from metalor_lang.syntax.explain.where import Where
 from metalor_lang.syntax.grammar import Token
-from metalor_lang.syntax.statements import ARRAY_WORDS, BY_WORD
-
-_SHELL_META = re.compile(r"[|&;<>()$`\\*?~#\n]")
-
-
-def exec_words(w: Where) -> Diagnostic | None:
-    """Shell text where an exec array belongs."""
-    if w.word not in ARRAY_WORDS or w.last_solid not in (
-        *ARRAY_WORDS,
-        "FLAG",
-        "EQ",
-        "WORD",
-        "VALUE",
-        "REST",
-        "QUOTE_END",
-        "SINGLE",
-    ):
-        return None
-    if w.ended:
-        return w.say("E0208", f"{w.word} needs an exec array", f"for example: {w.spec.example}", w.here(0))
-    if w.touching:
-        return w.say(
-            "E0209",
-            f"{w.chunk[:1]} cannot stand right behind {w.raw(w.solid[-1])}",
-            "write white space between them",
-            w.here(1),
-        )
-    text = w.rest.strip(" \t")
-    array = _as_array(text)
-    if w.word == "RUN":
-        goes_on = text.endswith("\\")
-        line = text.removesuffix("\\").rstrip() + (" …" if goes_on else "")
-        help = "the lines below it stay as they are" if goes_on else f"or write RUN {array}"
-        edits = (Edit(span=w.span(w.solid[0].start, w.solid[0].end), text="SH"),) if w.solid[0].type == "RUN" else ()
-        message = f"RUN takes an exec array; for shell text write `SH {_shortened(line)}`"
-        return w.say("E0210", message, help, w.whole(), edits=edits)
-    return w.say("E0211", f"{w.word} takes an exec array, not shell text", f"write {w.word} {array}", w.whole())
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= 60 else text[:59] + "…"
-
-
-def _as_array(text: str) -> str:
-    """The exec array that does what a line of shell says, or one that calls a shell with it."""
-    words: list[str] = []
-    if not _SHELL_META.search(text):
-        try:
-            words = shlex.split(text)
-        except ValueError:
-            words = []
-    if not words:
-        words = ["/bin/sh", "-c", text]
-    quoted = ", ".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in words)
-    return f"[{_shortened(quoted)}]" if len(quoted) <= 60 else '["/bin/sh", "-c", "…"]'
+from metalor_lang.syntax.statements import BY_WORD
 
 
 def bracket(w: Where) -> Diagnostic | None:
@@ -76,7 +22,10 @@ def bracket(w: Where) -> Diagnostic | None:
     try:
         items = parse_exec_array(w.rest)
     except PrimitiveError:
-        return w.say("E0227", "a bare word cannot start with [", f'quote it: "{w.chunk}"')
+        help = f'quote it: "{w.chunk}"'
+        if w.word == "COPY" and "]" in w.chunk:
+            help += f"; or, if it is a pattern, write ./{w.chunk}"
+        return w.say("E0227", "a bare word cannot start with [", help)
     words = " ".join(
         item if re.fullmatch(r"[\w./:@%+,=-]+", item) else '"' + item.replace('"', '\\"') + '"' for item in items
     )
@@ -164,13 +113,15 @@ def _after_key(w: Where, key: Token) -> Diagnostic:
     return w.say(
         "E0233",
         f"{w.word} takes key=value",
-        f"write {w.word} {name}={_shortened(shown)}",
+        f"write {w.word} {name}={shortened(shown)}",
         w.here(start - w.at + len(value)),
         edits=edits,
     )
 
 
 def _bad_key(w: Where, key: str, span: Span) -> Diagnostic:
+    if key[0] in "\"'":
+        return w.say("E0235", "keys are not quoted", f"quote the value alone: {w.word} key={key[0]}value{key[0]}", span)
     if "$" in key:
         return w.say("E0235", "a key is written out: nothing is expanded in it", "write the key itself", span)
     if w.word == "ENV":
@@ -278,7 +229,8 @@ def test(w: Where) -> Diagnostic | None:
     if w.word != "TEST" or not w.chunk:
         return None
     if w.chunk.startswith("--"):
-        return w.say("E0248", "the flags of a test stand behind RUN or SH", f"write TEST RUN {w.chunk} …")
+        step = "SH" if re.search(r"[ \t]SH(?:[ \t]|$)", w.rest) else "RUN"
+        return w.say("E0248", "the flags of a test stand behind RUN or SH", f"write TEST {step} {w.chunk} …")
     if w.chunk.upper() in ("RUN", "SH"):
         return w.say(
             "E0248",
@@ -286,9 +238,15 @@ def test(w: Where) -> Diagnostic | None:
             f"write TEST {w.chunk.upper()}",
             edits=(Edit(span=w.here(len(w.chunk)), text=w.chunk.upper(), safe=True),),
         )
+    if w.chunk in BY_WORD:
+        return w.say(
+            "E0248",
+            f"TEST takes RUN or SH, not {w.chunk}",
+            f"a test runs a command and changes nothing: {BY_WORD['TEST'].example}",
+        )
     text = w.rest.strip(" \t")
     return w.say(
-        "E0248", "TEST takes RUN or SH", f"write TEST {'RUN' if text.startswith('[') else 'SH'} {_shortened(text)}"
+        "E0248", "TEST takes RUN or SH", f"write TEST {'RUN' if text.startswith('[') else 'SH'} {shortened(text)}"
     )
 
 
@@ -372,7 +330,7 @@ def too_many(w: Where) -> Diagnostic | None:
     return w.say(
         "E0238",
         f"{w.word} takes one word",
-        f'if it holds white space, quote it: {w.word} "{_shortened(before)} {_shortened(w.rest.strip())}"'
+        f'if it holds white space, quote it: {w.word} "{shortened(before)} {shortened(w.rest.strip())}"'
         if not re.search(r"[\"'\\\n]", before + w.rest)
         else "quote a word with white space in it",
         w.whole(),

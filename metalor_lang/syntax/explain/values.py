@@ -39,6 +39,8 @@ def expansion(w: Where) -> Diagnostic | None:
             if inner.lstrip(":")[:1] in ("-", "=") and default and not default[:1].isspace() and "$" not in default
             else f"write ${{{name}}}; the shell's own expansions belong into SH"
         )
+        if w.open_token("LBRACKET", "RBRACKET") or any(token.type == "TEXT_OPEN" for token in w.solid):
+            help += f"; for a program to read, write $${whole[1:]}"
         return w.say("E0223", f"{whole} is shell; only ${{NAME}} is expanded here", help, span)
     if not name and not inner:
         return w.say("E0224", "${} names nothing", "write ${NAME}", span)
@@ -63,6 +65,9 @@ def dollar(w: Where) -> Diagnostic | None:
         return None
     name = found.group()
     dollar = w.tokens[-1]
+    if name == "HOME":
+        help = "HOME is known only while a step runs: write the path, or single quotes for a literal $"
+        return w.say("E0221", "$HOME is not expanded outside shell text", help, w.here(len(name)))
     edits = (Edit(span=w.span(dollar.end - 1, found.end()), text=f"${{{name}}}"),)
     return w.say(
         "E0221",
@@ -197,9 +202,10 @@ def array(w: Where) -> Diagnostic | None:
         return w.say("E0212", "an exec array holds strings alone", f"for example: {w.spec.example}", w.here(1))
     item = re.compile(r"[^,\]\s\"]+").match(w.text, w.at)
     written = item.group() if item else w.char
-    return w.say(
-        "E0212", "the items of an array are strings in double quotes", f'write "{written}"', w.here(len(written))
-    )
+    help = f'write "{written}"'
+    if word == "RUN" and w.solid[-1] is bracket:
+        help += "; the `[` of a shell belongs into SH"
+    return w.say("E0212", "the items of an array are strings in double quotes", help, w.here(len(written)))
 
 
 def after_array(w: Where) -> Diagnostic | None:

@@ -35,7 +35,6 @@ REFUSED_WORDS: dict[str, tuple[str, str, str]] = {
 
 _GAPS = frozenset({"WS", "NL", "BACKSLASH", "COMMENT"})
 _UNICODE_SPACE = frozenset(WHITE_SPACE) - frozenset(" \t\r\n")
-_SHELL_META = re.compile(r"[|&;<>()$`\\*?~#\n]")
 
 
 def unicode_space(w: Where) -> Diagnostic | None:
@@ -185,8 +184,9 @@ def _unknown_flag(w: Where, written: str, span: Span) -> Diagnostic:
 
 
 def heredoc(w: Where) -> Diagnostic | None:
-    """`<<EOF`."""
-    if not w.chunk.startswith("<<"):
+    """`<<EOF`, its tag in quotes or not."""
+    quoted = w.char in ("'", '"') and re.search(r"(?:^|[ \t])<<-?$", w.text[: w.at]) is not None
+    if not w.chunk.startswith("<<") and not quoted:
         return None
     if w.word in ARRAY_WORDS:
         return w.say("E0228", "there are no heredocs", "write SH ''' and the text on the lines below it, closed by '''")

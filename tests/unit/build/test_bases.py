@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from metalor_lang.build.bases import Bases
-from metalor_lang.checker.program import ImageBase, Platform, Transport
+from metalor_lang.checker.program import Base, ImageBase, Platform, RootfsBase, Transport
 from metalor_lang.oci.errors import BlobDamaged, FetchFailed
 from metalor_lang.plan.graph import InputError
 from metalor_lang.store.store import Store
@@ -37,14 +37,34 @@ def rot(path: Path) -> None:
         (ImageBase(transport=Transport.OCI, location="base", tag="v2"), "E0502", "has no image 'v2'; its tags are v1"),
         (ImageBase(transport=Transport.OCI, location="none", tag="v1"), "E0501", "the directory does not exist"),
         (ImageBase(transport=Transport.OCI_ARCHIVE, location="none.tar", tag=""), "E0501", "cannot read the archive"),
+        (RootfsBase(path="none"), "E0501", "rootfs:none is not there"),
+        (RootfsBase(path="text"), "E0505", "rootfs:text is neither a directory nor a tar file"),
+        (RootfsBase(path="long"), "E0505", "rootfs:long is neither a directory nor a tar file"),
     ],
 )
-def test_wrong_bases_have_codes(store: Store, tmp_path: Path, base: ImageBase, code: str, message: str) -> None:
+def test_wrong_bases_have_codes(store: Store, tmp_path: Path, base: Base, code: str, message: str) -> None:
     layout(tmp_path)
+    (tmp_path / "text").write_text("not an archive\n")
+    (tmp_path / "long").write_text("not an archive\n" * 100)
     with pytest.raises(InputError) as caught:
         Bases(store, tmp_path).base(base, AMD64)
     assert caught.value.code == code
     assert message in caught.value.message
+
+
+@pytest.mark.parametrize("kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, "gz", "empty", "v7"])
+def test_tars_of_every_kind_are_root_file_systems(store: Store, tmp_path: Path, kind: object) -> None:
+    path = tmp_path / "tree.tar"
+    with tarfile.open(path, "w:gz" if kind == "gz" else "w", format=kind if isinstance(kind, int) else None) as tar:
+        if kind != "empty":
+            tar.addfile(tarfile.TarInfo("é" * 40))
+    if kind == "v7":
+        data = bytearray(path.read_bytes())
+        data[257:265] = bytes(8)  # no magic and no version, as before POSIX
+        data[148:156] = b" " * 8
+        data[148:156] = b"%06o\0 " % sum(data[:512])
+        path.write_bytes(data)
+    assert Bases(store, tmp_path).base(RootfsBase(path="tree.tar"), AMD64).digest.startswith("sha256:")
 
 
 def test_a_fetched_copy_that_rotted_is_thrown_away(store: Store, tmp_path: Path) -> None:

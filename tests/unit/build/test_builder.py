@@ -10,7 +10,9 @@ from metalor_lang.build.cached import cached_steps
 from metalor_lang.build.events import Recorder, StepCached, StepFailed, StepFinished, StepSkipped, StepStarted
 from metalor_lang.build.failures import BuildFailed, Interrupted, command_failed
 from metalor_lang.checker.checker import check
+from metalor_lang.errors import MachineError, MetalorError
 from metalor_lang.plan.evaluator import evaluate
+from metalor_lang.plan.graph import BaseInfo
 from metalor_lang.source import SourceFile
 from metalor_lang.store.store import Store
 from metalor_lang.syntax.parser import parse
@@ -40,11 +42,16 @@ class NoFolders:
         return True
 
 
-def planned(text):
+class OneRootfs:
+    def base(self, base, platform):
+        return BaseInfo(digest="sha256:" + "a" * 64)
+
+
+def planned(text, inputs=None):
     recipe, syntax = parse(SourceFile("a.metalor", text))
     program, found = check(recipe, contexts=NoFolders())
     assert not syntax and not found and program is not None
-    plan, found = evaluate(program, inputs=None)
+    plan, found = evaluate(program, inputs=inputs)
     assert plan is not None and not found
     return plan
 
@@ -91,6 +98,29 @@ def build(store, text=RECIPE, performer=None, **options):
     )
     with store.lease():
         return builder.build(), performer, events.events
+
+
+class WithoutBase(Performer):
+    def __init__(self, store, error):
+        super().__init__(store)
+        self.error = error
+
+    def base(self, stage):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "exit"),
+    [(MetalorError("the layer is damaged"), "E0503", 1), (MachineError("No space left on device"), "E0609", 3)],
+)
+def test_a_base_that_cannot_be_unpacked_names_who_is_to_blame(store, error, code, exit):
+    plan = planned("FROM rootfs:.\nSH true\n", OneRootfs())
+    builder = Builder(
+        plan, store=store, performer=WithoutBase(store, error), events=Recorder(), options=Options(jobs=1), recipe="a"
+    )
+    with store.lease(), pytest.raises(BuildFailed) as caught:
+        builder.build()
+    assert (caught.value.diagnostic.code, caught.value.exit) == (code, exit)
 
 
 def of(events, kind):

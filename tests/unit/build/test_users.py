@@ -76,10 +76,10 @@ def test_owner(view, text, owner):
 @pytest.mark.parametrize(
     ("text", "message", "help"),
     [
-        ("ap", "the image has no user `ap` in its `/etc/passwd`", "Did you mean `app`?"),
-        ("bad", "no user `bad`", "It has root, daemon, app"),
+        ("ap", "the image has no user `ap` in its `/etc/passwd`", "did you mean `app`?"),
+        ("bad", "no user `bad`", "it has root, daemon, app"),
         ("huge", "no user `huge`", "a number"),
-        ("app:vide", "the image has no group `vide` in its `/etc/group`", "Did you mean `video`?"),
+        ("app:vide", "the image has no group `vide` in its `/etc/group`", "did you mean `video`?"),
         ("99999999999", "too large", "2147483647"),
         ("1" * 5000, "too large", "2147483647"),
         ("app:", "is not a user", "user:group"),

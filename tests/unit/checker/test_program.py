@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metalor_lang.checker.flags import ValueProblem, mount_path
 from metalor_lang.checker.platforms import PlatformError, parse_platform, same_platform
 from metalor_lang.checker.program import (
     Base,
@@ -15,6 +16,8 @@ from metalor_lang.checker.program import (
     Transport,
 )
 from metalor_lang.checker.scope import looks_secret, named_in_shell
+from metalor_lang.runtime.request import StepRequest, TmpfsSpec
+from metalor_lang.runtime.validate import InvalidRequest, validate
 from tests.support.recipes import AMD64, FakeContexts, checked, program_of
 
 DIGEST = "sha256:" + "a" * 64
@@ -220,3 +223,12 @@ def test_any_order_of_statements_is_a_program_or_errors_with_places(lines: list[
     assert [each.span.start for each in found if each.code[:3] != "E02"] == sorted(
         each.span.start for each in found if each.code[:3] != "E02"
     )
+
+
+@pytest.mark.parametrize("path", ["/", "/dev", "/proc", "/sys", "/proc/1", "/sys/fs", "/dev/pts/0", "/dev/fd/3"])
+def test_mounts_that_the_runtime_refuses_are_refused_before_anything_runs(path: str) -> None:
+    step = StepRequest(argv=("/x",), mounts=(TmpfsSpec(target=path),))
+    with pytest.raises(InvalidRequest):
+        validate(step)
+    with pytest.raises(ValueProblem):
+        mount_path(path)

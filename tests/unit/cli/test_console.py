@@ -53,6 +53,13 @@ def test_plain_lines():
     ]
 
 
+@pytest.mark.parametrize(
+    ("ok", "said"), [(True, "done in 0.0s: nothing had to run"), (False, "failed in 0.0s: no step was finished")]
+)
+def test_an_end_without_a_step(ok, said):
+    assert plain([ev.BuildFinished(ok=ok, ran=0, cached=0, skipped=0, duration_ms=10, image="")]) == f"{said}\n"
+
+
 def test_raw_passes_control_characters():
     assert "\x1b[31m" in plain([ev.StepOutput(step=STEP, data=b"\x1b[31mred\n")], raw=True)
 

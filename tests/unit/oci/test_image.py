@@ -465,6 +465,14 @@ def test_outputs_are_checked_before_a_build(tmp_path: Path) -> None:
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_push_without_skopeo_is_refused_before_anything_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    check_places([parse_output(f"oci:{tmp_path}/out")])
+    with pytest.raises(ToolMissing, match="skopeo is not installed") as caught:
+        check_places([parse_output("docker://example.org/a:1")])
+    assert caught.value.exit == 3
+
+
 def test_what_a_killed_build_left_is_cleared_away(tmp_path: Path) -> None:
     image, blobs = scratch_image()
     left = tmp_path / ".a.tar.metalor"
