@@ -93,6 +93,14 @@ def entries(path: Path) -> list:
         return list(walk(root.fd))
 
 
+def test_a_hard_link_whose_other_name_was_replaced_above(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    chain = [tmp_path / "base"]
+    for number, steps in enumerate(([("write", "a", b""), ("link", "b", "a")], [("write", "a", b"")])):
+        chain.append(draft(chain, tmp_path / str(number), steps))
+    check(tmp_path / "result", chain[:1], chain)
+
+
 def test_only_the_touched_places_are_read(tmp_path: Path) -> None:
     """A tree of many files with one changed: the narrowed search opens few directories."""
     base = tmp_path / "base"

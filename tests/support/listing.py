@@ -3,6 +3,7 @@
 import hashlib
 import os
 import stat
+from collections import Counter
 from pathlib import Path
 
 from metalor_lang.kernel.paths import Root, walk
@@ -13,6 +14,8 @@ def tree_listing(fd: int, *, times: bool = True) -> list[tuple[object, ...]]:
     """(path, type, mode, uid, gid, size, sha256, target, rdev, xattrs, first path of its hard links, mtime) sorted."""
     rows: list[tuple[object, ...]] = []
     first: dict[tuple[int, int], str] = {}
+    # An overlay counts names of an inode that the view does not show (one was replaced above): only what is seen counts.
+    names = Counter((entry.stat.st_dev, entry.stat.st_ino) for entry in walk(fd))
     for entry in walk(fd):
         status = entry.stat
         content = target = ""
@@ -25,8 +28,9 @@ def tree_listing(fd: int, *, times: bool = True) -> list[tuple[object, ...]]:
                 content = hashlib.file_digest(stream, "sha256").hexdigest()
         elif stat.S_ISLNK(status.st_mode):
             target = os.readlink(entry.name, dir_fd=entry.dirfd)
-        if not stat.S_ISDIR(status.st_mode) and status.st_nlink > 1:
-            group = first.setdefault((status.st_dev, status.st_ino), entry.path)
+        inode = status.st_dev, status.st_ino
+        if not stat.S_ISDIR(status.st_mode) and names[inode] > 1:
+            group = first.setdefault(inode, entry.path)
         rows.append(
             (
                 entry.path,
