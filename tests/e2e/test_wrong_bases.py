@@ -115,7 +115,7 @@ WRONG: dict[Callable[[Image], None], tuple[str, str]] = {
     Image.no_config: ("E0503", "is missing in base"),
     Image.layer_type: ("E0503", "layers[0] has the media type 'application/x-unknown'"),
     Image.manifest_type: ("E0503", "the media type 'application/x-unknown'"),
-    Image.no_json: ("E0503", "is not JSON"),
+    Image.no_json: ("E0503", "is not a right JSON document"),
     Image.no_marker: ("E0501", "it has no file oci-layout"),
     Image.no_index: ("E0501", "it has no index.json"),
     Image.other_tag: ("E0502", "base has no image 'v1'; its tags are v2"),
