@@ -22,7 +22,7 @@ unit:  ## the tests that need no root and no network
 	@.ci/setup test
 	@.venv/bin/python -m pytest tests/unit tests/property
 
-lint:  ## style, types, import contracts, generated files
+lint:  ## style, types, import contracts
 	@.ci/setup test
 	.venv/bin/ruff check metalor_lang tests examples
 	.venv/bin/ruff format --check metalor_lang tests examples

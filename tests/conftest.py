@@ -7,9 +7,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from metalor_lang.runtime.world import Backend, enter
 from tests.support.worlds import ROOTLESS_VARIABLE
+
+# How long an example takes says how busy the machine is, not whether it is right.
+settings.register_profile("metalor", deadline=None)
+settings.load_profile("metalor")
 
 
 def pytest_configure(config: pytest.Config) -> None:

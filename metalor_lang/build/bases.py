@@ -138,7 +138,7 @@ class Bases:
 
         Raises:
             MetalorError: a layer is damaged or cannot be unpacked; nothing of it stays.
-            InterruptedError: `stop` became true while waiting.
+            InterruptedError: `stop` became true; nothing of it stays.
 
         """
         resolved = self.resolve(base, platform)
@@ -147,10 +147,10 @@ class Bases:
             with self._store.locks.exclusive(f"step:{resolved.key}", on_wait=self._on_wait, stop=stop):
                 record = self._store.steps.get(resolved.key)
                 if record is None:
-                    record = self._unpack(resolved)
+                    record = self._unpack(resolved, stop or (lambda: False))
         return record.chain
 
-    def _unpack(self, resolved: Resolved) -> StepRecord:
+    def _unpack(self, resolved: Resolved, stop: Callable[[], bool]) -> StepRecord:
         began = time.monotonic()
         with self._store.snapshots.draft("whole") as draft:
             with Root.at(draft.fs) as root:
@@ -163,7 +163,7 @@ class Bases:
                         if self._unpacker == "umoci":
                             self._by_umoci(layout, selection.descriptor, draft.fs)
                         else:
-                            unpack(layout, selection.manifest, selection.config.diff_ids, root.fd)
+                            unpack(layout, selection.manifest, selection.config.diff_ids, root.fd, stop=stop)
                     except MetalorError as error:
                         self._if_damaged(resolved.image, error)
                         raise

@@ -195,6 +195,8 @@ class Builder:
             return self._performer.base(stage)
         except (BuildFailed, Interrupted):
             raise
+        except InterruptedError:
+            raise Interrupted("the build was interrupted") from None
         except MetalorError as error:
             # No room on the disk is no damage of the image.
             code = "E0609" if isinstance(error, MachineError) else "E0503"

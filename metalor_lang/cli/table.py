@@ -159,7 +159,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 short="-o",
                 metavar="TYPE:DEST",
                 repeat=True,
-                help="oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE:NAME, rootfs:DIR, tar:FILE or"
+                help="oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE:NAME[:TAG], rootfs:DIR, tar:FILE or"
                 " docker://REF",
             ),
             *BUILDING,

@@ -45,7 +45,7 @@ class OutputKind(StrEnum):
 FORMS: Final = {
     OutputKind.OCI: "oci:DIR[:TAG]",
     OutputKind.OCI_ARCHIVE: "oci-archive:FILE[:TAG]",
-    OutputKind.DOCKER_ARCHIVE: "docker-archive:FILE:NAME:TAG",
+    OutputKind.DOCKER_ARCHIVE: "docker-archive:FILE:NAME[:TAG]",
     OutputKind.REGISTRY: "docker://NAME:TAG",
     OutputKind.ROOTFS: "rootfs:DIR",
     OutputKind.TAR: "tar:FILE",
@@ -126,6 +126,8 @@ def _named(text: str, kind: OutputKind, name: str) -> Reference:
         raise UsageError(f"{text!r}: {error.message}", help=error.help) from None
     if reference.digest:
         raise _wrong(text, kind, "a digest cannot be chosen, it follows from the image")
+    if not reference.tag and kind is OutputKind.DOCKER_ARCHIVE:
+        return replace(reference, tag=DEFAULT_TAG)
     if not reference.tag:
         raise _wrong(text, kind, f"the tag is missing in {name!r}")
     return reference

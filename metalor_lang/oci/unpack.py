@@ -42,6 +42,32 @@ def _ignore(_: str) -> None:
     return None
 
 
+def _never() -> bool:
+    return False
+
+
+class _GaveUp(Exception):
+    """Not an OSError on its way through the unpacker, which would take it for a failure of the disk."""
+
+
+class _Stoppable:
+    """A stream that ends with an error when it is asked to stop: so does whoever unpacks it, at the next chunk."""
+
+    def __init__(self, source: Source, stop: Callable[[], bool]) -> None:
+        self._source = source
+        self._stop = stop
+
+    def read(self, size: int, /) -> bytes | None:
+        if self._stop():
+            raise _GaveUp
+        return self._source.read(size)
+
+    def close(self) -> None:
+        close = getattr(self._source, "close", None)
+        if close is not None:
+            close()
+
+
 def apply_layers(
     layers: Sequence[LayerSource],
     dest_dirfd: int,
@@ -89,6 +115,7 @@ def unpack(
     *,
     budgets: Budgets = DEFAULT_BUDGETS,
     notice: Callable[[str], None] = _ignore,
+    stop: Callable[[], bool] = _never,
 ) -> None:
     """Unpack an image of a layout into an empty directory.
 
@@ -99,11 +126,13 @@ def unpack(
         dest_dirfd: an empty directory; not closed.
         budgets: limits over the whole image.
         notice: told what could not be kept.
+        stop: asked now and then; true gives up with InterruptedError.
 
     Raises:
         LayerRefused: a layer is wrong, damaged or not safe.
         UnpackFailed: this machine could not write an entry.
         ImageError: a blob is missing or damaged, or its media type is not known.
+        InterruptedError: `stop` said so.
 
     """
     if len(diff_ids) != len(manifest.layers):
@@ -117,12 +146,15 @@ def unpack(
             raise refuse_media_type(descriptor.media_type, f"layer {number}", "tar layers, plain, gzip or zstd")
         sources.append(
             LayerSource(
-                open=lambda descriptor=descriptor: layout.open_blob(descriptor),  # type: ignore[misc]
+                open=lambda descriptor=descriptor: _Stoppable(layout.open_blob(descriptor), stop),  # type: ignore[misc]
                 compression=compression,
                 diff_id=diff_id,
             )
         )
-    apply_layers(sources, dest_dirfd, budgets=budgets, notice=notice)
+    try:
+        apply_layers(sources, dest_dirfd, budgets=budgets, notice=notice)
+    except _GaveUp:
+        raise InterruptedError("gave up unpacking an image") from None
 
 
 def unpack_with_umoci(layout: Path, tag: str, dest: Path) -> None:

@@ -8,6 +8,14 @@ import re
 from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.syntax.statements import StatementSpec
 
+_ELSEWHERE = {
+    ("COPY", "link"): "leave it out: each step is cached by itself anyway",
+    ("COPY", "parents"): "copy the folder that holds it all: a tree keeps its shape",
+    ("RUN", "security"): "leave it out: no step is privileged",
+    ("RUN", "privileged"): "leave it out: no step is privileged",
+    ("RUN", "env"): "write ENV NAME=value above it, or ARG and --arg=NAME",
+}
+"""Flags of other build tools, by statement, and what to do instead."""
 _EVERY_MOUNT = "type=cache is --cache=PATH, secret --secret=NAME, bind --bind=SRC:DST, tmpfs --tmpfs=PATH"
 _MOUNT_VALUE = re.compile(r"=([^ \t\r\n\"']+)")
 
@@ -60,8 +68,8 @@ def flag_problem(
     """
     known = spec.flag(name)
     if known is None:
-        if name == "link" and spec.word == "COPY":
-            return "E0240", "COPY has no flag --link", "leave it out: each step is cached by itself anyway"
+        if (remedy := _ELSEWHERE.get((spec.word if spec.word == "COPY" else "RUN", name))) is not None:
+            return "E0240", f"{spec.word} has no flag --{name}", remedy
         if name != "mount":
             return unknown_flag(spec, f"--{name}")
         return "E0229", "there is no --mount: each kind of mount has its own flag", _mount_help(behind)

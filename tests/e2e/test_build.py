@@ -97,6 +97,9 @@ def test_hello_becomes_an_image_that_others_accept(shop):
     config = json.loads(subprocess.check_output(["skopeo", "inspect", "--config", f"oci:{shop.path}/out:1.0"]))
     assert config["config"]["Cmd"] == ["/srv/app/run.sh"]
     assert config["config"]["WorkingDir"] == "/srv/app"
+    base = json.loads(subprocess.check_output(["skopeo", "inspect", "--raw", shop.base]))
+    image = json.loads(subprocess.check_output(["skopeo", "inspect", "--raw", f"oci:{shop.path}/out:1.0"]))
+    assert image["layers"][:1] == base["layers"], "the base's layer is shipped as it was"
     layers = [entry for entry in config["history"] if not entry.get("empty_layer")]
     assert len(layers) == len(config["rootfs"]["diff_ids"]) == 2
     assert not any("TEST" in entry.get("created_by", "") for entry in config["history"])

@@ -138,6 +138,11 @@ def string(w: Where) -> Diagnostic | None:
     return None
 
 
+def _glued_comment(w: Where) -> Diagnostic:
+    edit = Edit(span=w.span(w.at, w.at), text=" ", safe=True)
+    return w.say("E0209", "a comment stands behind white space", "put a space before the #", w.here(1), edits=(edit,))
+
+
 def array(w: Where) -> Diagnostic | None:
     """An array that is no JSON array of strings."""
     bracket = w.open_token("LBRACKET", "RBRACKET")
@@ -153,6 +158,8 @@ def array(w: Where) -> Diagnostic | None:
             w.here(1),
             edits=(edit,),
         )
+    if w.char == "#":
+        return _glued_comment(w)
     if w.char == "]" and w.last_solid == "COMMA":
         comma = w.solid[-1]
         edit = Edit(span=w.span(comma.start, comma.end), text="", safe=True)
@@ -212,6 +219,8 @@ def after_array(w: Where) -> Diagnostic | None:
     """Text behind an array."""
     if w.last_solid != "RBRACKET" or (w.spec.flags and w.chunk.startswith("--")):
         return None
+    if w.char == "#":
+        return _glued_comment(w)
     if w.char == "\\":
         return w.say(
             "E0116", "nothing may follow the array, so there is nothing to continue", "remove the `\\`", w.here(1)

@@ -90,3 +90,23 @@ def test_a_damaged_layout_of_the_user_is_left_alone(store: Store, tmp_path: Path
     with pytest.raises(BlobDamaged, match="is damaged: its bytes have the digest"):
         Bases(store, tmp_path).chain(ImageBase(transport=Transport.OCI, location="base", tag="v1"), AMD64)
     assert (path / "index.json").exists()
+
+
+def test_a_build_that_is_stopped_stops_unpacking(store: Store, tmp_path: Path) -> None:
+    noise = os.urandom(1 << 20)
+    images.make_layout(tmp_path / "big", [{f"f{number}": noise for number in range(16)}], {}, "v1")
+    base = ImageBase(transport=Transport.OCI, location="big", tag="v1")
+    asked = 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 20
+
+    with store.lease(), pytest.raises(InterruptedError):
+        Bases(store, tmp_path).chain(base, AMD64, stop=stop)
+    assert asked < 40
+    assert not list((store.root / "snapshots").iterdir())
+    assert not list((store.root / "steps").iterdir())
+    with store.lease():
+        assert Bases(store, tmp_path).chain(base, AMD64, stop=lambda: False)

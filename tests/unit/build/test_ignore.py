@@ -26,6 +26,8 @@ TABLE = [
     (["*.py[co]"], "a/b.pyc", False, True),
     (["*.py[!co]"], "a/b.pyc", False, False),
     (["*"], ".hidden", False, True),
+    (["?"], "é", False, True),  # git would not: it matches bytes
+    (["[!a]"], "é", False, True),
     (["*", "!keep"], "keep", False, False),
     (["*.log", "!a.log", "a.*"], "a.log", False, True),
     (["\\#x"], "#x", False, True),
