@@ -152,10 +152,12 @@ def machine(store: Store, world: World, events: EventSink | None = None) -> Iter
         runtime.close()
 
 
-def build_in(session: Session, plan: Plan, runtime: Runtime, snapshotter: Snapshotter, options: Options) -> BuildResult:
+def build_in(
+    session: Session, plans: Sequence[Plan], runtime: Runtime, snapshotter: Snapshotter, options: Options
+) -> tuple[BuildResult, ...]:
     """Build; a failure carries the recipe, so that it can be shown in its frame."""
     try:
-        return session.build(plan, runtime=runtime, snapshotter=snapshotter, options=options)
+        return session.build_all(plans, runtime=runtime, snapshotter=snapshotter, options=options)
     except BuildFailed as failure:
         raise ShownFailure(failure, session.source) from failure
 
