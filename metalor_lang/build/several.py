@@ -37,7 +37,7 @@ def _same(plans: Sequence[Plan], found: Mapping[Place, int], which: int, earlier
 
 
 def _made_from(stage: PlannedStage) -> tuple[str, ...]:
-    return (stage.base_key, *(step.key for step in stage.steps))
+    return (str(stage.platform), stage.base_key, *(step.key for step in stage.steps))
 
 
 def named(plans: Sequence[Plan]) -> tuple[Plan, ...]:
