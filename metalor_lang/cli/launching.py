@@ -68,7 +68,7 @@ def _find(arguments: argparse.Namespace, store: Store, runtime: Runtime, snapsho
         if "/" in word or word.endswith(".metalor"):
             raise UsageError(f"there is no recipe {word}", help="name a recipe file, or an image as oci:DIR:TAG")
         made = choose_one(recall(store, recipe_name(Path(word))), wanted)
-        return Launch(chain=made.chain, state=made.state)
+        return Launch(chain=made.chain, state=made.state, platform=made.platform)
     quiet = arguments.progress == "auto" and not sys.stderr.isatty()
     screen = None if quiet else console(arguments.progress, raw=arguments.raw, out=sys.stderr)
     try:
@@ -82,7 +82,8 @@ def _find(arguments: argparse.Namespace, store: Store, runtime: Runtime, snapsho
     finally:
         if screen is not None:
             screen.close()
-    return Launch(chain=result.target.chain, state=result.target.stage.final)
+    target = result.target
+    return Launch(chain=target.chain, state=target.stage.final, platform=target.stage.platform)
 
 
 def _writer(fd: int) -> Callable[[bytes], None]:

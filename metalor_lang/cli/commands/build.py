@@ -8,6 +8,7 @@ import sys
 
 from metalor_lang.build.api import Session, several_platforms
 from metalor_lang.build.export import Exporter, check_outputs
+from metalor_lang.build.foreign import emulators
 from metalor_lang.build.sketch import remember, sketch
 from metalor_lang.cli.common import build_in, build_options, machine, open_store, recipe_options
 from metalor_lang.cli.console import console
@@ -33,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         ):
             plans = session.plans()
             check_outputs(plans, outputs, session.source)
-            with machine(store, world, screen) as (runtime, snapshotter):
+            with machine(store, world, screen, emulators=emulators(plans)) as (runtime, snapshotter):
                 results = build_in(session, plans, runtime, snapshotter, how)
                 made = [sketch(result, session.bases, session.name) for result in results]
                 remember(store, made)
