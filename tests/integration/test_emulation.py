@@ -283,11 +283,12 @@ def test_rules_around_a_namespace_count_unless_it_has_an_instance(
         outside = emulation.user_namespace()
         syscalls.set_dumpable(True)  # else the files of its /proc directory belong to nobody who is mapped here
         userns.enter(syscalls.CLONE_NEWNS, userns.MapWriter(((0, 0, 1000),)))
-        instance = emulation.empty(outside) if isolated else -1
+        if isolated:
+            os.close(emulation.empty(outside))  # the kernel keeps it, without rules, as long as the namespace
         try:
             os.execve("/bin/true", ["/bin/true"], {})
         except OSError as error:
-            os.write(1, f"{error.strerror} {instance >= 0}".encode())
+            os.write(1, (error.strerror or "").encode())
             os._exit(3)
 
     with tempfile.TemporaryFile() as output:
@@ -295,7 +296,7 @@ def test_rules_around_a_namespace_count_unless_it_has_an_instance(
         status = emulated("arm64", emulator("arm64"), then, root=tree, output=output.fileno())
         output.seek(0)
         text = output.read().decode()
-    assert (status, text) == ((3, "Exec format error True") if isolated else (0, "")), text
+    assert (status, text) == ((3, "Exec format error") if isolated else (0, "")), text
 
 
 def test_an_emulator_that_cannot_be_executed_is_refused(emulator: Callable[[str], str]) -> None:
