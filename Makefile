@@ -15,7 +15,7 @@ demo:  ## build and run a real image, without any registry
 
 test:  ## all tests (needs root or sudo for the kernel work)
 	@.ci/setup test
-	@.venv/bin/python -m tests.support.bases debian busybox debian-c whiteouts
+	@.venv/bin/python -m tests.support.bases debian busybox debian-c whiteouts busybox-multi debian-arm64
 	@.ci/as-root .venv/bin/python -m pytest tests
 
 unit:  ## the tests that need no root and no network
@@ -40,7 +40,7 @@ docs:  ## write the generated pages of docs/reference
 
 bases:  ## the base images, made from Debian packages
 	@.ci/setup test
-	@.venv/bin/python -m tests.support.bases debian busybox debian-c whiteouts
+	@.venv/bin/python -m tests.support.bases debian busybox debian-c whiteouts busybox-multi debian-arm64
 
 clean:  ## remove caches and the virtual environment
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

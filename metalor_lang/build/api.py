@@ -6,24 +6,26 @@ phase that found them, and nothing has run then.
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from metalor_lang.build.bases import Bases
-from metalor_lang.build.builder import Builder, BuildResult, Options
+from metalor_lang.build.builder import Builder, BuildResult, Options, build_together
 from metalor_lang.build.contexts import LocalContexts
 from metalor_lang.build.events import BuildFinished, EventSink, Notice, NullSink
-from metalor_lang.build.failures import Refused
+from metalor_lang.build.failures import Refused, refuse
+from metalor_lang.build.foreign import emulators
 from metalor_lang.build.inputs import BuildInputs
 from metalor_lang.build.perform import Machine
+from metalor_lang.build.several import Shared, named
 from metalor_lang.build.statcache import StatCache
 from metalor_lang.checker.checker import check
-from metalor_lang.checker.platforms import PlatformError, parse_platform
-from metalor_lang.checker.program import Program
+from metalor_lang.checker.platforms import PlatformError, parse_platforms, same_platform
+from metalor_lang.checker.program import Platform, Program
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import UsageError
 from metalor_lang.plan.evaluator import evaluate
@@ -47,7 +49,7 @@ class RecipeOptions:
         args: arguments by name.
         contexts: folders by name; "" replaces the recipe's own folder.
         target: name of the stage, None for the last.
-        platform: `os/arch[/variant]`, None for this machine's.
+        platform: `os/arch[/variant]`, None for this machine's; `Session.plans` takes a list of several with commas.
         epoch: seconds since 1970, None for each base's creation.
 
     """
@@ -97,6 +99,32 @@ def open_contexts(path: Path, options: RecipeOptions, cache: StatCache | None = 
     return LocalContexts(path, named, default=options.contexts.get(""), cache=cache)
 
 
+def one_platform(text: str | None) -> Platform | None:
+    """The value of `--platform` where one is taken; None for this machine's.
+
+    Raises:
+        UsageError: it is none, or several.
+
+    """
+    if text is None:
+        return None
+    found = several_platforms(text)
+    if len(found) > 1:
+        raise UsageError(
+            f"--platform: one platform is taken here, not {len(found)}",
+            help=f"write --platform {found[0]}; `metalor build` takes several",
+        )
+    return found[0]
+
+
+def several_platforms(text: str) -> tuple[Platform, ...]:
+    """The value of `--platform` of a build; raises UsageError."""
+    try:
+        return parse_platforms(text)
+    except PlatformError as error:
+        raise UsageError(f"--platform: {error.args[0]}", help=error.args[1]) from None
+
+
 def check_source(
     path: Path, source: SourceFile, early: tuple[Diagnostic, ...], options: RecipeOptions, contexts: LocalContexts
 ) -> Checked:
@@ -109,10 +137,7 @@ def check_source(
     """
     recipe, syntax = parse(source)
     found = (*early, *syntax)
-    try:
-        platform = parse_platform(options.platform) if options.platform else None
-    except PlatformError as error:
-        raise UsageError(f"--platform: {error.args[0]}", help=error.args[1]) from None
+    platform = one_platform(options.platform)
     program, wrong = check(
         recipe,
         args=options.args,
@@ -186,7 +211,29 @@ class Session:
             MachineError, UsageError.
 
         """
-        checked = check_source(self._path, self.source, self._early, self._options, self.contexts)
+        return self._plan(self._options)
+
+    def plans(self) -> tuple[Plan, ...]:
+        """One plan for each platform of the options, in their order; errors as `plan`, before anything runs.
+
+        Raises:
+            Refused: also when the target is for another platform than what is asked for.
+
+        """
+        if self._options.platform is None:
+            return (self.plan(),)
+        platforms = several_platforms(self._options.platform)
+        plans = tuple(self._plan(replace(self._options, platform=str(each))) for each in platforms)
+        for plan, platform in zip(plans, platforms):
+            target = plan.stages[plan.target]
+            if len(plans) > 1 and not same_platform(target.platform, platform):
+                message = f"the target is for {target.platform} always, so there is none for {platform}"
+                help = f"leave --platform out of the target's FROM, or build --platform {target.platform} alone"
+                raise refuse("E0507", message, target.span, self.source, help=help)
+        return named(plans)
+
+    def _plan(self, options: RecipeOptions) -> Plan:
+        checked = check_source(self._path, self.source, self._early, options, self.contexts)
         plan, wrong = evaluate(checked.program, BuildInputs(self.bases, self.contexts))
         if plan is None or wrong:
             raise Refused(wrong, self.source)
@@ -202,34 +249,50 @@ class Session:
             MachineError.
 
         """
-        later = unsupported(plan)
-        if later:
-            raise Refused(later, self.source)
+        return self.build_all((plan,), runtime=runtime, snapshotter=snapshotter, options=options)[0]
+
+    def build_all(
+        self, plans: Sequence[Plan], *, runtime: Runtime, snapshotter: Snapshotter, options: Options
+    ) -> tuple[BuildResult, ...]:
+        """Build the plans of several platforms together; what they share is built once. Errors as `build`."""
+        for plan in plans:
+            if later := unsupported(plan):
+                raise Refused(later, self.source)
+        emulators(plans)
         began = time.monotonic()
-        machine = Machine(
-            store=self.store,
-            runtime=runtime,
-            snapshotter=snapshotter,
-            bases=self.bases,
-            contexts=self.contexts,
-            events=self.events,
-            limits=options.limits,
-            titles={index: stage.title for index, stage in plan.stages.items()},
-        )
-        builder = Builder(
-            plan, store=self.store, performer=machine, events=self.events, options=options, recipe=self.name
-        )
+        shared = Shared() if len(plans) > 1 else None
+        builders = [
+            Builder(
+                plan,
+                store=self.store,
+                performer=Machine(
+                    store=self.store,
+                    runtime=runtime,
+                    snapshotter=snapshotter,
+                    bases=self.bases,
+                    contexts=self.contexts,
+                    events=self.events,
+                    limits=options.limits,
+                    titles={index: stage.title for index, stage in plan.stages.items()},
+                ),
+                events=self.events,
+                options=options,
+                recipe=self.name,
+                shared=shared,
+            )
+            for plan in plans
+        ]
         try:
             with self.store.lease():
-                result = builder.build()
+                results = build_together(builders)
         except BaseException:
-            self._finished(builder, began, ok=False)
+            self._finished(builders, began, ok=False)
             raise
-        self._finished(builder, began, ok=True)
-        return result
+        self._finished(builders, began, ok=True)
+        return results
 
-    def _finished(self, builder: Builder, began: float, *, ok: bool) -> None:
-        ran, cached, skipped = builder.counts
+    def _finished(self, builders: Sequence[Builder], began: float, *, ok: bool) -> None:
+        ran, cached, skipped = (sum(counts) for counts in zip(*(builder.counts for builder in builders)))
         took = int((time.monotonic() - began) * 1000)
         self.events.emit(BuildFinished(ok=ok, ran=ran, cached=cached, skipped=skipped, duration_ms=took, image=""))
 

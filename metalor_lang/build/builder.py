@@ -7,7 +7,7 @@ nothing behind; with the lock of its key held, a step runs once however many bui
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,17 +25,18 @@ from metalor_lang.build.events import (
     StepStarted,
 )
 from metalor_lang.build.failures import BuildFailed, Interrupted, failed_with
+from metalor_lang.build.lookup import Chain as Chain
+from metalor_lang.build.lookup import read_stages, usable
+from metalor_lang.build.several import Shared, twins
 from metalor_lang.build.walk import walk
 from metalor_lang.checker.program import ImageBase, RootfsBase, ScratchBase, StageBase
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import MachineError, MetalorError
 from metalor_lang.plan.describe import base_name
-from metalor_lang.plan.graph import BindMount, Configure, CopyFiles, Exec, Kind, Plan, PlannedStage, Step
+from metalor_lang.plan.graph import Configure, Kind, Plan, PlannedStage, Step
 from metalor_lang.runtime.request import Limits
 from metalor_lang.store.records import StepRecord
 from metalor_lang.store.store import Store
-
-Chain = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,12 @@ class Performer(Protocol):
 
 
 class Builder:
-    """One build of one plan."""
+    """One build of one plan.
+
+    Args:
+        shared: what builds of one command, which differ in their platform, tell each other; None for a build alone.
+
+    """
 
     def __init__(
         self,
@@ -120,8 +126,10 @@ class Builder:
         events: EventSink,
         options: Options,
         recipe: str,
+        shared: Shared | None = None,
     ) -> None:
         self._plan = plan
+        self._shared = shared
         self._store = store
         self._performer = performer
         self._events = events
@@ -143,20 +151,7 @@ class Builder:
             KeyboardInterrupt: after everything that ran has ended.
 
         """
-        plan = self._plan
-        stages = plan.stages
-        self._events.emit(
-            BuildStarted(
-                recipe=self._recipe,
-                target=stages[plan.target].title,
-                stages=tuple(stages[index].title for index in sorted(stages)),
-                skipped=plan.skipped,
-                steps=sum(len(stage.steps) for stage in stages.values()),
-            )
-        )
-        needs = {index: tuple(need for need in stage.needs if need in stages) for index, stage in stages.items()}
-        results = walk(needs, self._stage, jobs=self._options.jobs or os.cpu_count() or 1, stop=self.stop)
-        return BuildResult(plan=plan, stages=results, ran=self._ran, cached=self._cached, skipped=tuple(self._skipped))
+        return build_together((self,))[0]
 
     def stop(self) -> None:
         """End the build soon: running commands are ended, nothing new begins."""
@@ -168,9 +163,40 @@ class Builder:
         """How many steps ran, were cached, were left out so far."""
         return self._ran, self._cached, len(self._skipped)
 
+    @property
+    def jobs(self) -> int:
+        """How many stages at once."""
+        return self._options.jobs or os.cpu_count() or 1
+
+    @property
+    def plan(self) -> Plan:
+        """What is built."""
+        return self._plan
+
+    def announce(self, platforms: tuple[str, ...], stages: tuple[PlannedStage, ...]) -> None:
+        """Tell that the build begins, for every plan that is built with this one."""
+        target = self._plan.program.stages[self._plan.target].title
+        self._events.emit(
+            BuildStarted(
+                recipe=self._recipe,
+                target=target,
+                stages=tuple(stage.title for stage in stages),
+                skipped=self._plan.skipped,
+                steps=sum(len(stage.steps) for stage in stages),
+                platforms=platforms,
+            )
+        )
+
+    def result(self, stages: Mapping[int, StageResult]) -> BuildResult:
+        """The result, of what `stage` gave."""
+        return BuildResult(
+            plan=self._plan, stages=stages, ran=self._ran, cached=self._cached, skipped=tuple(self._skipped)
+        )
+
     # --- stages and steps -------------------------------------------------------------------------------------------
 
-    def _stage(self, index: int, done: Mapping[int, StageResult]) -> StageResult:
+    def stage(self, index: int, done: Mapping[int, StageResult]) -> StageResult:
+        """Build a stage when those that it needs are done; errors as `build`."""
         stage = self._plan.stages[index]
         self._check()
         match stage.base:
@@ -213,6 +239,7 @@ class Builder:
             text=step.text,
             line=self._plan.program.recipe.source.position(step.span.start).line,
             key=step.key,
+            platform=str(stage.platform),
         )
 
     def _step(self, stage: PlannedStage, step: Step, chain: Chain, chains: Mapping[int, Chain]) -> Chain:
@@ -251,6 +278,8 @@ class Builder:
         return record.chain
 
     def _wait_notice(self, stage: PlannedStage, step: Step) -> None:
+        if self._shared is not None and self._shared.runs(step.key):
+            return  # the screen shows it already
         text = f"waiting for another build, which runs step {step.number} ({step.text.splitlines()[0]})"
         self._events.emit(Notice(text=text, title=stage.title))
 
@@ -259,6 +288,8 @@ class Builder:
     ) -> Chain:
         self._events.emit(StepStarted(step=ref))
         began = time.monotonic()
+        if self._shared is not None:
+            self._shared.begin(step.key)
         try:
             after = self._performer.perform(stage, step, chain, chains, ref)
         except BuildFailed as failure:
@@ -268,19 +299,20 @@ class Builder:
         except MetalorError as error:
             raise self._fail(ref, failed_with(error, step, "E0604"), _since(began)) from error
         took = _since(began)
-        self._store.steps.put(
-            StepRecord(
-                key=step.key,
-                chain=after,
-                parent=chain,
-                inputs=inputs,
-                parts=step.parts,
-                text=step.text,
-                created=int(time.time()),
-                duration_ms=took,
-                recipe=self._recipe,
-            )
+        record = StepRecord(
+            key=step.key,
+            chain=after,
+            parent=chain,
+            inputs=inputs,
+            parts=step.parts,
+            text=step.text,
+            created=int(time.time()),
+            duration_ms=took,
+            recipe=self._recipe,
         )
+        self._store.steps.put(record)
+        if self._shared is not None:
+            self._shared.add(record)
         with self._lock:
             self._ran += 1
         self._events.emit(StepFinished(step=ref, duration_ms=took))
@@ -305,27 +337,56 @@ class Builder:
 
     def _lookup(self, step: Step, chain: Chain, inputs: Chain) -> StepRecord | None:
         if self._options.no_cache:
-            return None
+            made = self._shared.made(step.key) if self._shared is not None else None
+            return usable(made, step, chain, inputs, self._began)
         return usable(self._store.steps.get(step.key), step, chain, inputs, self._began)
 
 
-def usable(record: StepRecord | None, step: Step, chain: Chain, inputs: Chain, now: int) -> StepRecord | None:
-    """The record if it was made on these very snapshots and is not too old, else None."""
-    if record is None or record.parent != chain or record.inputs != inputs:
-        return None
-    fresh = step.action.fresh if isinstance(step.action, Exec) else None
-    return None if fresh is not None and record.created + fresh < now else record
+def build_together(builders: Sequence[Builder]) -> tuple[BuildResult, ...]:
+    """Build several plans of one recipe at the same time, as `Builder.build` does one; a stage that is the same in two
+    is built for both.
 
+    Args:
+        builders: one for each platform, with the same options.
 
-def read_stages(step: Step) -> tuple[int, ...]:
-    """The stages a step reads files from, in order of their use."""
-    match step.action:
-        case CopyFiles(stage=int(index)):
-            return (index,)
-        case Exec(mounts=mounts):
-            return tuple(mount.stage for mount in mounts if isinstance(mount, BindMount) and mount.stage is not None)
-        case _:
-            return ()
+    Raises:
+        as `Builder.build`.
+
+    """
+    plans = [builder.plan for builder in builders]
+    same = twins(plans)
+    width = 1 + max(index for plan in plans for index in plan.stages)
+    nodes = {which * width + index: (which, index) for which, plan in enumerate(plans) for index in plan.stages}
+
+    def work(node: int, done: Mapping[int, StageResult]) -> StageResult:
+        which, index = nodes[node]
+        stage = plans[which].stages[index]
+        if (which, index) in same:
+            first = done[same[which, index] * width + index]
+            return StageResult(stage=stage, start=first.start, chain=first.chain)
+        mine = {nodes[each][1]: result for each, result in done.items() if nodes[each][0] == which}
+        return builders[which].stage(index, mine)
+
+    needs: dict[int, tuple[int, ...]] = {}
+    for node, (which, index) in nodes.items():
+        if (which, index) in same:
+            needs[node] = (same[which, index] * width + index,)
+        else:
+            stage = plans[which].stages[index]
+            needs[node] = tuple(which * width + need for need in stage.needs if need in plans[which].stages)
+
+    def stop() -> None:
+        for builder in builders:
+            builder.stop()
+
+    first = builders[0]
+    own = tuple(plans[which].stages[index] for which, index in nodes.values() if (which, index) not in same)
+    first.announce(tuple(str(plan.program.platform) for plan in plans), own)
+    results = walk(needs, work, jobs=first.jobs, stop=stop)
+    return tuple(
+        builder.result({index: results[which * width + index] for index in plans[which].stages})
+        for which, builder in enumerate(builders)
+    )
 
 
 def _since(began: float) -> int:

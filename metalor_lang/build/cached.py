@@ -6,7 +6,7 @@ Invariant: the same rule as the builder's: a record counts on the very snapshots
 import time
 
 from metalor_lang.build.bases import Bases
-from metalor_lang.build.builder import Chain, read_stages, usable
+from metalor_lang.build.lookup import Chain, read_stages, usable
 from metalor_lang.checker.program import ScratchBase, StageBase
 from metalor_lang.plan.graph import Configure, Plan
 from metalor_lang.store.store import Store

@@ -25,6 +25,7 @@ class StepRef:
         text: the statement.
         line: 1-based line of the statement in the recipe.
         key: the step's key, "sha256:…".
+        platform: of its stage, as `linux/arm64`.
 
     """
 
@@ -36,17 +37,25 @@ class StepRef:
     text: str
     line: int
     key: str
+    platform: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildStarted:
-    """The plan is made. `stages` are the titles of those that are built, `skipped` of those not needed."""
+    """The plan is made.
+
+    Args:
+        stages, skipped: titles of those that are built, and of those not needed.
+        platforms: what is built for.
+
+    """
 
     recipe: str
     target: str
     stages: tuple[str, ...]
     skipped: tuple[str, ...]
     steps: int
+    platforms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

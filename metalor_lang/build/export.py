@@ -3,6 +3,7 @@
 Invariant: layers are made only when an output needs them, once, and remembered; a base's layers are taken as they are.
 """
 
+import itertools
 import os
 import secrets
 import shutil
@@ -21,10 +22,20 @@ from metalor_lang.errors import MachineError, UsageError
 from metalor_lang.oci.copytree import copy_tree
 from metalor_lang.oci.diff import Candidates, candidates, diff
 from metalor_lang.oci.image import Image, NewLayer, assemble, history_entry
+from metalor_lang.oci.index import ImageIndex, join
 from metalor_lang.oci.layer import write_layer, write_tree_tar
 from metalor_lang.oci.layout import Layout, Selection
 from metalor_lang.oci.media import Compression
-from metalor_lang.oci.output import TREES, OutputKind, OutputSpec, cannot_carry, check_places, write_outputs
+from metalor_lang.oci.output import (
+    SEVERAL,
+    TREES,
+    OutputKind,
+    OutputSpec,
+    cannot_carry,
+    check_places,
+    check_platforms,
+    write_outputs,
+)
 from metalor_lang.oci.spec import Descriptor
 from metalor_lang.plan.graph import Plan
 from metalor_lang.runtime.rootfs import Snapshotter
@@ -36,17 +47,23 @@ _LAYER_VERSION: Final = 1
 """Raised when the same trees would give other bytes."""
 
 
-def check_outputs(plan: Plan, outputs: Sequence[OutputSpec], source: SourceFile) -> None:
+def check_outputs(plans: Sequence[Plan], outputs: Sequence[OutputSpec], source: SourceFile) -> None:
     """Refuse, before anything runs, outputs that cannot carry what the recipe says or cannot be written.
+
+    Args:
+        plans: one for each platform.
+        outputs: where to.
+        source: the recipe's text.
 
     Raises:
         Refused: at the ANNOTATE that has no room.
         UsageError, NotALayout, MachineError: a destination is wrong, or two are one.
 
     """
+    check_platforms(outputs, [str(plan.program.platform) for plan in plans])
     check_places(outputs)
-    stage = plan.stages[plan.target]
-    for spec in outputs:
+    for spec, plan in itertools.product(outputs, plans):
+        stage = plan.stages[plan.target]
         reason = cannot_carry(spec, stage.final.annotations)
         if reason is not None:
             places = [step.span for step in stage.steps if step.text.startswith("ANNOTATE ")]
@@ -69,37 +86,49 @@ class Exporter:
         self._snapshotter = snapshotter
         self._events = events
 
-    def export(self, made: Sketch, outputs: Sequence[OutputSpec], compression: Compression) -> Image | None:
-        """Write every output, in order; the image is None when only trees were asked for.
+    def export(
+        self, made: Sequence[Sketch], outputs: Sequence[OutputSpec], compression: Compression
+    ) -> Image | ImageIndex | None:
+        """Write every output, in order.
+
+        Args:
+            made: one sketch, or one for each platform.
+            outputs: where to; trees and docker-archives have room for one platform.
+            compression: of new layers.
+
+        Returns:
+            what was written: an index when there are several platforms; None when only trees were asked for.
 
         Raises:
             MetalorError: an output cannot carry the image or cannot be written; a base's blob is gone or damaged.
 
         """
-        image: Image | None = None
+        check_platforms(outputs, [str(each.platform) for each in made])
+        image: Image | ImageIndex | None = None
         for spec in outputs:
             match spec.kind:
                 case OutputKind.ROOTFS:
                     with owned(Path(spec.location), self._owner, whole=True):
-                        self._write_rootfs(made, Path(spec.location))
+                        self._write_rootfs(made[0], Path(spec.location))
                 case OutputKind.TAR:
                     with owned(Path(spec.location), self._owner):
-                        self._write_tar(made, Path(spec.location))
+                        self._write_tar(made[0], Path(spec.location))
                 case _:
                     pass
         others = [spec for spec in outputs if spec.kind not in TREES]
         if others:
-            base = _open_base(made)
-            image = self.assemble(made, base, compression)
+            bases = [_open_base(each) for each in made]
+            images = [self.assemble(each, base, compression) for each, base in zip(made, bases)]
+            image = images[0] if len(images) == 1 else join(images)
+            blobs = _Blobs(self._store, [base for base in bases if base is not None])
             with self._store.workspace("output") as work, ExitStack() as stack:
                 for spec in others:
                     if spec.kind is not OutputKind.REGISTRY:
                         stack.enter_context(owned(Path(spec.location), self._owner))
-                write_outputs(image, others, _Blobs(self._store, base).open, work=work)
+                write_outputs(image, others, blobs.open, work=work)
         for spec in outputs:
             # A docker-archive has another manifest, which docker makes when it loads it.
-            known = spec.kind in (OutputKind.OCI, OutputKind.OCI_ARCHIVE, OutputKind.REGISTRY)
-            digest = image.digest if image is not None and known else ""
+            digest = image.digest if image is not None and spec.kind in SEVERAL else ""
             self._events.emit(Exported(output=str(spec), digest=digest))
         return image
 
@@ -229,15 +258,17 @@ def _open_base(made: Sketch) -> tuple[Layout, Selection] | None:
 
 
 class _Blobs:
-    """Where the bytes of an image's layers are: the base's in its layout, ours in the store."""
+    """Where the bytes of layers are: a base's in its layout, ours in the store."""
 
-    def __init__(self, store: Store, base: tuple[Layout, Selection] | None) -> None:
+    def __init__(self, store: Store, bases: Sequence[tuple[Layout, Selection]]) -> None:
         self._store = store
-        self._layout = base[0] if base else None
-        self._below = {layer.digest: layer for layer in base[1].manifest.layers} if base else {}
+        self._below = {
+            layer.digest: (layout, layer) for layout, selection in bases for layer in selection.manifest.layers
+        }
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
         """The bytes of a layer."""
-        if self._layout is not None and descriptor.digest in self._below:
-            return self._layout.open_blob(self._below[descriptor.digest])  # type: ignore[return-value]
+        if descriptor.digest in self._below:
+            layout, layer = self._below[descriptor.digest]
+            return layout.open_blob(layer)  # type: ignore[return-value]
         return self._store.blobs.open(descriptor.digest)

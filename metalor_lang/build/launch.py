@@ -32,6 +32,7 @@ class Launch:
 
     chain: Chain
     state: ImageState
+    platform: Platform
 
 
 def from_reference(text: str, store: Store, platform: Platform | None = None, unpacker: str = "own") -> Launch:
@@ -52,7 +53,8 @@ def from_reference(text: str, store: Store, platform: Platform | None = None, un
     bases = Bases(store, Path.cwd(), unpacker=unpacker)
     wanted = platform or host_platform()
     try:
-        return Launch(chain=bases.chain(base, wanted), state=bases.resolve(base, wanted).info.state)
+        info = bases.resolve(base, wanted).info
+        return Launch(chain=bases.chain(base, wanted), state=info.state, platform=info.platform or wanted)
     except InputError as error:
         raise MetalorError(error.message, help=error.help) from error
 
@@ -132,6 +134,7 @@ def launch(
             draft.root.makedirs(state.workdir, 0o755, (identity.uid, identity.gid))
         env = {"PATH": DEFAULT_PATH, "HOME": identity.home, **dict(environment), **dict(state.env)}
         request = StepRequest(
+            guest=what.platform.arch,
             argv=tuple(argv),
             env=tuple(sorted(env.items())),
             cwd=state.workdir,

@@ -197,6 +197,7 @@ class Machine:
         for name, value in action.proxies:
             env.setdefault(name, value)
         return StepRequest(
+            guest=stage.platform.arch,
             argv=action.argv,
             env=tuple(sorted(env.items())),
             cwd=action.workdir,

@@ -5,20 +5,21 @@ cannot be fulfilled any more is refused when it is recalled.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.builder import BuildResult, Chain, StageResult
+from metalor_lang.checker.platforms import host_platform, same_platform
 from metalor_lang.checker.program import ImageBase, Platform, RootfsBase, StageBase
 from metalor_lang.errors import UsageError
 from metalor_lang.plan.graph import ImageState, Kind
 from metalor_lang.store.files import write_whole
 from metalor_lang.store.store import Store
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,25 +112,24 @@ def sketch(result: BuildResult, bases: Bases, name: str) -> Sketch:
 # --- remembering ----------------------------------------------------------------------------------------------------
 
 
-def remember(store: Store, made: Sketch) -> None:
-    """Keep a sketch in the store under its name."""
+def remember(store: Store, made: Sequence[Sketch]) -> None:
+    """Keep what one build made in the store under its name: a sketch for each platform, in place of what was there."""
     folder = store.root / "refs"
     folder.mkdir(mode=0o700, exist_ok=True)
-    body = json.dumps({"format": _FORMAT, **asdict(made)}, ensure_ascii=False).encode()
-    write_whole(_ref_path(store, made.name), body, scratch=store.tmp, token="0" * 16)
+    body = json.dumps({"format": _FORMAT, "images": [asdict(each) for each in made]}, ensure_ascii=False).encode()
+    write_whole(_ref_path(store, made[0].name), body, scratch=store.tmp, token="0" * 16)
 
 
-def recall(store: Store, name: str) -> Sketch:
-    """The sketch under a name.
+def recall(store: Store, name: str) -> tuple[Sketch, ...]:
+    """The sketches under a name, one for each platform that it was built for.
 
     Raises:
-        UsageError: there is none, or what it was made from is gone.
+        UsageError: there is none, or what they were made from is gone.
 
     """
     path = _ref_path(store, name)
     try:
-        body = json.loads(path.read_bytes())
-        found = _sketch_of(body)
+        found = _sketches_of(json.loads(path.read_bytes()))
     except FileNotFoundError:
         known = ", ".join(sorted(names(store))) or "none"
         raise UsageError(
@@ -137,9 +137,53 @@ def recall(store: Store, name: str) -> Sketch:
         ) from None
     except (ValueError, KeyError, TypeError):
         raise UsageError(f"what was remembered of {name!r} cannot be read", help="build it again") from None
-    if not store.snapshots.hold(identity for layer in found.layers for identity in (*layer.lower, *layer.upper)):
+    if not store.snapshots.hold(
+        identity for each in found for layer in each.layers for identity in (*layer.lower, *layer.upper)
+    ):
         raise UsageError(f"the snapshots of {name!r} are not in the store any more", help="build it again")
     return found
+
+
+def choose(found: Sequence[Sketch], wanted: Sequence[Platform]) -> tuple[Sketch, ...]:
+    """The sketches for the wanted platforms, in their order.
+
+    Raises:
+        UsageError: it was not built for one of them.
+
+    """
+    chosen = []
+    for platform in wanted:
+        fits = [each for each in found if same_platform(each.platform, platform)]
+        if not fits:
+            built = ",".join(str(each.platform) for each in found)
+            raise UsageError(
+                f"{found[0].name!r} was built for {built}, not for {platform}",
+                help=f"build it again: metalor build --platform {built},{platform} …",
+            )
+        chosen.append(fits[0])
+    return tuple(chosen)
+
+
+def choose_one(found: Sequence[Sketch], wanted: Platform | None) -> Sketch:
+    """The sketch to run: the wanted platform's, else the only one, else this machine's.
+
+    Raises:
+        UsageError: there is none, or none can be preferred.
+
+    """
+    if wanted is not None:
+        return choose(found, (wanted,))[0]
+    if len(found) == 1:
+        return found[0]
+    here = host_platform()
+    fits = [each for each in found if same_platform(each.platform, here)]
+    if not fits:
+        built = ", ".join(str(each.platform) for each in found)
+        raise UsageError(
+            f"{found[0].name!r} was built for {built}, and not for this machine, which is {here}",
+            help=f"choose one: --platform {found[0].platform}",
+        )
+    return fits[0]
 
 
 def names(store: Store) -> tuple[str, ...]:
@@ -155,9 +199,13 @@ def _ref_path(store: Store, name: str) -> Path:
     return store.root / "refs" / f"{name.encode().hex()}.json"
 
 
-def _sketch_of(body: Mapping[str, Any]) -> Sketch:
-    if body["format"] != _FORMAT:
+def _sketches_of(body: Mapping[str, Any]) -> tuple[Sketch, ...]:
+    if body["format"] != _FORMAT or not body["images"]:
         raise ValueError("another format")
+    return tuple(_sketch_of(each) for each in body["images"])
+
+
+def _sketch_of(body: Mapping[str, Any]) -> Sketch:
     state: dict[str, Any] = {
         key: tuple(tuple(item) if isinstance(item, list) else item for item in value)
         if isinstance(value, list)

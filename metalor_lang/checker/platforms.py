@@ -54,6 +54,22 @@ def parse_platform(text: str) -> Platform:
     return Platform(os=system, arch=arch, variant=variant)
 
 
+def parse_platforms(text: str) -> tuple[Platform, ...]:
+    """The platforms of a list as `linux/amd64,linux/arm64`, in its order.
+
+    Raises:
+        PlatformError: one is none, or stands twice.
+
+    """
+    found: list[Platform] = []
+    for word in text.split(","):
+        platform = parse_platform(word.strip())
+        if any(same_platform(platform, other) for other in found):
+            raise PlatformError(f"`{platform}` stands twice in `{text}`", "name each platform once")
+        found.append(platform)
+    return tuple(found)
+
+
 def same_platform(one: Platform, other: Platform) -> bool:
     """Whether two platforms are one: a missing variant is the usual one of its architecture."""
     return _full(one) == _full(other)

@@ -7,7 +7,7 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,8 @@ from metalor_lang.diagnostics.render import render_human
 from metalor_lang.errors import UsageError
 from metalor_lang.plan.graph import Plan
 from metalor_lang.primitives import valid_identifier
-from metalor_lang.runtime.client import Runtime, start_runtime
+from metalor_lang.runtime.client import Runtime
+from metalor_lang.runtime.guests import GuestRuntimes
 from metalor_lang.runtime.request import Limits
 from metalor_lang.runtime.rootfs import Snapshotter, choose_snapshotter
 from metalor_lang.runtime.validate import LEAST_MEMORY
@@ -136,8 +137,18 @@ def open_store(
 
 
 @contextmanager
-def machine(store: Store, world: World, events: EventSink | None = None) -> Iterator[tuple[Runtime, Snapshotter]]:
-    """A runtime and a snapshotter; the runtime first, from a small process without threads."""
+def machine(
+    store: Store, world: World, events: EventSink | None = None, *, emulators: Mapping[str, str] | None = None
+) -> Iterator[tuple[Runtime, Snapshotter]]:
+    """A runtime and a snapshotter; the runtime first, from a small process without threads.
+
+    Args:
+        store: an open one.
+        world: what this process has entered.
+        events: who hears what is noteworthy; else standard error.
+        emulators: as `build.foreign` finds them.
+
+    """
 
     def notice(line: str) -> None:
         if events is not None:
@@ -145,17 +156,19 @@ def machine(store: Store, world: World, events: EventSink | None = None) -> Iter
         else:
             print(f"metalor: {line}", file=sys.stderr)
 
-    runtime = start_runtime(world, on_notice=notice)
+    runtime = GuestRuntimes(world, emulators or {}, on_notice=notice)
     try:
         yield runtime, choose_snapshotter(store, on_notice=notice)
     finally:
         runtime.close()
 
 
-def build_in(session: Session, plan: Plan, runtime: Runtime, snapshotter: Snapshotter, options: Options) -> BuildResult:
+def build_in(
+    session: Session, plans: Sequence[Plan], runtime: Runtime, snapshotter: Snapshotter, options: Options
+) -> tuple[BuildResult, ...]:
     """Build; a failure carries the recipe, so that it can be shown in its frame."""
     try:
-        return session.build(plan, runtime=runtime, snapshotter=snapshotter, options=options)
+        return session.build_all(plans, runtime=runtime, snapshotter=snapshotter, options=options)
     except BuildFailed as failure:
         raise ShownFailure(failure, session.source) from failure
 

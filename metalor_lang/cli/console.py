@@ -92,7 +92,9 @@ def event_lines(event: Event) -> list[str]:
     """What an event says in plain lines; output is not among them."""
     match event:
         case BuildStarted():
-            lines = [f"building {event.recipe} ({event.target}), {event.steps} step{'' if event.steps == 1 else 's'}"]
+            several = f" for {', '.join(event.platforms)}" if len(event.platforms) > 1 else ""
+            count = f"{event.steps} step{'' if event.steps == 1 else 's'}"
+            lines = [f"building {event.recipe} ({event.target}){several}, {count}"]
             return lines + ([f"not needed: {', '.join(event.skipped)}"] if event.skipped else [])
         case StageStarted():
             return [f"[{event.title}] from {event.base}"]
@@ -137,7 +139,7 @@ class _Lines:
 
 
 def _id(step: StepRef) -> str:
-    return f"{step.stage}.{step.number}"
+    return f"{step.stage}.{step.number} {step.title}"
 
 
 class PlainConsole:

@@ -12,13 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from metalor_lang.build.api import Session, recipe_name
+from metalor_lang.build.api import Session, one_platform, recipe_name
 from metalor_lang.build.builder import Options
 from metalor_lang.build.events import NullSink
 from metalor_lang.build.launch import PREFIXES, Launch, from_reference, launch
-from metalor_lang.build.sketch import recall, remember, sketch
-from metalor_lang.checker.platforms import PlatformError, parse_platform
-from metalor_lang.checker.program import Platform
+from metalor_lang.build.sketch import choose_one, recall, remember, sketch
 from metalor_lang.cli.common import build_in, build_options, limits_of, machine, open_store, recipe_options
 from metalor_lang.cli.console import console
 from metalor_lang.errors import UsageError
@@ -63,13 +61,14 @@ def run_image(arguments: argparse.Namespace, command: Callable[[ImageState], tup
 
 def _find(arguments: argparse.Namespace, store: Store, runtime: Runtime, snapshotter: Snapshotter) -> Launch:
     word: str = arguments.recipe_or_ref
+    wanted = one_platform(arguments.platform)
     if word.startswith(PREFIXES):
-        return from_reference(word, store, _platform(arguments.platform), arguments.unpacker)
+        return from_reference(word, store, wanted, arguments.unpacker)
     if word != "-" and not Path(word).exists():
         if "/" in word or word.endswith(".metalor"):
             raise UsageError(f"there is no recipe {word}", help="name a recipe file, or an image as oci:DIR:TAG")
-        made = recall(store, recipe_name(Path(word)))
-        return Launch(chain=made.chain, state=made.state)
+        made = choose_one(recall(store, recipe_name(Path(word))), wanted)
+        return Launch(chain=made.chain, state=made.state, platform=made.platform)
     quiet = arguments.progress == "auto" and not sys.stderr.isatty()
     screen = None if quiet else console(arguments.progress, raw=arguments.raw, out=sys.stderr)
     try:
@@ -78,22 +77,13 @@ def _find(arguments: argparse.Namespace, store: Store, runtime: Runtime, snapsho
         with Session(
             word, recipe_options(arguments), store=store, events=events, unpacker=arguments.unpacker
         ) as session:
-            plan = session.plan()
-            result = build_in(session, plan, runtime, snapshotter, options)
-            remember(store, sketch(result, session.bases, session.name))
+            (result,) = build_in(session, (session.plan(),), runtime, snapshotter, options)
+            remember(store, (sketch(result, session.bases, session.name),))
     finally:
         if screen is not None:
             screen.close()
-    return Launch(chain=result.target.chain, state=result.target.stage.final)
-
-
-def _platform(text: str | None) -> Platform | None:
-    if text is None:
-        return None
-    try:
-        return parse_platform(text)
-    except PlatformError as error:
-        raise UsageError(f"--platform: {error.args[0]}", help=error.args[1]) from None
+    target = result.target
+    return Launch(chain=target.chain, state=target.stage.final, platform=target.stage.platform)
 
 
 def _writer(fd: int) -> Callable[[bytes], None]:

@@ -130,8 +130,12 @@ BACKEND = Option(
     help="who steps are on this machine (else $METALOR_BACKEND, else the best: see `metalor doctor`)",
 )
 NETWORK_NOTE = "Registry references are fetched with skopeo; everything else is local."
+PLATFORMS = Option(
+    name="--platform",
+    metavar="P[,P]",
+    help="platforms of the image, such as linux/amd64,linux/arm64; several make one OCI index",
+)
 BUILDING = (
-    *LANGUAGE,
     EPOCH,
     Option(name="--no-cache", help="run every step anew"),
     Option(name="--expect-cached", help="fail at the first step that is not in the cache"),
@@ -162,6 +166,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 help="oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE:NAME[:TAG], rootfs:DIR, tar:FILE or"
                 " docker://REF",
             ),
+            ARG,
+            CONTEXT,
+            TARGET,
+            PLATFORMS,
             *BUILDING,
             COMPRESSION,
         ),
@@ -170,6 +178,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
             Example(line="metalor build hello.metalor -o oci:out:1.0", about="write an OCI layout with a tag"),
             Example(line="metalor build app.metalor --arg VERSION=2 --target test", about="one stage, one argument"),
             Example(line="metalor build app.metalor --expect-cached", about="prove that nothing has to run"),
+            Example(
+                line="metalor build app.metalor --platform linux/amd64,linux/arm64 -o oci:out:1.0",
+                about="one index for two platforms",
+            ),
         ),
     ),
     Command(
@@ -226,6 +238,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
             ),
         ),
         options=(
+            *LANGUAGE,
             *BUILDING,
             Option(name="--network", metavar="NET", choices=("host", "none"), default="host", help="network to run in"),
         ),
@@ -247,6 +260,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
             ),
         ),
         options=(
+            *LANGUAGE,
             *BUILDING,
             Option(name="--network", metavar="NET", choices=("host", "none"), default="host", help="network to run in"),
         ),
@@ -256,12 +270,13 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command(
         name="export",
         summary="write an image that was built",
-        about="Takes the image that `build` left in the store under a name (or a recipe's file name) to an output.",
+        about="Takes the image that `build` left in the store under a name (or a recipe's file name) to an output:"
+        " the image of every platform that it was built for, or of those that --platform names.",
         operands=(
             Operand(name="NAME", help="name of a built recipe, or its file", value=Value.RECIPE),
             Operand(name="TYPE:DEST", help="an output as for `build -o`", count="+"),
         ),
-        options=(COMPRESSION, STORE),
+        options=(PLATFORMS, COMPRESSION, STORE),
         examples=(
             Example(line="metalor export hello oci:out:1.0", about="an OCI layout"),
             Example(line="metalor export hello docker-archive:hello.tar:hello:1.0", about="for docker load"),

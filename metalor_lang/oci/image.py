@@ -49,6 +49,21 @@ class Image:
         """The digest of the manifest."""
         return self.descriptor.digest
 
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """The one, as `linux/arm64/v8`."""
+        return (str(self.config.platform),)
+
+    @property
+    def layers(self) -> tuple[Descriptor, ...]:
+        """Each layer once, base first."""
+        return tuple({layer.digest: layer for layer in self.manifest.layers}.values())
+
+    @property
+    def documents(self) -> tuple[tuple[Descriptor, bytes], ...]:
+        """Config and manifest: what points comes after what it points to."""
+        return (self.manifest.config, self.config_bytes), (self.descriptor, self.manifest_bytes)
+
 
 def oci_layer(layer: Descriptor) -> Descriptor:
     """The descriptor with the OCI media type of its compression; digest, size and the rest as they are."""

@@ -21,6 +21,7 @@ from metalor_lang.kernel.process import ToolFailed, require_tool
 from metalor_lang.oci.blob import VerifiedReader
 from metalor_lang.oci.errors import BadOutput, BadReference, BlobDamaged
 from metalor_lang.oci.image import Image
+from metalor_lang.oci.index import ImageIndex
 from metalor_lang.oci.layout import Layout
 from metalor_lang.oci.placing import check_tag, own_folder
 from metalor_lang.oci.reference import Reference
@@ -54,6 +55,9 @@ FORMS: Final = {
 
 TREES: Final = frozenset({OutputKind.ROOTFS, OutputKind.TAR})
 """Outputs that are trees: they carry no metadata by definition and are not written here."""
+
+SEVERAL: Final = frozenset({OutputKind.OCI, OutputKind.OCI_ARCHIVE, OutputKind.REGISTRY})
+"""Outputs that can hold an index: images for several platforms under one name."""
 
 DEFAULT_TAG: Final = "latest"
 
@@ -141,6 +145,22 @@ def cannot_carry(spec: OutputSpec, annotations: Sequence[tuple[str, str]]) -> st
     return None
 
 
+def check_platforms(outputs: Sequence[OutputSpec], platforms: Sequence[str]) -> None:
+    """Find out before anything else which outputs have room for one platform only.
+
+    Raises:
+        UsageError: more than one platform is asked for, and an output holds one.
+
+    """
+    for spec in outputs:
+        if len(platforms) > 1 and spec.kind not in SEVERAL:
+            forms = ", ".join(FORMS[kind] for kind in FORMS if kind in SEVERAL)
+            raise UsageError(
+                f"{spec} holds one platform, and --platform asks for {', '.join(platforms)}",
+                help=f"write {forms}, or build one platform at a time: --platform {platforms[0]}",
+            )
+
+
 def check_places(outputs: Sequence[OutputSpec]) -> None:
     """Find out before a build which destinations would refuse its result; nothing is written.
 
@@ -181,12 +201,12 @@ def _check_place(spec: OutputSpec, place: Path) -> None:
 
 
 def write_outputs(
-    image: Image, outputs: Sequence[OutputSpec], open_blob: OpenBlob, *, work: Path | None = None
+    image: Image | ImageIndex, outputs: Sequence[OutputSpec], open_blob: OpenBlob, *, work: Path | None = None
 ) -> None:
     """Write an image to every output that is not a tree, in order.
 
     Args:
-        image: what `assemble` made.
+        image: what `assemble` made, or `join`.
         outputs: where to; trees are left alone.
         open_blob: gives the bytes of each layer.
         work: a directory for the temporary layout of what is pushed (else the system's).
@@ -196,8 +216,12 @@ def write_outputs(
         NotALayout, MachineError, FetchFailed, BlobDamaged.
 
     """
+    several = isinstance(image, ImageIndex)
+    annotations = () if isinstance(image, ImageIndex) else image.manifest.annotations
     for spec in outputs:
-        if (reason := cannot_carry(spec, image.manifest.annotations)) is not None:
+        if several and spec.kind not in SEVERAL:
+            raise BadOutput(f"{spec} holds one platform, not {', '.join(image.platforms)}")
+        if (reason := cannot_carry(spec, annotations)) is not None:
             raise BadOutput(f"{spec}: {reason}")
     for spec in outputs:
         match spec.kind:
@@ -217,20 +241,16 @@ def write_outputs(
                 pass
 
 
-def write_layout(image: Image, layout: Layout, tag: str, open_blob: OpenBlob) -> None:
-    """Add an image to a layout: layers, config, manifest, and the index last."""
-    for layer in _distinct(image):
+def write_layout(image: Image | ImageIndex, layout: Layout, tag: str, open_blob: OpenBlob) -> None:
+    """Add an image to a layout: layers, then its documents, and the layout's index last."""
+    for layer in image.layers:
         if _is_whole(layout, layer):
             continue
         with contextlib.closing(_checked(layer, open_blob)) as stream:
             layout.put_blob(stream, layer.media_type)
-    layout.put_blob(image.config_bytes, image.manifest.config.media_type)
-    layout.put_blob(image.manifest_bytes, image.descriptor.media_type)
+    for descriptor, data in image.documents:
+        layout.put_blob(data, descriptor.media_type)
     layout.add_manifest(image.descriptor, tag)
-
-
-def _distinct(image: Image) -> tuple[Descriptor, ...]:
-    return tuple({layer.digest: layer for layer in image.manifest.layers}.values())
 
 
 def _is_whole(layout: Layout, layer: Descriptor) -> bool:
@@ -267,15 +287,12 @@ def _replacing(path: Path) -> Iterator[Path]:
         raise MachineError(f"cannot write {path}: {error.strerror}") from None
 
 
-def _write_archive(image: Image, file: BinaryIO, tag: str, open_blob: OpenBlob) -> None:
+def _write_archive(image: Image | ImageIndex, file: BinaryIO, tag: str, open_blob: OpenBlob) -> None:
     """A tar of a layout with one image: fixed order, owners and times."""
     annotations = (*image.descriptor.annotations, (REF_NAME, tag))
     index = Index(manifests=(replace(image.descriptor, annotations=annotations),)).to_json()
-    documents = {
-        image.manifest.config.digest: image.config_bytes,
-        image.descriptor.digest: image.manifest_bytes,
-    }
-    layers = {layer.digest: layer for layer in image.manifest.layers}
+    documents = {descriptor.digest: data for descriptor, data in image.documents}
+    layers = {layer.digest: layer for layer in image.layers}
     with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name in ("blobs", "blobs/sha256"):
             folder = tarfile.TarInfo(name)
@@ -300,15 +317,17 @@ def _add(tar: tarfile.TarFile, name: str, stream: BinaryIO, size: int) -> None:
     tar.addfile(info, stream)
 
 
-def _by_skopeo(image: Image, destination: str, spec: OutputSpec, open_blob: OpenBlob, work: Path | None) -> None:
+def _by_skopeo(
+    image: Image | ImageIndex, destination: str, spec: OutputSpec, open_blob: OpenBlob, work: Path | None
+) -> None:
     with tempfile.TemporaryDirectory(prefix="metalor-output-", dir=work) as folder:
         layout = Layout.create(Path(folder) / "layout")
         write_layout(image, layout, DEFAULT_TAG, open_blob)
         try:
-            skopeo_copy(f"oci:{layout.path}:{DEFAULT_TAG}", destination)
+            skopeo_copy(f"oci:{layout.path}:{DEFAULT_TAG}", destination, every_platform=isinstance(image, ImageIndex))
         except ToolFailed as error:
             said = error.stderr.decode("utf-8", "replace")
-            platform = str(image.config.platform)
+            platform = ", ".join(image.platforms)
             why = explain(said, source=str(spec), location=spec.location, platform=platform)
             message = re.sub(r"^cannot fetch", "cannot write", why.message)
             raise BadOutput(message, help=why.help) from None

@@ -97,14 +97,15 @@ def _said(stderr: str) -> str:
     return text if len(text) <= 400 else text[:400] + "…"
 
 
-def skopeo_copy(source: str, destination: str, *flags: str) -> None:
-    """Copy one image by skopeo, quietly; raises ToolMissing, ToolFailed."""
+def skopeo_copy(source: str, destination: str, *flags: str, every_platform: bool = False) -> None:
+    """Copy one image (or an index with every image of it) by skopeo, quietly; raises ToolMissing, ToolFailed."""
     # Only root has a default policy file on most machines; the digests are checked by us in any case.
     policy = [] if _has_policy() else ["--insecure-policy"]
     # podman and buildah know this variable, skopeo 1.9 (Debian 12) does not.
     registries = os.environ.get("CONTAINERS_REGISTRIES_CONF")
     known = [f"--registries-conf={registries}"] if registries else []
-    run_tool(["skopeo", *policy, *known, *flags, "copy", "--quiet", source, destination])
+    whole = ["--all", "--preserve-digests"] if every_platform else []
+    run_tool(["skopeo", *policy, *known, *flags, "copy", "--quiet", *whole, source, destination])
 
 
 def _has_policy() -> bool:

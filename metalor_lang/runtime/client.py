@@ -18,7 +18,7 @@ from typing import Protocol
 
 from metalor_lang.errors import MachineError
 from metalor_lang.kernel import process, seccomp, syscalls
-from metalor_lang.runtime import cgroups, protocol
+from metalor_lang.runtime import cgroups, protocol, subids
 from metalor_lang.runtime import terminal as terminals
 from metalor_lang.runtime.cancel import Cancel
 from metalor_lang.runtime.ordering import Descriptors, order_of
@@ -268,8 +268,17 @@ class NamespaceRuntime:
         self.close()
 
 
+def _count(world: World | None) -> int:
+    return subids.COUNT if world is not None and world.backend is Backend.ROOTLESS else COUNT
+
+
 def start_runtime(
-    world: World | None = None, *, store: Path | None = None, on_notice: Callable[[str], None] | None = None
+    world: World | None = None,
+    *,
+    store: Path | None = None,
+    on_notice: Callable[[str], None] | None = None,
+    guest: str = "",
+    emulator: str = "",
 ) -> NamespaceRuntime:
     """Start the helper process; best from the main thread, before memory grows and threads exist.
 
@@ -277,6 +286,8 @@ def start_runtime(
         world: what this process has entered; None runs steps with the ids of this machine (backend `privileged`).
         store: without a world, the store that views may lie in.
         on_notice: called with one line when limits cannot be what was asked for.
+        guest: architecture of the steps' programs, when this machine does not run them.
+        emulator: path of the emulator for them.
 
     Raises:
         MachineError: this machine cannot run steps; says why.
@@ -297,7 +308,8 @@ def start_runtime(
         place = world.disk if world is not None else disk
         options = {
             "control_fd": theirs.fileno(), "parent": parent, "store": place,
-            "shift": world.shift if world is not None else 0, "count": COUNT,
+            "shift": world.shift if world is not None else 0, "count": _count(world),
+            "guest": guest, "emulator": emulator,
             "no_new_privileges": world is None or world.backend is Backend.PRIVILEGED, "tiers": tiers(),
         }  # fmt: skip
         child = process.spawn(

@@ -62,8 +62,13 @@ def _device(root: int, name: str, major: int, minor: int, *, owner: int) -> None
 
 
 def map_ids(shift: int, count: int) -> None:
-    """Enter a user namespace whose ids are `shift` and on: the superuser of steps is nobody outside."""
-    userns.enter(syscalls.CLONE_NEWNS, userns.MapWriter(((0, shift, count),)))
+    """Enter a user namespace whose ids are `shift` and on: the superuser of steps is nobody outside.
+
+    Without a shift the ids stay what they are: `count` of them, and the ordinary user who comes after them.
+    """
+    # A row must lie within one row of the map around it (user_namespaces(7)).
+    rows = ((0, shift, count),) if shift else ((0, 0, count), (count, count, 1))
+    userns.enter(syscalls.CLONE_NEWNS, userns.MapWriter(rows))
 
 
 def become_init() -> None:

@@ -104,6 +104,7 @@ class StepRequest:
         mounts: explicit mounts; each wins over an automatic one at the same place.
         limits: see Limits.
         pipefail: `argv` is `SHELL … -c TEXT`; `-o pipefail` is added where that shell has it.
+        guest: architecture of the root's programs as OCI names it; "" for this machine's.
 
     """
 
@@ -120,6 +121,7 @@ class StepRequest:
     mounts: tuple[Mount, ...] = ()
     pipefail: bool = False
     limits: Limits = Limits()
+    guest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

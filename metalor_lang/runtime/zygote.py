@@ -3,7 +3,8 @@
 Invariant: it holds no descriptor of any step after the fork, lives in a world of its own (see cradle), and ends at the
 end of file on its socket; every step's init dies with it. Started as `python -I -S zygote.py OPTIONS`, a JSON object:
 `control_fd`, `parent` (the builder's pid when its main thread starts us, else 0), `store` (a descriptor or -1), `shift`
-and `count` (the ids of steps on this machine; 0: our own), `no_new_privileges`, `tiers`.
+and `count` (the ids of steps on this machine; 0: our own), `no_new_privileges`, `tiers`,
+`guest` (the architecture of the programs of steps; "" for this machine's) and `emulator` (its path on this machine).
 """
 
 import gc
@@ -17,7 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspa
 import socket
 
 from metalor_lang.kernel import syscalls
-from metalor_lang.runtime import confine, cradle, inner, protocol
+from metalor_lang.runtime import confine, cradle, emulation, inner, protocol
 
 
 def _close(fds: "list[int]") -> None:
@@ -51,32 +52,60 @@ def _start(
         os._exit(status)
 
 
-def _settle(parent: int, store: int, shift: int, count: int, no_new_privileges: bool) -> None:
-    """Enter our own world; see cradle."""
+def _settle(
+    parent: int, store: int, shift: int, count: int, no_new_privileges: bool, guest: str, emulator: str
+) -> None:
+    """Enter our own world; see cradle. A foreign one needs a user namespace of its own: see emulation."""
+    outside = emulation.user_namespace()
+    file = emulation.take(emulator) if guest else -1
     confine.prepare()
     if parent:
         syscalls.set_parent_death_signal(signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(0)
     cradle.settle(store, shift)
-    if shift:
+    if shift or guest:
         cradle.map_ids(shift, count)
         syscalls.set_parent_death_signal(signal.SIGKILL)  # the kernel forgets it at a change of ids
     cradle.become_init()
+    if guest:
+        emulation.register(guest, file, outside)  # stays open as long as we live
+        os.close(file)
+    elif shift:
+        _without_rules(outside)
     syscalls.set_parent_death_signal(signal.SIGKILL)
     confine.bound(no_new_privileges=no_new_privileges)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps for us: signal(7)
 
 
+def _without_rules(outside: "tuple[int, int]") -> None:
+    """Keep the machine's rules for foreign programs away from steps, where the kernel can."""
+    try:
+        os.close(emulation.empty(outside))
+    except emulation.NoEmulator:
+        pass  # before Linux 6.7
+
+
 def main(
-    control_fd: int, parent: int, store: int, shift: int, count: int, no_new_privileges: bool, tiers: "list[str]"
+    control_fd: int,
+    parent: int,
+    store: int,
+    shift: int,
+    count: int,
+    no_new_privileges: bool,
+    tiers: "list[str]",
+    guest: str,
+    emulator: str,
 ) -> None:
     """Serve until the builder is gone."""
     control = socket.socket(fileno=control_fd)
     control.set_inheritable(False)
     try:
-        _settle(parent, store, shift, count, no_new_privileges)
+        _settle(parent, store, shift, count, no_new_privileges, guest, emulator)
+    except emulation.NoEmulator as error:
+        protocol.send(control, f"{error.message} ({error.help})".encode())
+        return
     except OSError as error:
         what = f" ({error.filename})" if error.filename else ""
         protocol.send(control, f"this machine gives steps no world of their own: {error.strerror}{what}".encode())

@@ -1,58 +1,15 @@
 import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.support.bases import reference
+from tests.support.workshop import METALOR, Workshop
 
 pytestmark = pytest.mark.integration
-
-METALOR = (sys.executable, "-m", "metalor_lang")
-PROJECT = Path(__file__).parents[2]
-
-
-class Workshop:
-    """A folder with recipes and a store of its own."""
-
-    def __init__(self, path):
-        self.path = path
-        self.base = reference("busybox")
-
-    def environment(self, store="store"):
-        return {**os.environ, "METALOR_STORE": str(self.path / store), "PYTHONPATH": str(PROJECT), "COLUMNS": "100"}
-
-    def recipe(self, text, name="app"):
-        (self.path / f"{name}.metalor").write_text(text.replace("BASE", self.base))
-
-    def run(self, *words, store="store", status=0, input=""):
-        done = subprocess.run(
-            [*METALOR, *words], cwd=self.path, env=self.environment(store), capture_output=True, text=True, input=input
-        )
-        assert done.returncode == status, f"{words}: status {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done
-
-    def start(self, *words, store="store"):
-        return subprocess.Popen(
-            [*METALOR, *words],
-            cwd=self.path,
-            env=self.environment(store),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def events(self, *words, store="store", status=0):
-        done = self.run("build", *words, "--progress", "json", store=store, status=status)
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    def leftovers(self, store="store"):
-        return [path.name for folder in ("tmp", "leases") for path in (self.path / store / folder).iterdir()]
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def ours(machine: tuple[Any, ...], folder: Path, case: Case) -> tuple[dict[str, 
         result = session.build(plan, runtime=runtime, snapshotter=snapshotter, options=Options())
         made = sketch(result, session.bases, session.name)
         out = folder.parent / "ours"
-        Exporter(store, snapshotter, NullSink()).export(made, [parse_output(f"oci:{out}:t")], Compression.NONE)
+        Exporter(store, snapshotter, NullSink()).export([made], [parse_output(f"oci:{out}:t")], Compression.NONE)
     return image(out)
 
 

@@ -65,14 +65,17 @@ def test_nothing_survives_the_builder(tmp_path: Path) -> None:
             [sys.executable, "-c", BUILDER, root, token], stdout=subprocess.PIPE, cwd=project, env=os.environ
         )
         assert builder.stdout is not None
-        helper = int(builder.stdout.readline())
-        deadline = time.monotonic() + 10
-        while str(helper) not in {line.split()[0] for line in survivors(token, builder.pid)}:
-            assert time.monotonic() < deadline, "the search would not find the helper"  # its words are there after exec
-        time.sleep(chance.uniform(0, 0.3))
-        builder.send_signal(signal.SIGKILL)
-        builder.wait()
-        builder.stdout.close()
+        try:
+            helper = int(builder.stdout.readline())
+            deadline = time.monotonic() + 10
+            # Its words are there a moment after it was started.
+            while str(helper) not in {line.split()[0] for line in survivors(token, builder.pid)}:
+                assert time.monotonic() < deadline, "the search would not find the helper"
+            time.sleep(chance.uniform(0, 0.3))
+        finally:
+            builder.send_signal(signal.SIGKILL)
+            builder.wait()
+            builder.stdout.close()
         deadline = time.monotonic() + 5
         while left := survivors(token, builder.pid):
             assert time.monotonic() < deadline, left

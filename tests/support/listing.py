@@ -14,7 +14,7 @@ def tree_listing(fd: int, *, times: bool = True) -> list[tuple[object, ...]]:
     """(path, type, mode, uid, gid, size, sha256, target, rdev, xattrs, first path of its hard links, mtime) sorted."""
     rows: list[tuple[object, ...]] = []
     first: dict[tuple[int, int], str] = {}
-    # An overlay counts names of an inode that the view does not show (one was replaced above): only what is seen counts.
+    # An overlay counts names of an inode that its view does not show (one was replaced above): what is seen counts.
     names = Counter((entry.stat.st_dev, entry.stat.st_ino) for entry in walk(fd))
     for entry in walk(fd):
         status = entry.stat

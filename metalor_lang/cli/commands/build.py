@@ -6,14 +6,15 @@ Invariant: outputs are written only when every needed stage is built; the store 
 import argparse
 import sys
 
-from metalor_lang.build.api import Session
+from metalor_lang.build.api import Session, several_platforms
 from metalor_lang.build.export import Exporter, check_outputs
+from metalor_lang.build.foreign import emulators
 from metalor_lang.build.sketch import remember, sketch
 from metalor_lang.cli.common import build_in, build_options, machine, open_store, recipe_options
 from metalor_lang.cli.console import console
 from metalor_lang.errors import Exit
 from metalor_lang.oci.media import Compression
-from metalor_lang.oci.output import parse_output
+from metalor_lang.oci.output import check_platforms, parse_output
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -22,6 +23,8 @@ def run(arguments: argparse.Namespace) -> int:
     how = build_options(arguments)
     outputs = [parse_output(text) for text in arguments.output]
     compression = Compression(arguments.compression)
+    if options.platform is not None:
+        check_platforms(outputs, [str(each) for each in several_platforms(options.platform)])
     screen = console(arguments.progress, raw=arguments.raw)
     try:
         with (
@@ -29,23 +32,23 @@ def run(arguments: argparse.Namespace) -> int:
             Session(arguments.recipe, options, store=store, events=screen, unpacker=arguments.unpacker) as session,
             store.lease(),
         ):
-            plan = session.plan()
-            check_outputs(plan, outputs, session.source)
-            with machine(store, world, screen) as (runtime, snapshotter):
-                result = build_in(session, plan, runtime, snapshotter, how)
-                made = sketch(result, session.bases, session.name)
+            plans = session.plans()
+            check_outputs(plans, outputs, session.source)
+            with machine(store, world, screen, emulators=emulators(plans)) as (runtime, snapshotter):
+                results = build_in(session, plans, runtime, snapshotter, how)
+                made = [sketch(result, session.bases, session.name) for result in results]
                 remember(store, made)
                 image = Exporter(store, snapshotter, screen, owner=world.owner).export(made, outputs, compression)
     finally:
         screen.close()
     if arguments.progress == "json":
         return Exit.DONE
-    if result.skipped:
-        print(f"left out {len(result.skipped)} tests (--no-tests):", file=sys.stderr)
-        for step in result.skipped:
-            print(
-                f"  line {session.source.position(step.span.start).line}: {step.text.splitlines()[0]}", file=sys.stderr
-            )
+    # Once each: a TEST is left out for every platform.
+    skipped = {step.span.start: step for result in results for step in result.skipped}
+    if skipped:
+        print(f"left out {len(skipped)} tests (--no-tests):", file=sys.stderr)
+        for start, step in sorted(skipped.items()):
+            print(f"  line {session.source.position(start).line}: {step.text.splitlines()[0]}", file=sys.stderr)
     if image is not None:
         print(image.digest)
     elif not outputs:

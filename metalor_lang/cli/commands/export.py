@@ -6,9 +6,9 @@ Invariant: builds nothing; what is not in the store any more is refused.
 import argparse
 from pathlib import Path
 
-from metalor_lang.build.api import recipe_name
+from metalor_lang.build.api import recipe_name, several_platforms
 from metalor_lang.build.export import Exporter
-from metalor_lang.build.sketch import recall
+from metalor_lang.build.sketch import choose, recall
 from metalor_lang.cli.common import open_store
 from metalor_lang.cli.console import console
 from metalor_lang.errors import Exit
@@ -18,11 +18,13 @@ from metalor_lang.runtime.rootfs import choose_snapshotter
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the image that was built under NAME."""
+    """Write what was built under NAME: an index when it was built for several platforms."""
     outputs = [parse_output(text) for text in arguments.type_dest]
     screen = console("plain")
     with open_store(arguments, screen, runs=False) as (store, world), store.lease():
         made = recall(store, recipe_name(Path(arguments.name)))
+        if arguments.platform is not None:
+            made = choose(made, several_platforms(arguments.platform))
         compression = Compression(arguments.compression)
         exporter = Exporter(store, choose_snapshotter(store), screen, owner=world.owner)
         image = exporter.export(made, outputs, compression)

@@ -42,6 +42,13 @@ BUILD: tuple[Code, ...] = (
         " write `oci:` or `oci-archive:` instead. `rootfs:` and `tar:` are plain trees by definition.",
     ),
     Code(
+        id="E0507",
+        title="the target is not for the platform that is asked for",
+        why="`--platform linux/amd64,linux/arm64` builds the target once for each platform and lists the images in one"
+        " index. A target whose FROM has a --platform of its own is the same image each time. Stages that only help"
+        " (compilers that write for another machine) may keep theirs.",
+    ),
+    Code(
         id="E0601",
         title="A command failed",
         why="RUN and SH stop the build when their command ends with a status other than 0. Nothing of the failed step"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metalor_lang.checker.flags import ValueProblem, mount_path
-from metalor_lang.checker.platforms import PlatformError, parse_platform, same_platform
+from metalor_lang.checker.platforms import PlatformError, parse_platform, parse_platforms, same_platform
 from metalor_lang.checker.program import (
     Base,
     ImageBase,
@@ -232,3 +232,17 @@ def test_mounts_that_the_runtime_refuses_are_refused_before_anything_runs(path: 
         validate(step)
     with pytest.raises(ValueProblem):
         mount_path(path)
+
+
+def test_a_list_of_platforms_keeps_its_order_and_names_each_once():
+    found = parse_platforms("linux/riscv64, linux/amd64,linux/arm/v6,linux/arm/v7")
+    assert [str(each) for each in found] == ["linux/riscv64", "linux/amd64", "linux/arm/v6", "linux/arm/v7"]
+    assert [str(each) for each in parse_platforms("linux/arm64")] == ["linux/arm64"]
+    for text, message in [
+        ("linux/arm64,linux/arm64/v8", "`linux/arm64/v8` stands twice in `linux/arm64,linux/arm64/v8`"),
+        ("linux/arm64,,linux/amd64", "`` is no platform"),
+        ("linux/amd64,arm64", "`arm64` is no platform"),
+    ]:
+        with pytest.raises(PlatformError) as error:
+            parse_platforms(text)
+        assert error.value.args[0] == message

@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -58,6 +59,24 @@ def test_plain_lines():
 )
 def test_an_end_without_a_step(ok, said):
     assert plain([ev.BuildFinished(ok=ok, ran=0, cached=0, skipped=0, duration_ms=10, image="")]) == f"{said}\n"
+
+
+def test_the_output_of_one_stage_for_two_platforms_stays_apart():
+    one, two = (replace(STEP, title=f"linux/{arch} web", platform=f"linux/{arch}") for arch in ("amd64", "arm64"))
+    both = ("linux/amd64", "linux/arm64")
+    text = plain(
+        [
+            ev.BuildStarted(recipe="a", target="web", stages=("x", "y"), skipped=(), steps=1, platforms=both),
+            ev.StepOutput(step=one, data=b"for am"),
+            ev.StepOutput(step=two, data=b"for arm64\n"),
+            ev.StepOutput(step=one, data=b"d64\n"),
+        ]
+    )
+    assert text.splitlines() == [
+        "building a (web) for linux/amd64, linux/arm64, 1 step",
+        "[linux/arm64 web 2/5] | for arm64",
+        "[linux/amd64 web 2/5] | for amd64",
+    ]
 
 
 def test_raw_passes_control_characters():
