@@ -148,3 +148,7 @@ def test_equal_or_meant(tmp_path, buildah, machine, name):
     }
     assert {key: value for key, value in different.items() if key not in case.stated} == {}
     assert set(different) == set(case.stated), "a stated difference is none any more"
+
+
+def test_there_are_many() -> None:
+    assert len(CASES) >= 70
