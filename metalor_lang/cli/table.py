@@ -251,7 +251,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command(
         name="shell",
         summary="open a shell in a throw-away copy of an image",
-        about="As `run`, with a terminal and /bin/sh (or the command after --).",
+        about="As `run`, with a terminal and the image's bash, else its /bin/sh (or the command after --).",
         operands=(
             Operand(
                 name="RECIPE-or-REF",

@@ -4,13 +4,17 @@ Invariant: the exit status is the shell's own; ENTRYPOINT plays no part.
 """
 
 import argparse
+import os
 from typing import Final
 
 from metalor_lang.cli.launching import run_image
 
-SHELL: Final = ("/bin/sh",)
+PLAIN: Final = ("/bin/sh",)
+# For a person the image's bash where it has one: Debian's sh edits no lines.
+COMFORTABLE: Final = ("/bin/sh", "-c", "if command -v bash >/dev/null; then exec bash; else exec /bin/sh; fi")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run /bin/sh, or the words after `--`."""
-    return run_image(arguments, lambda state: tuple(arguments.rest) or SHELL)
+    """Run a shell, or the words after `--`."""
+    shell = COMFORTABLE if os.isatty(0) and os.isatty(1) else PLAIN
+    return run_image(arguments, lambda state: tuple(arguments.rest) or shell)
