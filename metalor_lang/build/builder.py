@@ -24,7 +24,7 @@ from metalor_lang.build.events import (
     StepSkipped,
     StepStarted,
 )
-from metalor_lang.build.failures import BuildFailed, Interrupted, failed_with
+from metalor_lang.build.failures import BuildFailed, Interrupted, failed_with, not_cached
 from metalor_lang.build.lookup import Chain as Chain
 from metalor_lang.build.lookup import read_stages, usable
 from metalor_lang.build.several import Shared, twins
@@ -257,7 +257,7 @@ class Builder:
         if found is not None:
             return self._taken(ref, found)
         if self._options.expect_cached:
-            raise self._fail(ref, _not_cached(step), 0)
+            raise self._fail(ref, not_cached(step), 0)
         try:
             with self._store.locks.exclusive(
                 f"step:{step.key}", on_wait=lambda _: self._wait_notice(stage, step), stop=self._stopping.is_set
@@ -391,13 +391,3 @@ def build_together(builders: Sequence[Builder]) -> tuple[BuildResult, ...]:
 
 def _since(began: float) -> int:
     return int((time.monotonic() - began) * 1000)
-
-
-def _not_cached(step: Step) -> BuildFailed:
-    diagnostic = Diagnostic(
-        code="E0606",
-        message="this step is not in the cache, and --expect-cached allows nothing to run",
-        span=step.span,
-        help="build without --expect-cached, or see `metalor plan` for what would run",
-    )
-    return BuildFailed(diagnostic, reason="not in the cache")

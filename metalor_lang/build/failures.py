@@ -136,3 +136,14 @@ def no_workdir(path: str, *, there: bool) -> MetalorError:
 def refuse(code: str, message: str, span: Span, source: SourceFile, help: str = "") -> Refused:
     """One error at a place."""
     return Refused((Diagnostic(code=code, message=message, span=span, help=help),), source)
+
+
+def not_cached(step: Step) -> BuildFailed:
+    """The failure of `--expect-cached` at a step that would have to run."""
+    diagnostic = Diagnostic(
+        code="E0606",
+        message="this step is not in the cache, and --expect-cached allows nothing to run",
+        span=step.span,
+        help="build without --expect-cached, or see `metalor plan` for what would run",
+    )
+    return BuildFailed(diagnostic, reason="not in the cache")
