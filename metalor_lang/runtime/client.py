@@ -308,6 +308,8 @@ def start_runtime(
         place = world.disk if world is not None else disk
         options = {
             "control_fd": theirs.fileno(), "parent": parent, "store": place,
+            # Rootless too: in a namespace of its own no rule of the machine for foreign programs counts.
+            "own_users": bool(guest) or (world is not None and world.backend is not Backend.PRIVILEGED),
             "shift": world.shift if world is not None else 0, "count": _count(world),
             "guest": guest, "emulator": emulator,
             "no_new_privileges": world is None or world.backend is Backend.PRIVILEGED, "tiers": tiers(),

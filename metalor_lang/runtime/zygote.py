@@ -2,8 +2,9 @@
 
 Invariant: it holds no descriptor of any step after the fork, lives in a world of its own (see cradle), and ends at the
 end of file on its socket; every step's init dies with it. Started as `python -I -S zygote.py OPTIONS`, a JSON object:
-`control_fd`, `parent` (the builder's pid when its main thread starts us, else 0), `store` (a descriptor or -1), `shift`
-and `count` (the ids of steps on this machine; 0: our own), `no_new_privileges`, `tiers`,
+`control_fd`, `parent` (the builder's pid when its main thread starts us, else 0), `store` (a descriptor or -1),
+`own_users` (enter a user namespace) with `shift` and `count` (the ids of steps outside of it; 0: the same ones),
+`no_new_privileges`, `tiers`,
 `guest` (the architecture of the programs of steps; "" for this machine's) and `emulator` (its path on this machine).
 """
 
@@ -53,7 +54,7 @@ def _start(
 
 
 def _settle(
-    parent: int, store: int, shift: int, count: int, no_new_privileges: bool, guest: str, emulator: str
+    parent: int, store: int, own_users: bool, shift: int, count: int, no_new_privileges: bool, guest: str, emulator: str
 ) -> None:
     """Enter our own world; see cradle. A foreign one needs a user namespace of its own: see emulation."""
     outside = emulation.user_namespace()
@@ -64,14 +65,14 @@ def _settle(
         if os.getppid() != parent:
             os._exit(0)
     cradle.settle(store, shift)
-    if shift or guest:
+    if own_users:
         cradle.map_ids(shift, count)
         syscalls.set_parent_death_signal(signal.SIGKILL)  # the kernel forgets it at a change of ids
     cradle.become_init()
     if guest:
         emulation.register(guest, file, outside)  # stays open as long as we live
         os.close(file)
-    elif shift:
+    elif own_users:
         _without_rules(outside)
     syscalls.set_parent_death_signal(signal.SIGKILL)
     confine.bound(no_new_privileges=no_new_privileges)
@@ -91,6 +92,7 @@ def main(
     control_fd: int,
     parent: int,
     store: int,
+    own_users: bool,
     shift: int,
     count: int,
     no_new_privileges: bool,
@@ -102,7 +104,7 @@ def main(
     control = socket.socket(fileno=control_fd)
     control.set_inheritable(False)
     try:
-        _settle(parent, store, shift, count, no_new_privileges, guest, emulator)
+        _settle(parent, store, own_users, shift, count, no_new_privileges, guest, emulator)
     except emulation.NoEmulator as error:
         protocol.send(control, f"{error.message} ({error.help})".encode())
         return
