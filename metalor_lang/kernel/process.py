@@ -23,6 +23,7 @@ PACKAGES: Mapping[str, str] = {
     "newgidmap": "uidmap",
     "unshare": "util-linux",
     "qemu-aarch64-static": "qemu-user-static",
+    "qemu-riscv64-static": "qemu-user-static",
     "qemu-x86_64-static": "qemu-user-static",
 }
 

@@ -1,0 +1,49 @@
+"""The architectures that images and emulators are known for, as one table.
+
+Invariant: a name means one row or is refused; nothing else in this package compares architecture names.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from metalor_lang.isolated.errors import UnsupportedArchitecture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """One row.
+
+    Args:
+        machine: as the kernel names it (`uname -m`).
+        oci: as images name it (GOARCH).
+        emulator: the program that runs its programs on another machine.
+
+    """
+
+    machine: str
+    oci: str
+    emulator: str
+
+
+TABLE: Final = (
+    Architecture(machine="x86_64", oci="amd64", emulator="qemu-x86_64-static"),
+    Architecture(machine="aarch64", oci="arm64", emulator="qemu-aarch64-static"),
+    Architecture(machine="riscv64", oci="riscv64", emulator="qemu-riscv64-static"),
+)
+
+_BY_NAME: Final[Mapping[str, Architecture]] = {name: row for row in TABLE for name in (row.machine, row.oci)}
+
+
+def architecture(name: str) -> Architecture:
+    """The row of a name or alias.
+
+    Raises:
+        UnsupportedArchitecture: there is none; the message lists those there are.
+
+    """
+    row = _BY_NAME.get(name)
+    if row is None:
+        known = ", ".join(one.machine if one.machine == one.oci else f"{one.machine} ({one.oci})" for one in TABLE)
+        raise UnsupportedArchitecture(f"unsupported architecture {name!r}", help=f"supported are {known}")
+    return row

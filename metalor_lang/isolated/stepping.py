@@ -1,0 +1,139 @@
+"""The one place where a container command becomes a step of the runtime.
+
+Invariant: the root given is used as it is, with the ids that it has on disk; the step ends with this process.
+"""
+
+import os
+import signal
+import stat
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from metalor_lang.isolated.model import ContainerRunCommand
+from metalor_lang.isolated.paths import absolute, covers
+from metalor_lang.isolated.targets import Source
+from metalor_lang.kernel import syscalls
+from metalor_lang.kernel.paths import Root, open_beneath
+from metalor_lang.runtime.client import Cancel, start_runtime
+from metalor_lang.runtime.confine import DEFAULT_PATH
+from metalor_lang.runtime.request import BindSpec, StepRequest, StepStatus
+from metalor_lang.runtime.validate import InvalidRequest, validate
+
+_HOSTS = "/etc/hosts"
+_STRICT = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
+
+
+def run_in(root_fd: int, command: ContainerRunCommand, sources: Sequence[Source]) -> StepStatus:
+    """Run a verified command in an opened root, with our own standard streams.
+
+    Raises:
+        InvalidRequest: a word is too long for the kernel.
+        MachineError: this machine cannot run steps.
+
+    """
+    hosts = _own_hosts(root_fd, sources)
+    try:
+        request = _request(root_fd, command, sources, hosts)
+        # The process above us is `unshare`, which would leave the step running when it is killed.
+        syscalls.set_parent_death_signal(signal.SIGKILL)
+        terminal = 0 if os.isatty(0) and os.isatty(1) else None
+        cancel = Cancel()
+        with start_runtime() as runtime, _signals_to(cancel):
+            return runtime.run(
+                root_fd, request, output=_writer(1), errors=_writer(2), stdin=_input(), terminal=terminal, cancel=cancel
+            )
+    finally:
+        if hosts is not None:
+            os.close(hosts)
+
+
+def _request(root_fd: int, command: ContainerRunCommand, sources: Sequence[Source], hosts: int | None) -> StepRequest:
+    environment = dict(command.env)
+    argv = (command.executable, *command.argv)
+    if command.emulator is not None:
+        argv = (command.emulator, _searched(root_fd, command.executable, environment), *command.argv)
+    mounts = [BindSpec(target=one.destination, source=one.fd, readonly=one.read_only) for one in sources]
+    if hosts is not None:
+        mounts.append(BindSpec(target=_HOSTS, source=hosts, readonly=False))
+    request = StepRequest(
+        argv=argv,
+        env=tuple(environment.items()),
+        cwd=absolute(command.cwd, "container cwd"),
+        hostname=os.uname().nodename,
+        mounts=tuple(mounts),
+    )
+    try:
+        validate(request)
+    except InvalidRequest as error:
+        if not error.message.startswith("hostname"):
+            raise
+        # The kernel takes any text for a host name; the step then gets the usual one.
+        request = StepRequest(argv=argv, env=request.env, cwd=request.cwd, mounts=request.mounts)
+    return request
+
+
+def _own_hosts(root_fd: int, sources: Sequence[Source]) -> int | None:
+    """The root's own /etc/hosts, to be seen instead of the one that steps are given."""
+    if any(covers(one.destination, _HOSTS) for one in sources):
+        return None
+    try:
+        fd = open_beneath(root_fd, _HOSTS.lstrip("/"), os.O_PATH | os.O_NOFOLLOW, resolve=_STRICT)
+    except OSError:
+        return None
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    return None
+
+
+def _searched(root_fd: int, executable: str, environment: dict[str, str]) -> str:
+    """The path of a bare name in the root: an emulator opens what it is given, and searches nothing."""
+    if "/" in executable:
+        return executable
+    root = Root(os.dup(root_fd))
+    try:
+        for folder in environment.get("PATH", DEFAULT_PATH).split(":"):
+            path = f"{folder.rstrip('/')}/{executable}"
+            found = root.stat(path, follow=True) if folder.startswith("/") else None
+            if found is not None and stat.S_ISREG(found.st_mode) and found.st_mode & 0o111:
+                return path
+    finally:
+        root.close()
+    return executable
+
+
+def _input() -> int | None:
+    try:
+        os.fstat(0)
+    except OSError:
+        return None
+    return 0
+
+
+def _writer(fd: int) -> Callable[[bytes], None]:
+    def write(data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+
+    return write
+
+
+@contextmanager
+def _signals_to(cancel: Cancel) -> Iterator[None]:
+    """While the command runs, what asks us to end is for it; only a main thread may say so (signal(3))."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        cancel.fire(number)
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
