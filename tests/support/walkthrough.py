@@ -1,0 +1,67 @@
+"""Do what a document says: files are written, commands typed, what they print compared.
+
+A fence `LANGUAGE NAME` is a file; a `console` fence has commands after `$ `, what they print, and `[STATUS]` where it
+is not 0. `…` stands for anything, over lines where it stands alone.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support import bases
+from tests.support.documents import fences
+
+
+def pattern(expected: str) -> re.Pattern[str]:
+    """What `expected` matches."""
+    pieces = [".*".join(re.escape(part) for part in line.split("…")) for line in expected.splitlines()]
+    text = "\n".join(piece for piece in pieces)
+    return re.compile(text.replace("\n.*\n", "\n(?:.*\n)*?") + r"\n?", re.DOTALL)
+
+
+def commands(body: str) -> list[tuple[str, str]]:
+    """The commands of a console fence, each with what it prints."""
+    found: list[tuple[str, str]] = []
+    for line in body.splitlines():
+        if line.startswith("$ "):
+            found.append((line[2:], ""))
+        else:
+            command, expected = found[-1]
+            found[-1] = (command, expected + line + "\n")
+    return found
+
+
+def walk(document: Path, folder: Path) -> int:
+    """Do everything in `folder`; how many commands were typed."""
+    env = dict(
+        os.environ,
+        BASES=str(bases.directory()),
+        METALOR_STORE=str(folder / "store"),
+        PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    )
+    work = folder / "work"
+    work.mkdir()
+    ran = 0
+    for fence in fences(document):
+        if fence.language in ("metalor", "text", "python") and fence.words:
+            target = work / fence.words[0]
+            target.parent.mkdir(exist_ok=True)
+            target.write_text(fence.body, encoding="utf-8")
+        if fence.language != "console":
+            continue
+        for command, expected in commands(fence.body):
+            status = 0
+            if match := re.search(r"\[(\d+)\]\n$", expected):
+                status, expected = int(match[1]), expected[: match.start()]
+            done = subprocess.run(
+                ["bash", "-c", command], cwd=work, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
+            shown = f"{fence}: $ {command}\n{done.stdout}"
+            assert done.returncode == status, shown
+            assert pattern(expected).fullmatch(done.stdout) or expected.strip() == "…", (
+                f"{shown}\nexpected:\n{expected}"
+            )
+            ran += 1
+    return ran
