@@ -11,43 +11,39 @@ Invariant: a layout appears under its name only when complete; two makers at onc
 | debian     | 12  | mmdebstrap --variant=minbase                                      |
 | debian-c   | 12  | the same with gcc, libc6-dev and make                             |
 | debian-py  | 12  | the same with python3 (minimal, with its standard library)        |
+| busybox-arm64   | 12 | busybox for linux/arm64, from Debian's package                |
+| busybox-riscv64 | 12 | the same for linux/riscv64, cross-compiled from Debian's source: Debian 12 has no riscv64 |
+| busybox-multi   | 12 | an index of busybox for linux/amd64, linux/arm64 and linux/riscv64 |
+| debian-arm64    | 12 | mmdebstrap --variant=minbase for linux/arm64                  |
 
 Each has the tag 12, for Debian 12; busybox and whiteouts have the tag 1 too. The directory is $METALOR_BASES, else
 .cache/bases in the project. The mirror is the one that this machine's apt uses. Made as root, or with sudo.
 """
 
-import fcntl
 import gzip
 import hashlib
 import itertools
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.support import images
+from metalor_lang.runtime import emulation
+from tests.support import emulators, images
+from tests.support.apt import EPOCH, SUITE, Apt, BaseUnavailable, run, sources, unpack
+from tests.support.cache import directory, lock
+from tests.support.emulated import emulated
 
-PROJECT = Path(__file__).resolve().parents[2]
-EPOCH = 1_735_689_600  # 2025-01-01T00:00:00Z
 CREATED = "2025-01-01T00:00:00Z"
-SUITE = "bookworm"
 TAG = "12"
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CONFIG = {"Env": [PATH], "Cmd": ["/bin/sh"]}
-
-
-class BaseUnavailable(Exception):
-    """A base cannot be made on this machine; the message says what is missing."""
-
-
-def directory() -> Path:
-    return Path(os.environ.get("METALOR_BASES") or PROJECT / ".cache" / "bases").absolute()
 
 
 def base(name: str) -> Path:
@@ -61,7 +57,7 @@ def base(name: str) -> Path:
     if (target / "index.json").exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(target.parent / f".{name}.lock"):
+    with lock(target.parent / f".{name}.lock"):
         if not (target / "index.json").exists():
             with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as work:
                 new = Path(work) / "layout"
@@ -92,24 +88,6 @@ def reference(name: str) -> str:
     return f"oci:{base(name)}:{TAG}"
 
 
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _run(*argv: str, cwd: Path | None = None, input: str | None = None) -> str:
-    env = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH), "LC_ALL": "C.UTF-8"}
-    try:
-        done = subprocess.run(argv, cwd=cwd, input=input, env=env, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise BaseUnavailable(f"{argv[0]} is not installed") from None
-    if done.returncode != 0:
-        raise BaseUnavailable(f"{' '.join(argv)} failed with status {done.returncode}:\n{done.stderr[-2000:]}")
-    return done.stdout
-
-
 # --- busybox --------------------------------------------------------------------------------------------------------
 
 PASSWD = """\
@@ -133,25 +111,51 @@ nogroup:x:65534:
 """
 
 
-def busybox_binary(work: Path) -> bytes:
-    """The bytes of /bin/busybox from Debian's busybox-static, installed or downloaded by apt."""
+def busybox_binary(work: Path, architecture: str) -> bytes:
+    """The bytes of a static busybox: this machine's own if it is Debian's, else Debian's package or source."""
     installed = Path("/bin/busybox")
-    if installed.exists():
+    if installed.exists() and architecture == _here():
         owner = subprocess.run(["dpkg", "-S", str(installed)], capture_output=True, text=True, check=False).stdout
         if owner.startswith("busybox-static:"):
             return installed.read_bytes()
-    _run("apt-get", "download", "-q", "busybox-static", cwd=work)
-    (package,) = work.glob("busybox-static_*.deb")
-    _run("dpkg-deb", "-x", str(package), str(work / "busybox"))
-    return next(path for path in (work / "busybox").rglob("busybox") if path.is_file()).read_bytes()
+    if architecture == "riscv64":
+        return compiled_busybox(work)
+    package = Apt(work / f"apt-{architecture}", architecture).download("busybox-static")
+    return unpack(package, "bin/busybox")["bin/busybox"]
 
 
-def busybox_layer(work: Path) -> dict[str, images.Entry | str | bytes | None]:
-    binary = busybox_binary(work)
-    program = work / "busybox-program"
+def compiled_busybox(work: Path) -> bytes:
+    """Debian's busybox, with Debian's patches and the configuration of busybox-static, compiled for riscv64."""
+    files = {
+        path.name.rpartition(".tar")[0].rpartition(".")[2]: path
+        for path in Apt(work / "src", _here()).source("busybox")
+    }
+    tree, debian = work / "busybox-source", work / "busybox-debian"
+    for target, name in ((tree, "orig"), (debian, "debian")):
+        target.mkdir()
+        run("tar", "-x", "--strip-components=1", "-f", str(files[name]), "-C", str(target))
+    for line in (debian / "patches" / "series").read_text().splitlines():
+        if line.strip() and not line.startswith("#"):
+            run("patch", "-s", "-p1", "-i", str(debian / "patches" / line.strip()), cwd=tree)
+    cross = "riscv64-linux-gnu-"
+    text = (debian / "config" / "pkg" / "static").read_text()
+    option = "CONFIG_CROSS_COMPILER_PREFIX="
+    (tree / ".config").write_text(text.replace(f'{option}""', f'{option}"{cross}"'))
+    timeless = {"KCONFIG_NOTIMESTAMP": "1"}
+    run("make", "oldconfig", cwd=tree, input="\n" * 1000, env=timeless)
+    run("make", f"-j{os.cpu_count()}", "busybox_unstripped", cwd=tree, env=timeless)
+    run(f"{cross}strip", "busybox_unstripped", cwd=tree)
+    return (tree / "busybox_unstripped").read_bytes()
+
+
+def busybox_layer(work: Path, architecture: str = "") -> dict[str, images.Entry | str | bytes | None]:
+    architecture = architecture or _here()
+    binary = busybox_binary(work, architecture)
+    program = work / f"busybox-{architecture}"
     program.write_bytes(binary)
     program.chmod(0o755)
-    applets = _run(str(program), "--list").split()
+    emulator = [emulation.find(_here(), architecture, emulators.path())] if architecture != _here() else []
+    applets = run(*emulator, str(program), "--list").split()
     layer: dict[str, images.Entry | str | bytes | None] = {
         "./": "",
         "bin/": "",
@@ -190,6 +194,26 @@ def make_busybox(layout: Path, work: Path) -> None:
     _small(layout, layers, config)
 
 
+def _busybox_for(architecture: str) -> Callable[[Path, Path], None]:
+    def make(layout: Path, work: Path) -> None:
+        _small(layout, [busybox_layer(work, architecture)], {**CONFIG, "Cmd": ["sh"]}, architecture)
+
+    return make
+
+
+def make_multi(layout: Path, work: Path) -> None:
+    """The three single images under one index."""
+    made = []
+    for architecture in ("amd64", "arm64", "riscv64"):
+        single = base("busybox" if architecture == _here() else f"busybox-{architecture}")
+        shutil.copytree(single, layout, dirs_exist_ok=True)
+        (entry, *_) = json.loads((single / "index.json").read_text())["manifests"]
+        made.append({key: value for key, value in entry.items() if key != "annotations"})
+    (layout / "index.json").unlink()
+    for tag in (TAG, "1"):
+        images.make_nested(layout, made, tag)
+
+
 def make_whiteouts(layout: Path, work: Path) -> None:
     """The busybox layer below the three layers of whiteouts, so that steps can run on it."""
     (first, *rest) = images.WHITEOUT_LAYERS
@@ -200,32 +224,13 @@ def make_whiteouts(layout: Path, work: Path) -> None:
     _small(layout, layers, CONFIG)
 
 
-def _small(layout: Path, layers: Sequence[images.Layer], config: dict[str, Any]) -> None:
-    made = images.make_layout(layout, layers=layers, config=config, tag=TAG, platform=_platform(), created=CREATED)
+def _small(layout: Path, layers: Sequence[images.Layer], config: dict[str, Any], architecture: str = "") -> None:
+    platform = f"linux/{architecture or _here()}"
+    made = images.make_layout(layout, layers=layers, config=config, tag=TAG, platform=platform, created=CREATED)
     images.add_to_index(layout, made, "1")
 
 
 # --- Debian ---------------------------------------------------------------------------------------------------------
-
-
-def apt_sources() -> str:
-    """`deb` lines for the suite, its updates and security, on the mirrors that this machine's apt uses.
-
-    A machine of another Debian release gives its main mirror alone.
-    """
-    form = "$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)/$(LABEL)"
-    lines, mirrors = set(), set()
-    for line in _run("apt-get", "indextargets", "--format", form, "Created-By: Packages").splitlines():
-        uri, suite, component, *origin = line.split()
-        if suite in (SUITE, f"{SUITE}-updates", f"{SUITE}-security") and component == "main":
-            lines.add(f"deb {uri} {suite} {component}")
-        if origin == ["Debian/Debian"]:
-            mirrors.add(f"deb {uri} {SUITE} main")
-    if not any(f" {SUITE} " in line for line in lines):
-        lines = mirrors
-    if not lines:
-        raise BaseUnavailable(f"this machine's apt knows no mirror of Debian {SUITE}; run apt-get update")
-    return "\n".join(sorted(lines)) + "\n"
 
 
 def _debian(packages: Sequence[str]) -> Callable[[Path, Path], None]:
@@ -238,13 +243,40 @@ def _debian(packages: Sequence[str]) -> Callable[[Path, Path], None]:
         sudo = [] if os.geteuid() == 0 else ["sudo", "--preserve-env=SOURCE_DATE_EPOCH"]
         argv = [*sudo, "mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", "--format=tar", "--skip=output/dev"]
         argv += ['--aptopt=Acquire::Retries "3"', *include, SUITE, str(plain), "-"]
-        _run(*argv, input=apt_sources())
+        run(*argv, input=sources())
         _layout_of_tar(layout, plain)
 
     return make
 
 
-def _layout_of_tar(layout: Path, plain: Path) -> None:
+def make_debian_arm64(layout: Path, work: Path) -> None:
+    """The minimal Debian, its maintainer scripts run by qemu, in a user namespace that has a rule of its own.
+
+    Its ids are the host's: what is unpacked is Debian's own, and the tar must have plain owners.
+    """
+    if os.geteuid() != 0:
+        raise BaseUnavailable("a Debian base of another architecture is made as root")
+    emulator = emulation.find(_here(), "arm64", emulators.path())
+    plain, listed, said = work / "root.tar", work / "sources.list", work / "output"
+    listed.write_text(sources())
+    # check/qemu: it looks for a rule of the whole machine.
+    argv = ["mmdebstrap", "--quiet", "--architectures=arm64", "--variant=minbase", "--mode=root", "--format=tar"]
+    argv += ["--skip=output/dev,check/qemu", '--aptopt=Acquire::Retries "3"', SUITE, str(plain), str(listed)]
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH), "LC_ALL": "C.UTF-8"}
+    with said.open("wb") as output:
+        status = emulated(
+            "arm64",
+            emulator,
+            lambda: os.execvpe(argv[0], argv, environment),
+            first_id=0,
+            output=output.fileno(),
+        )
+    if status:
+        raise BaseUnavailable(f"{' '.join(argv)} failed with status {status}:\n{said.read_text()[-2000:]}")
+    _layout_of_tar(layout, plain, "arm64")
+
+
+def _layout_of_tar(layout: Path, plain: Path, architecture: str = "") -> None:
     """A one-layer image of a big tar, compressed in a stream."""
     blobs = layout / "blobs" / "sha256"
     blobs.mkdir(parents=True)
@@ -258,10 +290,10 @@ def _layout_of_tar(layout: Path, plain: Path) -> None:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     size = packed.stat().st_size
     packed.rename(blobs / digest)
-    os_name, architecture = _platform().split("/")
+    architecture = architecture or _here()
     image: dict[str, Any] = {
         "architecture": architecture,
-        "os": os_name,
+        "os": "linux",
         "created": CREATED,
         "config": CONFIG,
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + whole.hexdigest()]},
@@ -274,19 +306,24 @@ def _layout_of_tar(layout: Path, plain: Path) -> None:
         "layers": [{"mediaType": images.OCI_LAYER + "+gzip", "digest": "sha256:" + digest, "size": size}],
     }
     descriptor = images.put(layout, images.dump(manifest), images.OCI_MANIFEST)
-    descriptor["platform"] = {"os": os_name, "architecture": architecture}
+    descriptor["platform"] = {"os": "linux", "architecture": architecture}
     (layout / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
     images.add_to_index(layout, descriptor, TAG)
 
 
-def _platform() -> str:
+def _here() -> str:
     machines = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "ppc64le": "ppc64le", "s390x": "s390x"}
-    return "linux/" + machines.get(os.uname().machine, os.uname().machine)
+    return machines.get(os.uname().machine, os.uname().machine)
 
 
 MAKERS: dict[str, Callable[[Path, Path], None]] = {
     "busybox": make_busybox,
     "whiteouts": make_whiteouts,
+    "busybox-arm64": _busybox_for("arm64"),
+    "busybox-riscv64": _busybox_for("riscv64"),
+    **({} if _here() == "amd64" else {"busybox-amd64": _busybox_for("amd64")}),
+    "busybox-multi": make_multi,
+    "debian-arm64": make_debian_arm64,
     "debian": _debian(()),
     "debian-c": _debian(("gcc", "libc6-dev", "make")),
     "debian-py": _debian(("python3",)),
@@ -306,7 +343,7 @@ def main(names: Sequence[str]) -> int:
     for left in directory().glob(".*-*"):  # what a killed maker left; locks tell who is alive
         name = left.name[1:].rpartition("-")[0]
         if left.is_dir() and name in MAKERS:
-            with _lock(directory() / f".{name}.lock"):
+            with lock(directory() / f".{name}.lock"):
                 shutil.rmtree(left, ignore_errors=True)
     return 0
 
