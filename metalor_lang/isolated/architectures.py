@@ -47,3 +47,17 @@ def architecture(name: str) -> Architecture:
         known = ", ".join(one.machine if one.machine == one.oci else f"{one.machine} ({one.oci})" for one in TABLE)
         raise UnsupportedArchitecture(f"unsupported architecture {name!r}", help=f"supported are {known}")
     return row
+
+
+def by_emulator(name: str) -> Architecture:
+    """The row of an emulator's file name.
+
+    Raises:
+        UnsupportedArchitecture: no row has it.
+
+    """
+    for row in TABLE:
+        if row.emulator == name:
+            return row
+    known = ", ".join(row.emulator for row in TABLE)
+    raise UnsupportedArchitecture(f"unsupported emulator {name!r}", help=f"supported are {known}")

@@ -15,9 +15,8 @@ from metalor_lang.isolated.model import ContainerRunCommand
 from metalor_lang.isolated.paths import absolute, covers
 from metalor_lang.isolated.targets import Source
 from metalor_lang.kernel import syscalls
-from metalor_lang.kernel.paths import Root, open_beneath
+from metalor_lang.kernel.paths import open_beneath
 from metalor_lang.runtime.client import Cancel, start_runtime
-from metalor_lang.runtime.confine import DEFAULT_PATH
 from metalor_lang.runtime.request import BindSpec, StepRequest, StepStatus
 from metalor_lang.runtime.validate import InvalidRequest, validate
 
@@ -35,7 +34,7 @@ def run_in(root_fd: int, command: ContainerRunCommand, sources: Sequence[Source]
     """
     hosts = _own_hosts(root_fd, sources)
     try:
-        request = _request(root_fd, command, sources, hosts)
+        request = _request(command, sources, hosts)
         # The process above us is `unshare`, which would leave the step running when it is killed.
         syscalls.set_parent_death_signal(signal.SIGKILL)
         terminal = 0 if os.isatty(0) and os.isatty(1) else None
@@ -49,11 +48,9 @@ def run_in(root_fd: int, command: ContainerRunCommand, sources: Sequence[Source]
             os.close(hosts)
 
 
-def _request(root_fd: int, command: ContainerRunCommand, sources: Sequence[Source], hosts: int | None) -> StepRequest:
+def _request(command: ContainerRunCommand, sources: Sequence[Source], hosts: int | None) -> StepRequest:
     environment = dict(command.env)
     argv = (command.executable, *command.argv)
-    if command.emulator is not None:
-        argv = (command.emulator, _searched(root_fd, command.executable, environment), *command.argv)
     mounts = [BindSpec(target=one.destination, source=one.fd, readonly=one.read_only) for one in sources]
     if hosts is not None:
         mounts.append(BindSpec(target=_HOSTS, source=hosts, readonly=False))
@@ -86,22 +83,6 @@ def _own_hosts(root_fd: int, sources: Sequence[Source]) -> int | None:
         return fd
     os.close(fd)
     return None
-
-
-def _searched(root_fd: int, executable: str, environment: dict[str, str]) -> str:
-    """The path of a bare name in the root: an emulator opens what it is given, and searches nothing."""
-    if "/" in executable:
-        return executable
-    root = Root(os.dup(root_fd))
-    try:
-        for folder in environment.get("PATH", DEFAULT_PATH).split(":"):
-            path = f"{folder.rstrip('/')}/{executable}"
-            found = root.stat(path, follow=True) if folder.startswith("/") else None
-            if found is not None and stat.S_ISREG(found.st_mode) and found.st_mode & 0o111:
-                return path
-    finally:
-        root.close()
-    return executable
 
 
 def _input() -> int | None:

@@ -5,6 +5,7 @@ Invariant: what passes can neither name a place outside the root nor be read by 
 
 from typing import Final
 
+from metalor_lang.isolated.architectures import by_emulator
 from metalor_lang.isolated.errors import CommandRefused
 from metalor_lang.isolated.model import RUN_HELPER_DIR, ContainerRunCommand
 from metalor_lang.isolated.paths import absolute, covers
@@ -18,6 +19,7 @@ def validate_command(command: ContainerRunCommand) -> None:
 
     Raises:
         CommandRefused: the first field that is wrong, with the reason.
+        UnsupportedArchitecture: the emulator's name is none that we know.
 
     """
     if absolute(command.root, "container root") == "/":
@@ -28,13 +30,8 @@ def validate_command(command: ContainerRunCommand) -> None:
         if "\0" in word:
             raise CommandRefused(f"container argument {number} must not contain NUL characters: {word!r}")
     _environment(command)
-    if command.emulator is not None and not absolute(command.emulator, "container emulator").startswith(
-        f"{RUN_HELPER_DIR}/"
-    ):
-        raise CommandRefused(
-            f"container emulator must live under {RUN_HELPER_DIR}: {command.emulator!r}",
-            help="use the path that prepare_runtime_emulator() gives",
-        )
+    if command.emulator is not None:
+        _emulator(command.emulator)
     _mounts(command)
 
 
@@ -52,6 +49,16 @@ def _executable(executable: str) -> None:
         raise CommandRefused(
             f"{what} must be absolute or a bare command name: {executable!r}", help="for example /bin/sh or sh"
         )
+
+
+def _emulator(emulator: str) -> None:
+    path = absolute(emulator, "container emulator")
+    if not path.startswith(f"{RUN_HELPER_DIR}/"):
+        raise CommandRefused(
+            f"container emulator must live under {RUN_HELPER_DIR}: {emulator!r}",
+            help="use the path that prepare_runtime_emulator() gives",
+        )
+    by_emulator(path.removeprefix(f"{RUN_HELPER_DIR}/"))
 
 
 def _environment(command: ContainerRunCommand) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from metalor_lang import EmulatorMissing, PathRefused, UnsupportedArchitecture, prepare_runtime_emulator
 from metalor_lang.isolated.architectures import TABLE, architecture
+from metalor_lang.runtime import emulation
 
 
 @pytest.fixture
@@ -87,7 +88,10 @@ def test_the_architectures_and_their_aliases() -> None:
     assert names == {
         "x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64", "riscv64": "riscv64",
     }  # fmt: skip
-    assert [row.oci for row in TABLE] == ["amd64", "arm64", "riscv64"]
+    assert {row.oci: row.machine for row in TABLE} == {
+        name: machine for name, (machine, _) in emulation.ARCHITECTURES.items()
+    }
+    assert {row.emulator for row in TABLE} == {emulation.names(row.oci)[0] for row in TABLE}
 
 
 @pytest.mark.parametrize("name", ["", "AMD64", "x86", "arm", "s390x", "linux/amd64", "riscv64 "])

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from metalor_lang import BindMount, CommandRefused, ContainerRunCommand, build_unshare_reexec_command
+from metalor_lang import (
+    BindMount,
+    CommandRefused,
+    ContainerRunCommand,
+    UnsupportedArchitecture,
+    build_unshare_reexec_command,
+)
 from metalor_lang.isolated.validate import validate_command
 
 GOOD = ContainerRunCommand("/p/r", "/", [], [("PATH", "/bin")], None, "/bin/sh", ["-c", "true"])
@@ -91,6 +97,8 @@ def test_the_executable_is_absolute_or_a_bare_command_name(tmp_path: Path, execu
 )
 def test_the_emulator_lives_under_the_helper_directory(tmp_path: Path, emulator: str) -> None:
     refused(tmp_path, "container emulator must", emulator=emulator)
+    with pytest.raises(UnsupportedArchitecture, match="unsupported emulator 'qemu-sparc-static'"):
+        validate_command(replace(GOOD, emulator="/.metalor-run/qemu-sparc-static"))
     validate_command(replace(GOOD, emulator="/.metalor-run/qemu-aarch64-static"))
 
 

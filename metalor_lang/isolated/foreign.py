@@ -1,0 +1,71 @@
+"""Let this process, and what it starts, run programs of the architecture that a staged emulator is for.
+
+Invariant: the kernel's rule lives in a user namespace of our own, in which every id is what it was; the machine never
+knows of it, and it is gone with this process.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Final
+
+from metalor_lang.errors import MachineError
+from metalor_lang.isolated.architectures import by_emulator
+from metalor_lang.isolated.errors import PathRefused
+from metalor_lang.isolated.paths import absolute
+from metalor_lang.isolated.places import inspect
+from metalor_lang.kernel import syscalls, userns
+from metalor_lang.runtime import emulation
+
+_SAME_IDS: Final = ((0, 0, 2**32 - 1),)
+
+
+def enter() -> None:
+    """Move this process into a user and a mount namespace of its own; what was opened before cannot be mounted there.
+
+    Raises:
+        MachineError: this machine allows no user namespace.
+
+    """
+    # /proc is still that of the outer pid namespace, which counts this process in its own way (proc_pid(5)).
+    number = int(os.readlink("/proc/self"))
+    write = userns.MapWriter(_SAME_IDS)
+    try:
+        userns.enter(syscalls.CLONE_NEWNS, lambda pid: write(number))
+        syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+    except OSError as error:
+        raise MachineError(
+            f"programs of another architecture need a user namespace, and there is none: {error.strerror}",
+            help="allow them: sysctl user.max_user_namespaces=1000",
+        ) from None
+
+
+@contextlib.contextmanager
+def rule(root_fd: int, emulator: str, outside: tuple[int, int]) -> Iterator[None]:
+    """Meanwhile the kernel runs programs of the emulator's architecture with it.
+
+    Args:
+        root_fd: the root, opened after `enter`.
+        emulator: path in the root, as `prepare_runtime_emulator` gave it.
+        outside: `emulation.user_namespace()` from before `enter`.
+
+    Raises:
+        PathRefused: the emulator is not in the root.
+        MachineError: the kernel cannot do it, or the emulator cannot be run.
+
+    """
+    path = absolute(emulator, "container emulator")
+    fd = inspect(root_fd, path.lstrip("/"), "runtime helper path", "")
+    if fd is None:
+        raise PathRefused(f"runtime helper path {path} does not exist", help="stage it: prepare_runtime_emulator()")
+    try:
+        guest = by_emulator(os.path.basename(path)).oci
+        instance = emulation.register(guest, f"/proc/self/fd/{fd}", outside)
+    except emulation.NoEmulator as error:
+        raise MachineError(error.message, help=error.help) from None
+    finally:
+        os.close(fd)
+    try:
+        yield
+    finally:
+        os.close(instance)
