@@ -51,7 +51,7 @@ class Prefix:
         if os.path.samestat(os.fstat(self.fd), os.stat("/")):
             os.close(self.fd)
             raise PathRefused(f"{what} {self._given} leads to /, and must not", help="declare a directory of its own")
-        self.path = os.path.realpath(self._given)
+        self.path = os.readlink(f"/proc/self/fd/{self.fd}")  # of what was opened, whatever has the name by now
 
     def below(self, path: str | os.PathLike[str], what: str) -> str:
         """The part of `path` after the prefix, which may be spelled as it was given or canonically.

@@ -21,6 +21,7 @@ from metalor_lang.isolated.model import (
 from metalor_lang.isolated.places import Prefix, inspect, make_directory, require_absent_or
 from metalor_lang.isolated.targets import refuse_links
 from metalor_lang.isolated.validate import validate_command
+from metalor_lang.kernel.process import ToolMissing, find_tool
 
 UNSHARE: Final = ("unshare", "--fork", "--pid", "--mount", "--uts", "--ipc", "--")
 _MODES: Final = {"ro": True, "rw": False}
@@ -44,6 +45,7 @@ def build_unshare_reexec_command(
     Raises:
         CommandRefused: the request is wrong as data.
         PathRefused: the root or the sentinel would leave the prefix, or a place in the root is reached by a link.
+        ToolMissing: there is no unshare.
 
     """
     program = _program(current_exe)
@@ -62,6 +64,8 @@ def build_unshare_reexec_command(
                 refuse_links(there, shown, command)
             finally:
                 os.close(there)
+        if find_tool(UNSHARE[0]) is None:
+            raise ToolMissing("the program unshare is not installed", help="install it: apt-get install util-linux")
         root_fd = make_directory(prefix.fd, root, what, prefix.path)
         try:
             sentinel.write(prefix, root, root_fd)

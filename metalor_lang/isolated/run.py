@@ -11,6 +11,7 @@ from typing import Final
 from metalor_lang.isolated import foreign, isolation, sentinel
 from metalor_lang.isolated.errors import NotIsolated, PathRefused
 from metalor_lang.isolated.model import ContainerRunCommand
+from metalor_lang.isolated.mountpoints import mount_points
 from metalor_lang.isolated.places import Prefix, open_directory
 from metalor_lang.isolated.stepping import run_in
 from metalor_lang.isolated.targets import Source, open_sources, refuse_links
@@ -44,11 +45,16 @@ def run_isolated_container_command(command: ContainerRunCommand) -> StepStatus:
     validate_command(command)
     with _verified(command) as (root_fd, sources):
         if command.emulator is None:
-            return run_in(root_fd, command, sources)
+            with mount_points(root_fd, sources):
+                return run_in(root_fd, command, sources)
     outside = emulation.user_namespace()
     foreign.enter()
     # Verified and opened again: from the new namespace only what it shows itself can be mounted.
-    with _verified(command) as (root_fd, sources), foreign.rule(root_fd, command.emulator, outside):
+    with (
+        _verified(command) as (root_fd, sources),
+        foreign.rule(root_fd, command.emulator, outside),
+        mount_points(root_fd, sources),
+    ):
         return run_in(root_fd, command, sources)
 
 

@@ -72,14 +72,15 @@ def _request(command: ContainerRunCommand, sources: Sequence[Source], hosts: int
 
 
 def _own_hosts(root_fd: int, sources: Sequence[Source]) -> int | None:
-    """The root's own /etc/hosts, to be seen instead of the one that steps are given."""
+    """The root's own /etc/hosts, to be seen instead of the one that steps are given; an empty one is a mount point."""
     if any(covers(one.destination, _HOSTS) for one in sources):
         return None
     try:
         fd = open_beneath(root_fd, _HOSTS.lstrip("/"), os.O_PATH | os.O_NOFOLLOW, resolve=_STRICT)
     except OSError:
         return None
-    if stat.S_ISREG(os.fstat(fd).st_mode):
+    status = os.fstat(fd)
+    if stat.S_ISREG(status.st_mode) and status.st_size:
         return fd
     os.close(fd)
     return None

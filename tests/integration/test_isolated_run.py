@@ -274,6 +274,46 @@ def test_nothing_is_mounted_or_left_on_the_host(caller: Caller, tmp_path: Path) 
     assert sorted(path.relative_to(caller.root) for path in caller.root.rglob("*")) == before
 
 
+def test_an_almost_empty_root_runs_and_stays_as_it_was(caller: Caller, tmp_path: Path) -> None:
+    root = caller.prefix / "bare"
+    (root / "bin").mkdir(parents=True)
+    shutil.copy(caller.root / "bin" / "busybox", root / "bin" / "sh")
+    bare = Caller(caller.prefix, root, caller.program)
+    before = snapshot(root)
+    done = bare.sh("echo ran; /bin/sh -c 'exit 4'", mounts=[BindMount(tmp_path, "/a/b/c", True)])
+    assert (done.returncode, done.stdout) == (4, "ran\n"), done.stderr
+    assert snapshot(root) == before
+
+
+def test_a_used_mount_point_stays(caller: Caller, tmp_path: Path) -> None:
+    assert not (caller.root / "a").exists()
+    done = caller.sh("echo x >/a/mine", mounts=[BindMount(tmp_path, "/a/b", True)])
+    assert done.returncode == 0, done.stderr
+    assert (caller.root / "a" / "mine").read_text() == "x\n"
+    assert not (caller.root / "a" / "b").exists()
+
+
+def test_commands_run_in_one_root_at_once(caller: Caller, tmp_path: Path) -> None:
+    """A command that ends takes nothing away that another one still needs."""
+    shutil.rmtree(caller.root / "proc")
+    (tmp_path / "in").write_text("given\n")
+    mounts = [BindMount(tmp_path / "in", "/data/in", True)]
+    text = (
+        "for i in $(seq {count}); do cat /data/in && test -d /proc/self && cat /etc/hosts && sleep 0.05; done | wc -l"
+    )
+    for _ in range(3):
+        made = [caller.made(caller.command("sh", "-c", text.format(count=n), mounts=mounts)) for n in (1, 1, 3, 8, 12)]
+        running = [
+            subprocess.Popen(one.argv, env=one.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for one in made
+        ]
+        said = [process.communicate(timeout=60) for process in running]
+        assert [errors for _, errors in said] == [""] * 5
+        assert [int(lines) for lines, _ in said] == [count * 4 for count in (1, 1, 3, 8, 12)]
+    caller.run("true")
+    assert not (caller.root / "data" / "in").is_dir()
+
+
 # --- when it is refused ---------------------------------------------------------------------------------------------
 
 

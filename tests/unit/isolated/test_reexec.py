@@ -21,6 +21,7 @@ from metalor_lang import (
 from metalor_lang.isolated import sentinel
 from metalor_lang.isolated.places import Prefix
 from metalor_lang.isolated.reexec import _arguments
+from metalor_lang.kernel.process import ToolMissing
 
 
 def test_the_outer_command_has_exactly_the_reference_s_shape(tmp_path: Path) -> None:
@@ -117,6 +118,15 @@ def test_a_sentinel_speaks_of_one_root_under_one_prefix(tmp_path: Path) -> None:
     prefix.rename(tmp_path / "q")
     with pytest.raises(NotIsolated, match="does not match"):
         _check(tmp_path / "q", "r")
+
+
+def test_a_missing_unshare_is_named_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolMissing, match="unshare is not installed"):
+        build_unshare_reexec_command(
+            "/t", "run", tmp_path, ContainerRunCommand(tmp_path / "r", "/", [], [], None, "sh")
+        )
+    assert list(tmp_path.iterdir()) == []
 
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=12)
