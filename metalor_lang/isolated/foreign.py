@@ -17,7 +17,7 @@ from metalor_lang.isolated.places import inspect
 from metalor_lang.kernel import syscalls, userns
 from metalor_lang.runtime import emulation
 
-_SAME_IDS: Final = ((0, 0, 2**32 - 1),)
+_MAPS: Final = ("uid_map", "gid_map")
 
 
 def enter() -> None:
@@ -29,15 +29,32 @@ def enter() -> None:
     """
     # /proc is still that of the outer pid namespace, which counts this process in its own way (proc_pid(5)).
     number = int(os.readlink("/proc/self"))
-    write = userns.MapWriter(_SAME_IDS)
+    maps = {name: _same_ids(name) for name in _MAPS}
+
+    def write(pid: int) -> None:
+        for name, text in maps.items():
+            # At once, and not through a buffer: a map is set by one write (user_namespaces(7)).
+            fd = os.open(f"/proc/{number}/{name}", os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.write(fd, text)
+            finally:
+                os.close(fd)
+
     try:
-        userns.enter(syscalls.CLONE_NEWNS, lambda pid: write(number))
+        userns.enter(syscalls.CLONE_NEWNS, write)
         syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
     except OSError as error:
         raise MachineError(
             f"programs of another architecture need a user namespace, and there is none: {error.strerror}",
             help="allow them: sysctl user.max_user_namespaces=1000",
         ) from None
+
+
+def _same_ids(name: str) -> bytes:
+    """The map in which every id that this process knows is what it was."""
+    with open(f"/proc/self/{name}", encoding="ascii") as file:
+        rows = [tuple(int(word) for word in line.split()) for line in file]
+    return userns.map_text(tuple((inside, inside, count) for inside, _, count in rows))
 
 
 @contextlib.contextmanager

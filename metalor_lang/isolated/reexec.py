@@ -22,13 +22,17 @@ from metalor_lang.isolated.places import Prefix, inspect, make_directory, requir
 from metalor_lang.isolated.targets import refuse_links
 from metalor_lang.isolated.validate import validate_command
 from metalor_lang.kernel.process import ToolMissing, find_tool
+from metalor_lang.runtime import subids
 
-UNSHARE: Final = ("unshare", "--fork", "--pid", "--mount", "--uts", "--ipc", "--")
+UNSHARE: Final = "unshare"
+NAMESPACES: Final = ("--fork", "--pid", "--mount", "--uts", "--ipc", "--")
+AS_USER: Final = ("--map-root-user", "--map-auto")
+"""What an ordinary user's command has besides: a user namespace in which he is the superuser and has his sub-ids."""
 _MODES: Final = {"ro": True, "rw": False}
 
 
 def build_unshare_reexec_command(
-    current_exe: HostPath | Sequence[str],
+    current_exe: HostPath | Sequence[HostPath],
     subcommand: str,
     runtime_root_prefix: HostPath,
     command: ContainerRunCommand,
@@ -46,6 +50,7 @@ def build_unshare_reexec_command(
         CommandRefused: the request is wrong as data.
         PathRefused: the root or the sentinel would leave the prefix, or a place in the root is reached by a link.
         ToolMissing: there is no unshare.
+        MachineError: an ordinary user has no subordinate ids; the help has the commands to run.
 
     """
     program = _program(current_exe)
@@ -64,19 +69,28 @@ def build_unshare_reexec_command(
                 refuse_links(there, shown, command)
             finally:
                 os.close(there)
-        if find_tool(UNSHARE[0]) is None:
-            raise ToolMissing("the program unshare is not installed", help="install it: apt-get install util-linux")
+        unshare = _unshare()
         root_fd = make_directory(prefix.fd, root, what, prefix.path)
         try:
             sentinel.write(prefix, root, root_fd)
         finally:
             os.close(root_fd)
         env = ((PRIVATE_VARIABLE, "1"), (PREFIX_VARIABLE, prefix.path))
-        return ReexecCommand(argv=(*UNSHARE, *program, subcommand, *_arguments(shown, command)), env=env)
+        return ReexecCommand(argv=(*unshare, *program, subcommand, *_arguments(shown, command)), env=env)
 
 
-def _program(current_exe: HostPath | Sequence[str]) -> tuple[str, ...]:
-    words = (os.fspath(current_exe),) if isinstance(current_exe, str | os.PathLike) else tuple(current_exe)
+def _unshare() -> tuple[str, ...]:
+    if find_tool(UNSHARE) is None:
+        raise ToolMissing("the program unshare is not installed", help="install it: apt-get install util-linux")
+    if os.geteuid() == 0:
+        return (UNSHARE, *NAMESPACES)
+    subids.find()
+    return (UNSHARE, *AS_USER, *NAMESPACES)
+
+
+def _program(current_exe: HostPath | Sequence[HostPath]) -> tuple[str, ...]:
+    given = (current_exe,) if isinstance(current_exe, str | os.PathLike) else current_exe
+    words = tuple(os.fspath(word) for word in given)
     if not words or not words[0] or any("\0" in word for word in words):
         raise CommandRefused(f"the program for the re-exec is wrong: {words!r}", help="for example sys.argv[0]")
     return words

@@ -16,7 +16,8 @@ from metalor_lang.isolated.paths import absolute, covers
 from metalor_lang.isolated.targets import Source
 from metalor_lang.kernel import syscalls
 from metalor_lang.kernel.paths import open_beneath
-from metalor_lang.runtime.client import Cancel, start_runtime
+from metalor_lang.runtime.cancel import Cancel
+from metalor_lang.runtime.client import start_runtime
 from metalor_lang.runtime.request import BindSpec, StepRequest, StepStatus
 from metalor_lang.runtime.validate import InvalidRequest, validate
 
