@@ -226,6 +226,18 @@ def test_killing_unshare_ends_the_command(caller: Caller) -> None:
     _until(lambda: not _alive(word))
 
 
+def test_killing_the_caller_ends_the_command_where_it_was_asked_for(caller: Caller) -> None:
+    word = f"lifeline-{time.time_ns()}"
+    made = caller.made(caller.command("sh", "-c", f"sleep 600; : {word}"))
+    code = "import subprocess, sys; subprocess.run(['setpriv', '--pdeathsig', 'KILL', '--', *sys.argv[1:]])"
+    argv = [sys.executable, "-c", code, *made.argv]
+    with subprocess.Popen(argv, env=made.environment(), stderr=subprocess.DEVNULL) as process:
+        _until(lambda: any(text.startswith("sh") for text in _alive(word)))
+        process.kill()
+        process.wait()
+    _until(lambda: not _alive(word))
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_the_private_process_reaches_the_command(caller: Caller, number: int) -> None:
     text = "trap 'echo got; exit 9' INT TERM; echo ready; while :; do sleep 0.1; done"

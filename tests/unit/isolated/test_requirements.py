@@ -116,6 +116,9 @@ REQUIREMENTS: dict[str, tuple[str, str]] = {
     # --- requirements and names
     "skopeo and umoci are named when missing": (IMAGE, "a_missing_tool_is_named_before_anything_is_made"),
     "x86_64/amd64, aarch64/arm64, riscv64": (EMULATOR, "the_architectures_and_their_aliases"),
+    "an ordinary user can run commands": (
+        "integration/test_isolated_ordinary.py", "an_ordinary_user_makes_a_root_and_runs_in_it"
+    ),
     "a foreign architecture's programs run with the staged qemu": (
         "integration/test_isolated_foreign.py", "a_foreign_root_runs_with_the_staged_emulator"
     ),
