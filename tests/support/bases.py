@@ -37,7 +37,7 @@ from typing import Any
 from metalor_lang.runtime import emulation
 from tests.support import emulators, images
 from tests.support.apt import EPOCH, SUITE, Apt, BaseUnavailable, run, sources, unpack
-from tests.support.cache import directory, lock
+from tests.support.cache import PROJECT, directory, lock
 from tests.support.emulated import emulated
 
 CREATED = "2025-01-01T00:00:00Z"
