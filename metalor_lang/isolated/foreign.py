@@ -17,6 +17,8 @@ from metalor_lang.isolated.places import inspect
 from metalor_lang.kernel import syscalls, userns
 from metalor_lang.runtime import emulation
 
+_WHAT: Final = "runtime helper path"
+_STAGE: Final = "stage it with prepare_runtime_emulator()"
 _MAPS: Final = ("uid_map", "gid_map")
 
 
@@ -72,16 +74,24 @@ def rule(root_fd: int, emulator: str, outside: tuple[int, int]) -> Iterator[None
 
     """
     path = absolute(emulator, "container emulator")
-    fd = inspect(root_fd, path.lstrip("/"), "runtime helper path", "")
-    if fd is None:
-        raise PathRefused(f"runtime helper path {path} does not exist", help="stage it: prepare_runtime_emulator()")
+    helpers, name = os.path.split(path)
+    folder = inspect(root_fd, helpers.lstrip("/"), _WHAT, "")
+    if folder is None:
+        raise PathRefused(f"{_WHAT} {path} does not exist", help=_STAGE)
     try:
-        guest = by_emulator(os.path.basename(path)).oci
-        instance = emulation.register(guest, f"/proc/self/fd/{fd}", outside)
+        held = emulation.take(f"/proc/self/fd/{folder}/{name}")
+    except FileNotFoundError:
+        raise PathRefused(f"{_WHAT} {path} does not exist", help=_STAGE) from None
+    except OSError as error:
+        raise MachineError(f"{_WHAT} {path} cannot be used: {error.strerror}", help=_STAGE) from None
+    finally:
+        os.close(folder)
+    try:
+        instance = emulation.register(by_emulator(name).oci, held, outside)
     except emulation.NoEmulator as error:
         raise MachineError(error.message, help=error.help) from None
     finally:
-        os.close(fd)
+        os.close(held)
     try:
         yield
     finally:

@@ -145,16 +145,43 @@ def user_namespace() -> "tuple[int, int]":
     return found.st_dev, found.st_ino
 
 
-def register(guest: str, emulator: str, outside: "tuple[int, int]") -> int:
-    """Make this user namespace run the programs of `guest` with `emulator`.
+def take(emulator: str) -> int:
+    """Hold an emulator's file; called while the host's tree is visible.
 
-    Called with all capabilities in a new user and mount namespace whose ids are mapped, while the host's tree and its
-    /proc are still visible. Nothing is attached to the tree, and processes see the emulator as a read-only file
-    without a path.
+    It is a clone of the mount of the one file, attached nowhere and read-only: a guest which opens /proc/PID/exe of
+    its own processes can neither write to the host's file (CVE-2019-5736) nor see where it lies.
+
+    Args:
+        emulator: absolute path from `find`.
+
+    Returns:
+        a descriptor for `register`, to be closed after it.
+
+    Raises:
+        OSError: there is no such file any more, or this mount namespace is not ours to clone from.
+
+    """
+    clone = syscalls.open_tree(syscalls.AT_FDCWD, emulator, syscalls.OPEN_TREE_CLONE | syscalls.AT_SYMLINK_NOFOLLOW)
+    try:
+        if not stat.S_ISREG(os.stat(clone).st_mode):
+            raise OSError(errno.EACCES, "it is no regular file", emulator)
+        attributes = syscalls.MOUNT_ATTR_RDONLY | syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
+        syscalls.mount_setattr(clone, set=attributes)
+    except BaseException:
+        os.close(clone)
+        raise
+    return clone
+
+
+def register(guest: str, emulator: int, outside: "tuple[int, int]") -> int:
+    """Make this user namespace run the programs of `guest` with an emulator.
+
+    Called with all capabilities in a new user and mount namespace whose ids are mapped and which has a /proc. Nothing
+    is attached to its tree, and no program of the host runs otherwise than before.
 
     Args:
         guest: architecture.
-        emulator: absolute path from `find`.
+        emulator: from `take`.
         outside: `user_namespace()` from before the new one was entered.
 
     Returns:
@@ -164,20 +191,22 @@ def register(guest: str, emulator: str, outside: "tuple[int, int]") -> int:
         NoEmulator: the kernel or the machine does not allow it; the message says what is needed.
 
     """
-    inside = user_namespace()
-    if inside == outside or inside[1] == _FIRST_USER_NAMESPACE:
+    if _is_the_machines(outside):
         raise NoEmulator(
             f"programs for {guest} run only in a user namespace: outside, the rule would be the whole machine's",
             "build with another --backend than privileged",
         )
-    instance = _instance(guest)
+    try:
+        instance = empty(outside)
+    except NoEmulator as error:
+        raise NoEmulator(f"programs for {guest} cannot run here: {error.message}", error.help) from error
     try:
         _write(instance, guest, emulator)
     except OSError as error:
         os.close(instance)
         raise NoEmulator(
-            f"programs for {guest} cannot run: {emulator} cannot be registered: {error.strerror}",
-            "the file must be readable and executable, on a file system that is not mounted noexec",
+            f"programs for {guest} cannot run here: the emulator cannot be registered: {error.strerror}",
+            "it must be readable and executable for everybody, on a file system that is not mounted noexec",
         ) from error
     except BaseException:
         os.close(instance)
@@ -185,8 +214,25 @@ def register(guest: str, emulator: str, outside: "tuple[int, int]") -> int:
     return instance
 
 
-def _instance(guest: str) -> int:
-    """The empty binfmt_misc of this user namespace, as a mount that is attached nowhere."""
+def empty(outside: "tuple[int, int]") -> int:
+    """Give this user namespace a binfmt_misc of its own, without rules: those of the machine end to count in it.
+
+    Without one, the kernel takes the rules of the nearest namespace around it that has any: what a step can run would
+    depend on what is installed on the machine.
+
+    Args:
+        outside: `user_namespace()` from before the new one was entered.
+
+    Returns:
+        a descriptor of a mount that is attached nowhere. The kernel keeps the instance until the namespace ends, and
+        its rules while the descriptor is open.
+
+    Raises:
+        NoEmulator: the kernel cannot, or there are rules already.
+
+    """
+    if _is_the_machines(outside):
+        raise NoEmulator("this process is in no user namespace of its own")
     try:
         context = syscalls.fsopen("binfmt_misc")
         try:
@@ -196,14 +242,13 @@ def _instance(guest: str) -> int:
             os.close(context)
     except OSError as error:
         if error.errno == errno.ENODEV:
-            why, help = "this kernel has no binfmt_misc", "load it as root: modprobe binfmt_misc"
-        elif error.errno == errno.EPERM:
-            release = os.uname().release
-            why = f"this kernel ({release}) gives user namespaces no binfmt_misc of their own"
-            help = f"Linux 6.7 or later does; or build on a machine of {guest}"
-        else:
-            why, help = f"binfmt_misc cannot be had: {error.strerror}", ""
-        raise NoEmulator(f"programs for {guest} cannot run here: {why}", help) from error
+            raise NoEmulator("this kernel has no binfmt_misc", "load it as root: modprobe binfmt_misc") from error
+        if error.errno == errno.EPERM:
+            raise NoEmulator(
+                f"this kernel ({os.uname().release}) gives user namespaces no binfmt_misc of their own",
+                "Linux 6.7 or later does; or build on a machine of the architecture",
+            ) from error
+        raise NoEmulator(f"binfmt_misc cannot be had: {error.strerror}") from error
     listed = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=instance)
     try:
         there = sorted(set(os.listdir(listed)) - {"register", "status"})
@@ -211,27 +256,23 @@ def _instance(guest: str) -> int:
         os.close(listed)
     if there:
         os.close(instance)
-        raise NoEmulator(f"programs for {guest} cannot run: the user namespace has rules already: {', '.join(there)}")
+        raise NoEmulator(f"this user namespace has rules already: {', '.join(there)}")
     return instance
 
 
-def _write(instance: int, guest: str, emulator: str) -> None:
+def _is_the_machines(outside: "tuple[int, int]") -> bool:
+    inside = user_namespace()
+    return inside == outside or inside[1] == _FIRST_USER_NAMESPACE
+
+
+def _write(instance: int, guest: str, emulator: int) -> None:
     """Register the rule, under a short name that the emulator then says in its own errors.
 
     The kernel passes the interpreter's name on as the emulator's argv[0]. So it is opened by a plain name in a folder
-    that is attached nowhere: a link there to a read-only clone of the one file, so that a guest which opens
-    /proc/PID/exe can neither write to the host's file nor see where it lies (CVE-2019-5736).
+    that is attached nowhere, where the name is a link to the descriptor.
     """
     opened = []
     try:
-        # O_NOFOLLOW would be late: `find` has resolved the links, and what is cloned is what is checked and run.
-        clone = syscalls.open_tree(syscalls.AT_FDCWD, emulator, syscalls.OPEN_TREE_CLONE)
-        opened.append(clone)
-        if not stat.S_ISREG(os.stat(clone).st_mode):
-            raise OSError(errno.EACCES, "it is no regular file", emulator)
-        syscalls.mount_setattr(
-            clone, set=syscalls.MOUNT_ATTR_RDONLY | syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
-        )
         context = syscalls.fsopen("tmpfs")
         opened.append(context)
         syscalls.fsconfig_set_string(context, "mode", "0700")
@@ -239,8 +280,8 @@ def _write(instance: int, guest: str, emulator: str) -> None:
         folder = syscalls.fsmount(context)
         opened.append(folder)
         name = names(guest)[0]
-        os.symlink(f"/proc/self/fd/{clone}", name, dir_fd=folder)
-        before = os.open(".", os.O_PATH | os.O_CLOEXEC)
+        os.symlink(f"/proc/self/fd/{emulator}", name, dir_fd=folder)
+        before = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         opened.append(before)
         register = os.open("register", os.O_WRONLY | os.O_CLOEXEC, dir_fd=instance)
         opened.append(register)

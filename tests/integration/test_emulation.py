@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from metalor_lang.kernel import seccomp, syscalls
+from metalor_lang.kernel import seccomp, syscalls, userns
 from metalor_lang.oci.layout import Layout
 from metalor_lang.oci.unpack import unpack
 from metalor_lang.runtime import emulation
@@ -243,36 +243,71 @@ def test_the_rule_ends_with_its_descriptor(emulator: Callable[[str], str], root:
 
 def test_a_rule_outside_a_new_user_namespace_is_refused(emulator: Callable[[str], str]) -> None:
     before = host_rules()
-    with pytest.raises(emulation.NoEmulator, match="the whole machine's"):
-        emulation.register("arm64", emulator("arm64"), (0, 0))
-    with pytest.raises(emulation.NoEmulator, match="the whole machine's"):
-        emulation.register("arm64", emulator("arm64"), emulation.user_namespace())
+    file = os.open(emulator("arm64"), os.O_RDONLY)
+    for outside in ((0, 0), emulation.user_namespace()):
+        with pytest.raises(emulation.NoEmulator, match="the whole machine's"):
+            emulation.register("arm64", file, outside)
+        with pytest.raises(emulation.NoEmulator, match="no user namespace of its own"):
+            emulation.empty(outside)
+    os.close(file)
     assert host_rules() == before
+
+
+def said(guest: str, emulator: str, then: Callable[[], None]) -> tuple[int, str]:
+    with tempfile.TemporaryFile() as output:
+        status = emulated(guest, emulator, then, output=output.fileno())
+        output.seek(0)
+        return status, output.read().decode()
 
 
 def test_a_second_rule_in_one_namespace_is_refused(emulator: Callable[[str], str]) -> None:
     def then() -> None:
         try:
-            emulation.register("riscv64", emulator("riscv64"), (0, 0))
+            emulation.register("riscv64", emulation.take(emulator("riscv64")), (0, 0))
         except emulation.NoEmulator as error:
             os.write(1, error.message.encode())
             os._exit(0)
 
-    with tempfile.TemporaryFile() as output:
-        assert emulated("arm64", emulator("arm64"), then, output=output.fileno()) == 0
-        output.seek(0)
-        assert output.read() == (
-            b"programs for riscv64 cannot run: the user namespace has rules already: metalor-arm64"
-        )
+    expected = "programs for riscv64 cannot run here: this user namespace has rules already: metalor-arm64"
+    assert said("arm64", emulator("arm64"), then) == (0, expected)
 
 
-def test_an_emulator_without_execute_permission_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "qemu-aarch64-static"
-    file.write_bytes(b"no program")
-    file.chmod(0o600)
-    tmp_path.chmod(0o755)
+@pytest.mark.parametrize("isolated", [False, True])
+def test_rules_around_a_namespace_count_unless_it_has_an_instance(
+    isolated: bool, emulator: Callable[[str], str], root: Callable[[str, int], Path]
+) -> None:
+    """Why steps of the machine's own architecture need an empty instance."""
+
+    def then() -> None:
+        enter()
+        outside = emulation.user_namespace()
+        syscalls.set_dumpable(True)  # else the files of its /proc directory belong to nobody who is mapped here
+        userns.enter(syscalls.CLONE_NEWNS, userns.MapWriter(((0, 0, 1000),)))
+        if isolated:
+            os.close(emulation.empty(outside))  # the kernel keeps it, without rules, as long as the namespace
+        try:
+            os.execve("/bin/true", ["/bin/true"], {})
+        except OSError as error:
+            os.write(1, (error.strerror or "").encode())
+            os._exit(3)
+
     with tempfile.TemporaryFile() as output:
-        assert emulated("arm64", str(file), lambda: os._exit(0), output=output.fileno()) == 71
+        tree = root("arm64", SHIFT)
+        status = emulated("arm64", emulator("arm64"), then, root=tree, output=output.fileno())
         output.seek(0)
         text = output.read().decode()
-    assert f"{file} cannot be registered" in text
+    assert (status, text) == ((3, "Exec format error") if isolated else (0, "")), text
+
+
+def test_an_emulator_that_cannot_be_executed_is_refused(emulator: Callable[[str], str]) -> None:
+    file = Path(emulator("arm64")).with_name("closed")
+    file.write_bytes(b"no program")
+    file.chmod(0o600)
+    status, text = said("arm64", str(file), lambda: os._exit(0))
+    assert status == 71
+    assert text.startswith("programs for arm64 cannot run here: the emulator cannot be registered: Permission denied")
+
+
+def test_a_folder_is_no_emulator(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="it is no regular file"):
+        emulation.take(str(tmp_path))

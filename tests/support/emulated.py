@@ -60,7 +60,9 @@ def emulated(
             os.setresgid(0, 0, 0)
             os.setresuid(0, 0, 0)
             syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
-            instance = emulation.register(guest, emulator, outside)
+            file = emulation.take(emulator)
+            instance = emulation.register(guest, file, outside)
+            os.close(file)
             if not keep:
                 os.close(instance)
             status = _first(then)
