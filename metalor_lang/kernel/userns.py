@@ -31,6 +31,11 @@ def _write_maps(process: int, rows: "tuple[Row, ...]") -> None:
         _write(process, name, map_text(rows))
 
 
+def _number() -> int:
+    """Give our number in the /proc that we see, which may be another one than our pid namespace's (proc_pid(5))."""
+    return int(os.readlink("/proc/self"))
+
+
 def _open_process(pid: int) -> int:
     return os.open(f"/proc/{pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
@@ -52,7 +57,7 @@ def make(rows: "tuple[Row, ...]") -> int:
         try:
             os.close(go_on)
             syscalls.unshare(syscalls.CLONE_NEWUSER)
-            os.write(say_ready, b"1")
+            os.write(say_ready, str(_number()).encode("ascii"))
             os.read(wait, 1)
             status = 0
         finally:
@@ -60,9 +65,10 @@ def make(rows: "tuple[Row, ...]") -> int:
     os.close(say_ready)
     os.close(wait)
     try:
-        if not os.read(ready, 1):
+        number = os.read(ready, 32)
+        if not number:
             raise OSError(1, "a user namespace cannot be made here", "unshare")
-        process = _open_process(pid)
+        process = _open_process(int(number))
         try:
             _write_maps(process, rows)
             return os.open("ns/user", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
@@ -87,7 +93,7 @@ def enter(flags: int, write_maps: Callable[[int], None]) -> None:
     """
     wait, go_on = os.pipe2(os.O_CLOEXEC)
     done, say_done = os.pipe2(os.O_CLOEXEC)
-    ourselves = os.getpid()
+    ourselves = _number()
     outside = os.fork()
     if not outside:
         status = 1

@@ -81,6 +81,27 @@ int main(void) {
 }
 """
 
+# An echo request by an unprivileged ping socket, icmp(7).
+PING = r"""
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+int main() {
+    char packet[16] = {8}, back[64];
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct timeval patience = {5, 0};
+    int fd = socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
+    if (fd < 0) { perror("socket"); return 1; }
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    if (sendto(fd, packet, sizeof packet, 0, (struct sockaddr *)&to, sizeof to) < 0) { perror("send"); return 1; }
+    if (recv(fd, back, sizeof back, 0) < 8 || back[0] != 0) { perror("recv"); return 1; }
+    puts("answered");
+    return 0;
+}
+"""
+
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def runtime(request: pytest.FixtureRequest) -> Iterator[NamespaceRuntime]:
@@ -170,6 +191,17 @@ def test_no_network_is_only_the_loopback(steps: Steps) -> None:
         network="none",
     )
     assert out.split() == ["hosts", "hi"]  # no resolv.conf there; a port below 1024 works
+
+
+def test_everybody_may_ping_and_serve_in_a_network_of_the_steps_own(steps: Steps) -> None:
+    text = "cat /proc/sys/net/ipv4/ping_group_range; (echo hi | nc -l -p 80) & sleep 0.3; nc 127.0.0.1 80 </dev/null"
+    host = Path("/proc/sys/net/ipv4/ping_group_range").read_text()
+    _, out = steps.sh(text, network="none", uid=1000, gid=1000)
+    assert out.split() == ["0", "65535", "hi"]
+    assert Path("/proc/sys/net/ipv4/ping_group_range").read_text() == host
+    compile_static(PING, steps.root / "bin" / "pinger")
+    status, out = steps.run("/bin/pinger", network="none", uid=1000, gid=1000)
+    assert (status.code, out) == (0, "answered\n")
 
 
 def tree(root: Path) -> list[tuple[str, int, int, str]]:
