@@ -102,10 +102,10 @@ class _Step:
             os.write(fd, b"0")  # before the cgroup namespace, whose root this becomes
             os.close(fd)
         syscalls.unshare(_NAMESPACES | (syscalls.CLONE_NEWNET if order.network == "none" else 0))
+        if order.network == "none":
+            _loopback_up()  # while /proc is there
         assembly.build()
         socket.sethostname(order.hostname)
-        if order.network == "none":
-            _loopback_up()
         assembly.enter()
         wake, said = self._start()
         syscalls.capset(_CAPABILITIES, _CAPABILITIES, 0)
