@@ -16,6 +16,8 @@ from metalor_lang.oci.budget import Budgets, LayerRefused
 from metalor_lang.oci.media import Compression
 
 CHUNK: Final = 256 << 10
+_READ: Final = 16 << 10
+"""Compressed bytes at a time: few, so that what was read says how much has been inflated."""
 _QUEUED: Final = 16
 _WINDOW: Final = 1 << 27
 """Bytes of a zstd window: what `zstd --ultra` reaches without --long, and registries refuse more."""
@@ -51,13 +53,13 @@ def inflate(source: Source, compression: Compression) -> Iterator[bytes]:
 
 def _gunzip(source: Source) -> Iterator[bytes]:
     # One member after another (RFC 1952, 2.2); zeros may pad the end.
-    data = source.read(CHUNK) or b""
+    data = source.read(_READ) or b""
     first = True
     while data:
         if not first and not data.strip(b"\0"):
-            data = source.read(CHUNK) or b""
+            data = source.read(_READ) or b""
             continue
-        while len(data) < 2 and (more := source.read(CHUNK)):
+        while len(data) < 2 and (more := source.read(_READ)):
             data += more
         if data[:2] != _GZIP_MAGIC:
             raise LayerRefused("", "it is not gzip" if first else "something that is not gzip follows its gzip stream")
@@ -73,12 +75,12 @@ def _gunzip(source: Source) -> Iterator[bytes]:
                 data = member.unconsumed_tail
                 # An empty result with nothing left to feed: only new input can help.
                 if not data and len(chunk) < CHUNK:
-                    data = source.read(CHUNK) or b""
+                    data = source.read(_READ) or b""
                     if not data:
                         raise LayerRefused("", "its gzip stream ends early")
         except zlib.error as error:
             raise LayerRefused("", f"its gzip stream is damaged ({error})") from None
-        data = member.unused_data or source.read(CHUNK) or b""
+        data = member.unused_data or source.read(_READ) or b""
     if first:
         raise LayerRefused("", "it is empty")
 
@@ -95,7 +97,7 @@ def _unzstd(source: Source) -> Iterator[bytes]:
     if not head.peek(4).startswith(_ZSTD_MAGICS):
         raise LayerRefused("", "it is not zstd")
     reader = zstandard.ZstdDecompressor(max_window_size=_WINDOW).stream_reader(
-        cast("IO[bytes]", head), read_size=CHUNK, read_across_frames=True
+        cast("IO[bytes]", head), read_size=_READ, read_across_frames=True
     )
     try:
         while chunk := reader.read(CHUNK):
@@ -164,7 +166,7 @@ class Inflater:
 
     def __init__(self, source: Source, compression: Compression, meter: Meter, budgets: Budgets) -> None:
         self._source = _Counted(source)
-        self._compression = compression
+        self.compression = compression
         self._meter = meter
         self._budgets = budgets
         self._hash = hashlib.sha256()
@@ -173,6 +175,11 @@ class Inflater:
         self._thread = threading.Thread(target=self._work, name="inflate", daemon=True)
         self._ended = False
         self._inflated = 0
+
+    @property
+    def consumed(self) -> int:
+        """The compressed bytes read so far; it runs ahead of the iteration by a few MiB of inflated ones at most."""
+        return self._source.count
 
     def __enter__(self) -> "Inflater":
         self._thread.start()
@@ -216,7 +223,7 @@ class Inflater:
 
     def _work(self) -> None:
         try:
-            for chunk in inflate(self._source, self._compression):
+            for chunk in inflate(self._source, self.compression):
                 self._hash.update(chunk)
                 self._account(len(chunk))
                 if self._stop.is_set():
