@@ -8,7 +8,7 @@ import hashlib
 import queue
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Final, Protocol, cast
 
 from metalor_lang.errors import MachineError
@@ -16,8 +16,7 @@ from metalor_lang.oci.budget import Budgets, LayerRefused
 from metalor_lang.oci.media import Compression
 
 CHUNK: Final = 256 << 10
-_READ: Final = 16 << 10
-"""Compressed bytes at a time: few, so that what was read says how much has been inflated."""
+_READ: Final = 64 << 10
 _QUEUED: Final = 16
 _WINDOW: Final = 1 << 27
 """Bytes of a zstd window: what `zstd --ultra` reaches without --long, and registries refuse more."""
@@ -33,8 +32,17 @@ class Source(Protocol):
         ...
 
 
-def inflate(source: Source, compression: Compression) -> Iterator[bytes]:
+def _nobody(_: int) -> None:
+    return None
+
+
+def inflate(source: Source, compression: Compression, holding: Callable[[int], None] = _nobody) -> Iterator[bytes]:
     """Decompress a stream, in chunks of at most 256 KiB; the source is read to its end.
+
+    Args:
+        source: the compressed bytes.
+        compression: of them.
+        holding: told before each chunk how many bytes were read and not used yet (gzip only).
 
     Raises:
         LayerRefused: it is not of this compression, damaged, or ends early.
@@ -46,12 +54,12 @@ def inflate(source: Source, compression: Compression) -> Iterator[bytes]:
             while chunk := source.read(CHUNK):
                 yield chunk
         case Compression.GZIP:
-            yield from _gunzip(source)
+            yield from _gunzip(source, holding)
         case Compression.ZSTD:
             yield from _unzstd(source)
 
 
-def _gunzip(source: Source) -> Iterator[bytes]:
+def _gunzip(source: Source, holding: Callable[[int], None]) -> Iterator[bytes]:
     # One member after another (RFC 1952, 2.2); zeros may pad the end.
     data = source.read(_READ) or b""
     first = True
@@ -69,6 +77,7 @@ def _gunzip(source: Source) -> Iterator[bytes]:
             while True:
                 chunk = member.decompress(data, CHUNK)
                 if chunk:
+                    holding(len(member.unconsumed_tail) + len(member.unused_data))
                     yield chunk
                 if member.eof:
                     break
@@ -170,16 +179,18 @@ class Inflater:
         self._meter = meter
         self._budgets = budgets
         self._hash = hashlib.sha256()
-        self._queue: queue.Queue[bytes | BaseException | None] = queue.Queue(_QUEUED)
+        self._queue: queue.Queue[tuple[bytes, int] | BaseException | None] = queue.Queue(_QUEUED)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="inflate", daemon=True)
         self._ended = False
         self._inflated = 0
+        self._consumed = 0
+        self._held = 0
 
     @property
     def consumed(self) -> int:
-        """The compressed bytes read so far; it runs ahead of the iteration by a few MiB of inflated ones at most."""
-        return self._source.count
+        """The compressed bytes that were needed for the chunks given so far."""
+        return self._consumed
 
     def __enter__(self) -> "Inflater":
         self._thread.start()
@@ -201,8 +212,9 @@ class Inflater:
         if self._ended:
             raise StopIteration
         item = self._queue.get()
-        if isinstance(item, bytes):
-            return item
+        if isinstance(item, tuple):
+            chunk, self._consumed = item
+            return chunk
         self._ended = True
         if item is not None:
             raise item
@@ -223,18 +235,21 @@ class Inflater:
 
     def _work(self) -> None:
         try:
-            for chunk in inflate(self._source, self.compression):
+            for chunk in inflate(self._source, self.compression, self._hold):
                 self._hash.update(chunk)
                 self._account(len(chunk))
                 if self._stop.is_set():
                     return
-                self._queue.put(chunk)
+                self._queue.put((chunk, self._source.count - self._held))
             if self._source.read(1):
                 raise LayerRefused("", "bytes follow its end")
             self._queue.put(None)
         except BaseException as error:
             if not self._stop.is_set():
                 self._queue.put(error)
+
+    def _hold(self, count: int) -> None:
+        self._held = count
 
     def _account(self, count: int) -> None:
         self._inflated += count
