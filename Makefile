@@ -1,12 +1,12 @@
 # Every target sets up what it needs by itself; a second run is quick.
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint bench docs bases clean
+.PHONY: help demo test adversarial adversarial-table unit lint bench docs bases clean
 
 METALOR := .venv/bin/metalor
 export METALOR_BASES ?= $(CURDIR)/.cache/bases
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 demo:  ## build and run a real image, without any registry
 	@.ci/setup demo
@@ -17,6 +17,18 @@ test:  ## all tests (needs root or sudo for the kernel work)
 	@.ci/setup test
 	@.venv/bin/python -m tests.support.bases debian busybox debian-c whiteouts busybox-multi debian-arm64
 	@.ci/as-root .venv/bin/python -m pytest tests
+
+adversarial: export METALOR_ATTACK_EVERY ?= 1
+adversarial: export METALOR_ATTACK_LOOKUPS ?= 1000000
+adversarial: export METALOR_ATTACK_MUTANTS ?= 10000
+adversarial:  ## hostile layers, look-ups under attack, reserved places, mutated archives: all of it (minutes)
+	@.ci/setup test
+	@.ci/as-root .venv/bin/python -m pytest -q -rP tests/adversarial
+
+adversarial-table: export METALOR_ATTACK_EVERY = 1
+adversarial-table:  ## the table of hostile layers in docs/explanation/security.md, written anew
+	@.ci/setup test
+	@.ci/as-root .venv/bin/python -m pytest -q tests/adversarial/test_layers.py --update-goldens
 
 unit:  ## the tests that need no root and no network
 	@.ci/setup test

@@ -22,7 +22,7 @@ from metalor_lang.oci.errors import FetchFailed, ImageError, ManifestMissing, No
 from metalor_lang.oci.fetch import Fetched, discard, fetch
 from metalor_lang.oci.layout import Layout
 from metalor_lang.oci.spec import Descriptor
-from metalor_lang.oci.unpack import unpack, unpack_with_umoci
+from metalor_lang.oci.unpack import unpack, unpack_by_umoci
 from metalor_lang.plan.graph import BaseInfo, InputError
 from metalor_lang.store.records import StepRecord
 from metalor_lang.store.store import Store
@@ -161,7 +161,7 @@ class Bases:
                     layout = resolved.image.layout
                     try:
                         if self._unpacker == "umoci":
-                            self._by_umoci(layout, selection.descriptor, draft.fs)
+                            self._by_umoci(layout, selection.descriptor, draft.fs, stop)
                         else:
                             unpack(layout, selection.manifest, selection.config.diff_ids, root.fd, stop=stop)
                     except MetalorError as error:
@@ -191,16 +191,10 @@ class Bases:
                 ) from error
             raise damage from error
 
-    def _by_umoci(self, layout: Layout, image: Descriptor, target: Path) -> None:
-        # umoci selects by tag only, and what we were given may have none: it gets a layout of its own.
+    def _by_umoci(self, layout: Layout, image: Descriptor, target: Path, stop: Callable[[], bool]) -> None:
         work = self._store.scratch("umoci")
         try:
-            own = Layout.create(work)
-            manifest = layout.load(image).manifest
-            for blob in (image, manifest.config, *manifest.layers):
-                own.copy_blob(layout, blob)
-            own.add_manifest(image, "base")
-            unpack_with_umoci(work, "base", target)
+            unpack_by_umoci(layout, image, work, target, stop=stop)
         finally:
             self._store.discard(work)
 

@@ -23,7 +23,7 @@ from metalor_lang.build.sources import EXACT, EntryKind, Found, SourceEntry, Sou
 from metalor_lang.build.users import resolve, resolve_owner
 from metalor_lang.checker.program import SourceMiss
 from metalor_lang.errors import MachineError
-from metalor_lang.kernel.paths import Root, copy_file_contents, open_beneath, read_xattrs
+from metalor_lang.kernel.paths import Root, copy_file_contents, open_beneath, read_xattrs, set_mode
 from metalor_lang.kernel.trees import write_xattrs
 from metalor_lang.plan.graph import CopyFiles
 
@@ -162,7 +162,7 @@ class _Writer:
             fd, name = self.target(place)
             os.mkdir(name, 0o700, dir_fd=fd)
             os.chown(name, *self.parents, dir_fd=fd, follow_symlinks=False)
-            os.chmod(name, 0o755, dir_fd=fd)
+            set_mode(fd, name, 0o755)
         for each in layout.placements:
             self.at = each.place
             match each.entry.kind:
@@ -207,7 +207,12 @@ class _Writer:
         identity = (entry.info.st_dev, entry.info.st_ino)
         linked = self.keeps and entry.info.st_nlink > 1
         if linked and (first := self.links.setdefault(identity, each.place)) is not each.place:
-            os.link(first, name, src_dir_fd=self.view.fd, dst_dir_fd=fd, follow_symlinks=False)
+            head, _, old = first.rpartition("/")
+            folder = open_beneath(self.view.fd, head, os.O_PATH | os.O_DIRECTORY, resolve=EXACT)
+            try:
+                os.link(old, name, src_dir_fd=folder, dst_dir_fd=fd, follow_symlinks=False)
+            finally:
+                os.close(folder)
             return
         reading = self.opener.open(each.found, entry)
         try:
@@ -242,7 +247,7 @@ class _Writer:
         if self.keeps:
             write_xattrs(fd, name, self.attributes(each))
         if entry.kind is not EntryKind.LINK:
-            os.chmod(name, self.mode_of(entry), dir_fd=fd)
+            set_mode(fd, name, self.mode_of(entry))
         time = self.time_of(entry)
         os.utime(name, ns=(time, time), dir_fd=fd, follow_symlinks=False)
 

@@ -13,7 +13,7 @@ from metalor_lang.build.resolving import Resolved
 from metalor_lang.build.sources import EXACT
 from metalor_lang.build.users import resolve, resolve_owner
 from metalor_lang.errors import MachineError
-from metalor_lang.kernel.paths import Root, open_beneath
+from metalor_lang.kernel.paths import Root, open_beneath, set_mode
 from metalor_lang.plan.graph import MakeWorkdir, WriteFile
 
 
@@ -95,7 +95,7 @@ def _make(view: Root, at: Resolved, owner: tuple[int, int], epoch: int) -> tuple
         for name in at.missing:
             os.mkdir(name, 0o700, dir_fd=fd)
             os.chown(name, *owner, dir_fd=fd, follow_symlinks=False)
-            os.chmod(name, 0o755, dir_fd=fd)
+            set_mode(fd, name, 0o755)
             if made:
                 os.utime(fd, (epoch, epoch))
             place = f"{place}/{name}" if place else name

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from metalor_lang.kernel import syscalls
-from metalor_lang.kernel.trees import copy_file_contents, copy_xattrs, read_xattrs, remove_tree, walk
+from metalor_lang.kernel.trees import copy_file_contents, copy_xattrs, read_xattrs, remove_tree, set_mode, walk
 
 __all__ = [
     "Root",
@@ -22,6 +22,7 @@ __all__ = [
     "open_beneath",
     "read_xattrs",
     "remove_tree",
+    "set_mode",
     "split",
     "walk",
 ]

@@ -160,6 +160,23 @@ def _open_for_removal(name: str, dirfd: int) -> int:
     return open_directory(name, dirfd)
 
 
+def set_mode(dirfd: int, name: str, mode: int) -> None:
+    """Set the permission bits of `name` in `dirfd`, which is never followed, even if it becomes a link meanwhile.
+
+    Raises:
+        OSError: as chmod(2); EOPNOTSUPP for a link.
+
+    """
+    # fchmodat(2) cannot be told not to follow; through /proc the mode goes to the inode that was opened.
+    fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dirfd)
+    try:
+        if stat.S_ISLNK(os.fstat(fd).st_mode):
+            raise OSError(errno.EOPNOTSUPP, "a symbolic link has no mode of its own", name)
+        os.chmod(f"/proc/self/fd/{fd}", mode)
+    finally:
+        os.close(fd)
+
+
 def copy_file_contents(source: int, target: int) -> int:
     """Copy a regular file's bytes to an empty file, keeping its holes.
 

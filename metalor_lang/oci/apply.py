@@ -12,20 +12,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from metalor_lang.kernel.paths import Root, split
-from metalor_lang.kernel.trees import read_xattrs, remove_tree, write_xattrs
+from metalor_lang.kernel.paths import Root
+from metalor_lang.kernel.trees import read_xattrs, remove_tree, set_mode, write_xattrs
 from metalor_lang.oci.budget import Budgets, LayerRefused, UnpackFailed, printable
+from metalor_lang.oci.entries import Density, Tally, check, check_root, is_marker, link_parts, parts_of
 from metalor_lang.oci.inflate import Meter
 from metalor_lang.oci.tarstream import Kind, Member, TarStream
-from metalor_lang.oci.whiteouts import WHITEOUT, LayerNames, hidden_name, is_aufs
+from metalor_lang.oci.whiteouts import LayerNames, hidden_name, is_aufs
 
-_OVERLAY: Final = ("user.overlay.", "trusted.overlay.")
 _CAPABILITY: Final = "security.capability"
 _OPEN_PARENTS: Final = 64
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_DEVICE_LIMITS: Final = (1 << 12, 1 << 20)
-_TARGET_LIMIT: Final = 4095
 
 _MACHINE: Final = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EFBIG, errno.ENOMEM}
@@ -48,7 +46,7 @@ class Applier:
         self._budgets = budgets
         self._meter = meter
         self._notice = notice
-        self._entries = 0
+        self._tally = Tally(budgets)
         self._parents: dict[str, int] = {}
         # inode of a directory -> (a path to it, its time): set last, since every new name changes it.
         self._times: dict[int, tuple[str, int]] = {}
@@ -58,7 +56,7 @@ class Applier:
         """Close the directories kept open."""
         self._forget()
 
-    def apply(self, stream: TarStream) -> None:
+    def apply(self, stream: TarStream, density: Density) -> None:
         """Apply one layer.
 
         Raises:
@@ -68,9 +66,8 @@ class Applier:
         """
         self._layer = LayerNames(self._root)
         for member in stream:
-            self._entries += 1
-            if self._entries > self._budgets.entries:
-                raise LayerRefused(member.name, f"the image has more than {self._budgets.entries} entries")
+            self._tally.count(member)
+            density.count(member)
             with _explained(member):
                 self._member(member, stream)
 
@@ -92,17 +89,15 @@ class Applier:
     # --- one member -------------------------------------------------------------------------------------------------
 
     def _member(self, member: Member, stream: TarStream) -> None:
-        parts = self._parts(member.name, "path")
+        parts = parts_of(member.name, self._budgets)
         if not parts:
             self._root_entry(member)
             return
         name = parts[-1]
-        if WHITEOUT in member.name and any(part.startswith(WHITEOUT) for part in parts):
+        if is_marker(member, parts):
             self._marker(member, parts)
             return
-        for key in member.xattrs:
-            if key.startswith(_OVERLAY):
-                raise LayerRefused(member.name, f"the attribute {key} belongs to overlay file systems")
+        check(member, parts)
         parent = "/".join(parts[:-1])
         path = f"{parent}/{name}" if parent else name
         dirfd = self._parent(parent)
@@ -119,24 +114,8 @@ class Applier:
             case Kind.CHARACTER | Kind.BLOCK | Kind.FIFO:
                 self._special(member, dirfd, name)
 
-    def _parts(self, text: str, what: str) -> list[str]:
-        size = len(os.fsencode(text))
-        if not size:
-            raise LayerRefused(text or "(no name)", f"its {what} is empty")
-        if size > self._budgets.path:
-            raise LayerRefused(text, f"its {what} has {size} bytes; at most {self._budgets.path}")
-        parts = split(text)
-        if len(parts) > self._budgets.depth:
-            raise LayerRefused(text, f"its {what} is {len(parts)} directories deep; at most {self._budgets.depth}")
-        if ".." in parts:
-            raise LayerRefused(text, f"its {what} has a `..`")
-        if size > self._budgets.component and any(len(os.fsencode(part)) > self._budgets.component for part in parts):
-            raise LayerRefused(text, f"a name in its {what} is longer than {self._budgets.component} bytes")
-        return parts
-
     def _root_entry(self, member: Member) -> None:
-        if member.kind is not Kind.DIRECTORY:
-            raise LayerRefused(member.name, f"the root of the image is a {member.kind}, not a directory")
+        check_root(member)
         fd = self._root.open(".", os.O_RDONLY | os.O_DIRECTORY)
         try:
             self._dress_directory(member, fd, "")
@@ -247,9 +226,6 @@ class Applier:
         self._times[os.fstat(fd).st_ino] = (path, member.mtime)
 
     def _symlink(self, member: Member, dirfd: int, name: str) -> None:
-        size = len(os.fsencode(member.target))
-        if not size or size > _TARGET_LIMIT:
-            raise LayerRefused(member.name, f"its link target has {size} bytes; 1 to {_TARGET_LIMIT} are possible")
         try:
             os.symlink(member.target, name, dir_fd=dirfd)
         except FileExistsError:
@@ -258,12 +234,8 @@ class Applier:
         self._dress(member, dirfd, name)
 
     def _hardlink(self, member: Member, dirfd: int, name: str, path: str) -> None:
-        parts = self._parts(member.target, "link target")
-        if not parts:
-            raise LayerRefused(member.name, "it is a hard link to the root of the image")
+        parts = link_parts(member, self._budgets)
         shown = f"it is a hard link to {member.target!r}"
-        if any(part.startswith(WHITEOUT) for part in parts):
-            raise LayerRefused(member.name, f"{shown}, a whiteout")
         try:
             source = self._root.open("/".join(parts[:-1]), os.O_RDONLY | os.O_DIRECTORY)
         except (FileNotFoundError, NotADirectoryError):
@@ -299,12 +271,7 @@ class Applier:
             mode |= stat.S_IFIFO
         else:
             mode |= stat.S_IFCHR if member.kind is Kind.CHARACTER else stat.S_IFBLK
-            major, minor = member.device
-            if major >= _DEVICE_LIMITS[0] or minor >= _DEVICE_LIMITS[1]:
-                raise LayerRefused(member.name, f"the device {major}:{minor} cannot exist")
-            if member.kind is Kind.CHARACTER and member.device == (0, 0):
-                raise LayerRefused(member.name, "the character device 0:0 is overlay's mark for a deleted file")
-            device = os.makedev(major, minor)
+            device = os.makedev(*member.device)
         try:
             os.stat(name, dir_fd=dirfd, follow_symlinks=False)
         except FileNotFoundError:
@@ -323,8 +290,7 @@ class Applier:
     def _dress(self, member: Member, dirfd: int, name: str) -> None:
         os.chown(name, member.uid, member.gid, dir_fd=dirfd, follow_symlinks=False)
         if member.kind is not Kind.SYMLINK:
-            # Made a moment ago and no link: following is not possible. fchmodat cannot be told not to follow.
-            os.chmod(name, member.mode, dir_fd=dirfd)
+            set_mode(dirfd, name, member.mode)
         if member.xattrs:
             self._attributes(member, dirfd, name)
         os.utime(name, ns=(member.mtime, member.mtime), dir_fd=dirfd, follow_symlinks=False)

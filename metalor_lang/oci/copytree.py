@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable
 
 from metalor_lang.kernel.paths import Root
-from metalor_lang.kernel.trees import copy_file_contents, walk, write_xattrs
+from metalor_lang.kernel.trees import copy_file_contents, set_mode, walk, write_xattrs
 from metalor_lang.oci.diff import Node, read_node
 from metalor_lang.oci.tarstream import Kind
 
@@ -102,6 +102,6 @@ def _copy_node(node: Node, source: int, target: int, name: str) -> bool:
 def _dress(node: Node, dirfd: int, name: str) -> None:
     os.chown(name, node.uid, node.gid, dir_fd=dirfd, follow_symlinks=False)
     if node.kind is not Kind.SYMLINK:
-        os.chmod(name, node.mode, dir_fd=dirfd)
+        set_mode(dirfd, name, node.mode)
     write_xattrs(dirfd, name, dict(node.xattrs))
     os.utime(name, ns=(node.mtime, node.mtime), dir_fd=dirfd, follow_symlinks=False)

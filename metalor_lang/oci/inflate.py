@@ -8,7 +8,7 @@ import hashlib
 import queue
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Final, Protocol, cast
 
 from metalor_lang.errors import MachineError
@@ -16,6 +16,7 @@ from metalor_lang.oci.budget import Budgets, LayerRefused
 from metalor_lang.oci.media import Compression
 
 CHUNK: Final = 256 << 10
+_READ: Final = 64 << 10
 _QUEUED: Final = 16
 _WINDOW: Final = 1 << 27
 """Bytes of a zstd window: what `zstd --ultra` reaches without --long, and registries refuse more."""
@@ -31,8 +32,17 @@ class Source(Protocol):
         ...
 
 
-def inflate(source: Source, compression: Compression) -> Iterator[bytes]:
+def _nobody(_: int) -> None:
+    return None
+
+
+def inflate(source: Source, compression: Compression, holding: Callable[[int], None] = _nobody) -> Iterator[bytes]:
     """Decompress a stream, in chunks of at most 256 KiB; the source is read to its end.
+
+    Args:
+        source: the compressed bytes.
+        compression: of them.
+        holding: told before each chunk how many bytes were read and not used yet (gzip only).
 
     Raises:
         LayerRefused: it is not of this compression, damaged, or ends early.
@@ -44,20 +54,20 @@ def inflate(source: Source, compression: Compression) -> Iterator[bytes]:
             while chunk := source.read(CHUNK):
                 yield chunk
         case Compression.GZIP:
-            yield from _gunzip(source)
+            yield from _gunzip(source, holding)
         case Compression.ZSTD:
             yield from _unzstd(source)
 
 
-def _gunzip(source: Source) -> Iterator[bytes]:
+def _gunzip(source: Source, holding: Callable[[int], None]) -> Iterator[bytes]:
     # One member after another (RFC 1952, 2.2); zeros may pad the end.
-    data = source.read(CHUNK) or b""
+    data = source.read(_READ) or b""
     first = True
     while data:
         if not first and not data.strip(b"\0"):
-            data = source.read(CHUNK) or b""
+            data = source.read(_READ) or b""
             continue
-        while len(data) < 2 and (more := source.read(CHUNK)):
+        while len(data) < 2 and (more := source.read(_READ)):
             data += more
         if data[:2] != _GZIP_MAGIC:
             raise LayerRefused("", "it is not gzip" if first else "something that is not gzip follows its gzip stream")
@@ -67,18 +77,19 @@ def _gunzip(source: Source) -> Iterator[bytes]:
             while True:
                 chunk = member.decompress(data, CHUNK)
                 if chunk:
+                    holding(len(member.unconsumed_tail) + len(member.unused_data))
                     yield chunk
                 if member.eof:
                     break
                 data = member.unconsumed_tail
                 # An empty result with nothing left to feed: only new input can help.
                 if not data and len(chunk) < CHUNK:
-                    data = source.read(CHUNK) or b""
+                    data = source.read(_READ) or b""
                     if not data:
                         raise LayerRefused("", "its gzip stream ends early")
         except zlib.error as error:
             raise LayerRefused("", f"its gzip stream is damaged ({error})") from None
-        data = member.unused_data or source.read(CHUNK) or b""
+        data = member.unused_data or source.read(_READ) or b""
     if first:
         raise LayerRefused("", "it is empty")
 
@@ -95,7 +106,7 @@ def _unzstd(source: Source) -> Iterator[bytes]:
     if not head.peek(4).startswith(_ZSTD_MAGICS):
         raise LayerRefused("", "it is not zstd")
     reader = zstandard.ZstdDecompressor(max_window_size=_WINDOW).stream_reader(
-        cast("IO[bytes]", head), read_size=CHUNK, read_across_frames=True
+        cast("IO[bytes]", head), read_size=_READ, read_across_frames=True
     )
     try:
         while chunk := reader.read(CHUNK):
@@ -164,15 +175,22 @@ class Inflater:
 
     def __init__(self, source: Source, compression: Compression, meter: Meter, budgets: Budgets) -> None:
         self._source = _Counted(source)
-        self._compression = compression
+        self.compression = compression
         self._meter = meter
         self._budgets = budgets
         self._hash = hashlib.sha256()
-        self._queue: queue.Queue[bytes | BaseException | None] = queue.Queue(_QUEUED)
+        self._queue: queue.Queue[tuple[bytes, int] | BaseException | None] = queue.Queue(_QUEUED)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="inflate", daemon=True)
         self._ended = False
         self._inflated = 0
+        self._consumed = 0
+        self._held = 0
+
+    @property
+    def consumed(self) -> int:
+        """The compressed bytes that were needed for the chunks given so far."""
+        return self._consumed
 
     def __enter__(self) -> "Inflater":
         self._thread.start()
@@ -194,8 +212,9 @@ class Inflater:
         if self._ended:
             raise StopIteration
         item = self._queue.get()
-        if isinstance(item, bytes):
-            return item
+        if isinstance(item, tuple):
+            chunk, self._consumed = item
+            return chunk
         self._ended = True
         if item is not None:
             raise item
@@ -216,18 +235,21 @@ class Inflater:
 
     def _work(self) -> None:
         try:
-            for chunk in inflate(self._source, self._compression):
+            for chunk in inflate(self._source, self.compression, self._hold):
                 self._hash.update(chunk)
                 self._account(len(chunk))
                 if self._stop.is_set():
                     return
-                self._queue.put(chunk)
+                self._queue.put((chunk, self._source.count - self._held))
             if self._source.read(1):
                 raise LayerRefused("", "bytes follow its end")
             self._queue.put(None)
         except BaseException as error:
             if not self._stop.is_set():
                 self._queue.put(error)
+
+    def _hold(self, count: int) -> None:
+        self._held = count
 
     def _account(self, count: int) -> None:
         self._inflated += count

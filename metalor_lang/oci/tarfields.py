@@ -9,6 +9,11 @@ from typing import Final
 from metalor_lang.oci.budget import Budgets, LayerRefused
 from metalor_lang.oci.tarheader import BLOCK
 
+GNU: Final = b"ustar  \0"
+"""Magic and version of GNU headers."""
+POSIX: Final = b"ustar\0"
+"""Magic of POSIX headers."""
+_NO_DEVICE: Final = frozenset({bytes(16), b"0000000\0" * 2})
 _BLANK_CHECKSUM: Final = sum(b" " * 8)
 _NANO: Final = 1_000_000_000
 _TIME_RANGE: Final = (-(1 << 31), 1 << 34)
@@ -17,6 +22,13 @@ _XATTR: Final = "SCHILY.xattr."
 _SPARSE: Final = "GNU.sparse."
 _REGION: Final = ("GNU.sparse.offset", "GNU.sparse.numbytes")
 _CHARSETS: Final = frozenset({b"BINARY", b"ISO-IR 10646 2000 UTF-8", b"ISO-IR 646 1990"})
+_ELSEWHERE: Final = frozenset(
+    {
+        "SCHILY.devmajor", "SCHILY.devminor", "SCHILY.filetype", "SCHILY.offset", "SCHILY.realsize",
+        "SCHILY.tarfiletype", "SUN.devmajor", "SUN.devminor",
+    }
+)  # fmt: skip
+"""Records by which star and libarchive change what the header says; GNU tar, Go and Python pass over them."""
 _HARMLESS_GLOBAL: Final = frozenset({"comment", "hdrcharset", "atime", "ctime"})
 
 
@@ -51,9 +63,12 @@ class Extended:
                 if (key not in _HARMLESS_GLOBAL and "." not in key) or key.startswith((_XATTR, _SPARSE)):
                     raise LayerRefused(label, f"a global header that sets {key!r} for all members")
         else:
-            text, _, rest = raw.partition(b"\0")
+            text, nul, rest = raw.partition(b"\0")
             if rest.strip(b"\0"):
                 raise LayerRefused(label, "a long name with a NUL inside")
+            if not nul:
+                # Some readers go on until they find one.
+                raise LayerRefused(label, "a long name without the NUL at its end")
             if typeflag == b"L":
                 self.long_name = os.fsdecode(text)
             else:
@@ -73,7 +88,7 @@ class Extended:
 class Header:
     """One 512 byte header block whose checksum is right."""
 
-    __slots__ = ("block", "name", "typeflag")
+    __slots__ = ("block", "device", "gid", "mode", "mtime", "name", "size", "typeflag", "uid")
 
     def __init__(self, block: bytes) -> None:
         if len(block) < BLOCK:
@@ -81,13 +96,29 @@ class Header:
         self.block = block
         self.typeflag = block[156:157]
         name = self.field(0, 100)
-        if block[257:263] == b"ustar\0" and block[345]:
+        prefixed = block[345] != 0
+        if prefixed and block[257:263] == POSIX:
             name = self.field(345, 155) + "/" + name
+            prefixed = False
         self.name = name
         found = self.number("checksum", 148, 8)
         total = sum(block) - sum(block[148:156]) + _BLANK_CHECKSUM
         if found != total and found != total - 256 * sum(byte > 127 for byte in block[:148] + block[156:]):
             raise LayerRefused(name, "its header's checksum is wrong")
+        if prefixed and self.typeflag != b"S":
+            # Python and libarchive make it part of the name whatever the format, GNU tar and Go do not.
+            raise LayerRefused(name, "its header has a name prefix, and is not of the format that has one")
+        if block[257:265] == GNU and self.typeflag != b"S" and any(block[386:495]):
+            raise LayerRefused(name, "its header has a sparse map, and its type is another")
+        # Also those that mean nothing for its type: some readers stop there as if the archive had ended.
+        self.mode = self.number("mode", 100, 8)
+        self.uid = self.number("user", 108, 8)
+        self.gid = self.number("group", 116, 8)
+        self.size = self.number("size", 124, 12)
+        self.mtime = self.number("mtime", 136, 12, signed=True)
+        self.device = (0, 0)
+        if block[329:345] not in _NO_DEVICE:
+            self.device = self.number("major", 329, 8), self.number("minor", 337, 8)
 
     def field(self, start: int, length: int) -> str:
         """A text field, up to its first NUL."""
@@ -97,6 +128,8 @@ class Header:
         """A number field: octal digits, or base 256; `what` names it in errors."""
         raw = self.block[start : start + length]
         if raw[0] & 0x80:  # base 256 (GNU, star)
+            if raw[0] not in (0x80, 0xFF):
+                raise LayerRefused(self.name, f"its {what} is too large a number for some readers")
             value = int.from_bytes(raw, "big", signed=True) if raw[0] == 0xFF else int.from_bytes(raw, "big")
             value = value if raw[0] == 0xFF else value - (0x80 << (8 * (length - 1)))
             if value < 0 and not signed:
@@ -104,6 +137,8 @@ class Header:
             return value
         text = raw.split(b"\0", 1)[0].strip(b" ")
         if not text:
+            if not raw[0] and raw.strip(b"\0 "):
+                raise LayerRefused(self.name, f"its {what} starts with a NUL, which some readers skip")
             return 0
         if text.translate(None, b"01234567"):
             raise LayerRefused(self.name, f"its {what} {text!r} is not an octal number")
@@ -143,6 +178,8 @@ def parse_pax(raw: bytes, label: str) -> dict[str, bytes]:
         name = key.decode("utf-8", "surrogateescape")
         if (b"\0" in value and not name.startswith(_XATTR)) or b"\0" in key:
             raise LayerRefused(label, f"a NUL in the PAX record {name!r}")
+        if name in _ELSEWHERE:
+            raise LayerRefused(label, f"the PAX record {name!r}, which only some readers obey")
         if name == "hdrcharset" and value not in _CHARSETS:
             raise LayerRefused(label, f"the character set {value!r} is not known")
         records[name] = value

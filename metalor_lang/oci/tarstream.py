@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from metalor_lang.oci.budget import Budgets, LayerRefused
-from metalor_lang.oci.tarfields import Extended, Header, Numbers, decimal, owner, sized, time_of, xattrs_of
+from metalor_lang.oci.tarfields import GNU, POSIX, Extended, Header, Numbers, decimal, owner, sized, time_of, xattrs_of
 from metalor_lang.oci.tarheader import BLOCK
 
 _ZERO: Final = bytes(BLOCK)
@@ -169,11 +169,12 @@ class TarStream:
         for _ in self.data():
             pass
         if self._padding:
-            self._chunks.take(self._padding)
+            if len(self._chunks.take(self._padding)) < self._padding:
+                raise LayerRefused(self._name, "the archive ends inside its last block")
             self._padding = 0
 
     def _extend(self, headers: "Extended", header: "Header") -> None:
-        size = header.number("size", 124, 12)
+        size = header.size
         if size > self._budgets.headers:
             raise LayerRefused(header.name, f"an extended header of {size} bytes; at most {self._budgets.headers}")
         raw = self._chunks.take(size + -size % BLOCK)[:size]
@@ -188,31 +189,39 @@ class TarStream:
         kind = _KINDS.get(header.typeflag)
         if kind is None:
             raise LayerRefused(name, f"its type {header.typeflag!r} is not known")
-        if kind is Kind.FILE and name.endswith("/") and header.typeflag in (b"0", b"\0"):
+        if kind is Kind.FILE and (name.endswith("/") or header.name.endswith("/")):
+            # GNU tar and libarchive make a directory of any, Go and Python only of the old type.
+            if header.typeflag != b"\0" or not (name.endswith("/") and header.name.endswith("/")):
+                raise LayerRefused(name, "its name ends like a directory's, and its type is that of a file")
             kind = Kind.DIRECTORY
-        size = sized(name, header.number("size", 124, 12), pax)
+        size = sized(name, header.size, pax)
         if size and kind is not Kind.FILE:
             raise LayerRefused(name, f"a {kind} with {size} bytes of data")
         member = Member(
             name=name,
             kind=kind,
-            mode=header.number("mode", 100, 8) & 0o7777,
-            uid=owner(name, "user", pax.get("uid"), header.number("user", 108, 8)),
-            gid=owner(name, "group", pax.get("gid"), header.number("group", 116, 8)),
+            mode=header.mode & 0o7777,
+            uid=owner(name, "user", pax.get("uid"), header.uid),
+            gid=owner(name, "group", pax.get("gid"), header.gid),
             size=size,
             stored=size,
-            mtime=time_of(name, pax.get("mtime"), header.number("mtime", 136, 12, signed=True)),
+            mtime=time_of(name, pax.get("mtime"), header.mtime),
             xattrs=xattrs_of(name, pax, self._budgets),
         )
         if kind is Kind.SYMLINK or kind is Kind.HARDLINK:
             member.target = extended.text("linkpath", extended.long_target, header.field(157, 100))
         elif kind is Kind.CHARACTER or kind is Kind.BLOCK:
-            member.device = (header.number("major", 329, 8), header.number("minor", 337, 8))
+            member.device = header.device
         self._left = size
         self._padding = -size % BLOCK
+        mapped = any(key.startswith(_SPARSE) for key in pax)
         if header.typeflag == b"S":
+            if mapped or "size" in pax or header.block[257:265] != GNU:
+                raise LayerRefused(name, "an old sparse file with a header of another format")
             self._old_sparse(member, header)
-        elif any(key.startswith(_SPARSE) for key in pax):
+        elif mapped:
+            if extended.long_name is not None or header.block[257:263] != POSIX:
+                raise LayerRefused(name, "a sparse file with a PAX header and one of another format")
             self._pax_sparse(member, pax)
         return member
 

@@ -5,22 +5,26 @@ directory is right only when the call returns, and worthless when it raises.
 """
 
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from metalor_lang.kernel.paths import Root
-from metalor_lang.kernel.process import run_tool
+from metalor_lang.kernel.process import ToolFailed, run_tool
 from metalor_lang.oci.apply import Applier
-from metalor_lang.oci.budget import Budgets, LayerRefused
+from metalor_lang.oci.budget import Budgets, LayerRefused, printable
+from metalor_lang.oci.entries import Density, Tally, vet
 from metalor_lang.oci.inflate import Inflater, Meter, Source
 from metalor_lang.oci.layout import Layout
 from metalor_lang.oci.media import LAYERS, Compression, refuse_media_type
-from metalor_lang.oci.spec import Manifest
+from metalor_lang.oci.spec import Descriptor, Manifest
 from metalor_lang.oci.tarstream import Chunks, TarStream
 
 DEFAULT_BUDGETS: Final = Budgets()
+_UMOCI_ENTRY: Final = re.compile(r"unpack entry: (?P<entry>.*?): (?P<reason>.+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,18 +97,66 @@ def apply_layers(
         applier = Applier(root, budgets, meter, notice)
         try:
             for layer in layers:
-                source = layer.open()
-                try:
-                    with Inflater(source, layer.compression, meter, budgets) as inflater:
-                        applier.apply(TarStream(Chunks(inflater), budgets))
-                        inflater.finish(layer.diff_id)
-                finally:
-                    close = getattr(source, "close", None)
-                    if close is not None:
-                        close()
+                with _inflated(layer, meter, budgets) as inflater:
+                    applier.apply(TarStream(Chunks(inflater), budgets), Density(inflater, budgets))
             applier.finish()
         finally:
             applier.close()
+
+
+@contextmanager
+def _inflated(layer: LayerSource, meter: Meter, budgets: Budgets) -> Iterator[Inflater]:
+    source = layer.open()
+    try:
+        with Inflater(source, layer.compression, meter, budgets) as inflater:
+            yield inflater
+            inflater.finish(layer.diff_id)
+    finally:
+        close = getattr(source, "close", None)
+        if close is not None:
+            close()
+
+
+def vet_layers(layers: Sequence[LayerSource], *, budgets: Budgets = DEFAULT_BUDGETS) -> None:
+    """Read layers, base first, and judge every member by itself; nothing is written.
+
+    Raises:
+        LayerRefused: a layer is wrong, damaged or not safe.
+
+    """
+    meter, tally = Meter(budgets), Tally(budgets)
+    for layer in layers:
+        with _inflated(layer, meter, budgets) as inflater:
+            vet(TarStream(Chunks(inflater), budgets), tally, Density(inflater, budgets), meter, budgets)
+
+
+def layer_sources(
+    layout: Layout, manifest: Manifest, diff_ids: Sequence[str], stop: Callable[[], bool] = _never
+) -> list[LayerSource]:
+    """The layers of an image in a layout, whose streams end with an error when `stop` says so.
+
+    Raises:
+        LayerRefused: the config has not one diff id for each layer.
+        ImageError: a media type is not known.
+
+    """
+    if len(diff_ids) != len(manifest.layers):
+        raise LayerRefused(
+            "", f"the manifest has {len(manifest.layers)} layers and the config {len(diff_ids)} diff ids"
+        )
+    sources = []
+    for number, (descriptor, diff_id) in enumerate(zip(manifest.layers, diff_ids), 1):
+        compression = LAYERS.get(descriptor.media_type)
+        if compression is None:
+            raise refuse_media_type(descriptor.media_type, f"layer {number}", "tar layers, plain, gzip or zstd")
+        sources.append(
+            LayerSource(
+                open=lambda descriptor=descriptor: _Stoppable(layout.open_blob(descriptor), stop),  # type: ignore[misc]
+                compression=compression,
+                diff_id=diff_id,
+            )
+        )
+    return sources
 
 
 def unpack(
@@ -135,26 +187,58 @@ def unpack(
         InterruptedError: `stop` said so.
 
     """
-    if len(diff_ids) != len(manifest.layers):
-        raise LayerRefused(
-            "", f"the manifest has {len(manifest.layers)} layers and the config {len(diff_ids)} diff ids"
-        )
-    sources = []
-    for number, (descriptor, diff_id) in enumerate(zip(manifest.layers, diff_ids), 1):
-        compression = LAYERS.get(descriptor.media_type)
-        if compression is None:
-            raise refuse_media_type(descriptor.media_type, f"layer {number}", "tar layers, plain, gzip or zstd")
-        sources.append(
-            LayerSource(
-                open=lambda descriptor=descriptor: _Stoppable(layout.open_blob(descriptor), stop),  # type: ignore[misc]
-                compression=compression,
-                diff_id=diff_id,
-            )
-        )
+    sources = layer_sources(layout, manifest, diff_ids, stop)
     try:
         apply_layers(sources, dest_dirfd, budgets=budgets, notice=notice)
     except _GaveUp:
         raise InterruptedError("gave up unpacking an image") from None
+
+
+def unpack_by_umoci(
+    layout: Layout,
+    image: Descriptor,
+    work: Path,
+    dest: Path,
+    *,
+    budgets: Budgets = DEFAULT_BUDGETS,
+    stop: Callable[[], bool] = _never,
+) -> None:
+    """Unpack an image with umoci, after our own reader has judged its layers.
+
+    umoci knows no limits and reads some archives more leniently than others do; what is refused here it never sees.
+
+    Args:
+        layout: where the blobs are.
+        image: the manifest's descriptor.
+        work: an empty directory for a layout of umoci's own.
+        dest: a directory that is empty.
+        budgets: limits over the whole image.
+        stop: asked now and then, until umoci runs; true gives up with InterruptedError.
+
+    Raises:
+        LayerRefused: a layer is wrong, damaged or not safe.
+        ImageError: a blob is missing or damaged, or its media type is not known.
+        InterruptedError: `stop` said so.
+        ToolMissing: there is no umoci.
+        ToolFailed: umoci failed at something that is no entry.
+
+    """
+    selection = layout.load(image)
+    try:
+        vet_layers(layer_sources(layout, selection.manifest, selection.config.diff_ids, stop), budgets=budgets)
+    except _GaveUp:
+        raise InterruptedError("gave up unpacking an image") from None
+    # umoci selects by tag only, and the image may have none.
+    own = Layout.create(work)
+    for blob in (image, selection.manifest.config, *selection.manifest.layers):
+        own.copy_blob(layout, blob)
+    own.add_manifest(image, "base")
+    try:
+        unpack_with_umoci(work, "base", dest)
+    except ToolFailed as error:
+        if (said := _UMOCI_ENTRY.search(error.stderr.decode("utf-8", "replace"))) is None:
+            raise
+        raise LayerRefused(said["entry"], f"umoci says: {printable(said['reason'])}") from error
 
 
 def unpack_with_umoci(layout: Path, tag: str, dest: Path) -> None:

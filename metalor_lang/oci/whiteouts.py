@@ -52,6 +52,8 @@ class LayerNames:
         # Resolved only when a whiteout asks: most layers have none.
         self._written: list[str] = []
         self._brought: set[str] = set()
+        # Directories in which nothing of the layers below is left: a second mark there must not cost a second look.
+        self._emptied: set[str] = set()
 
     def wrote(self, path: str) -> None:
         """Remember a path of the layer, as the archive writes it."""
@@ -107,5 +109,8 @@ class LayerNames:
             os.close(fd)
 
     def _hide_below(self, dirfd: int, where: str) -> None:
+        if where in self._emptied:
+            return
         for name in os.listdir(dirfd):
             self._hide(dirfd, name, where)
+        self._emptied.add(where)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from metalor_lang.kernel.paths import Root, copy_file_contents, remove_tree, walk
+from metalor_lang.kernel.paths import Root, copy_file_contents, remove_tree, set_mode, walk
 from metalor_lang.kernel.trees import read_xattrs, write_xattrs
 
 
@@ -208,3 +208,13 @@ def test_xattrs_by_descriptor_and_name(tree: Path) -> None:
             assert error.errno == errno.EOPNOTSUPP
             return
         assert read_xattrs(root.fd, "sh") == {"user.metalor": b"\0x"}
+
+
+def test_the_mode_of_a_link_is_not_that_of_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "file").touch(0o600)
+    (tmp_path / "link").symlink_to("file")
+    with Root.at(tmp_path) as root:
+        set_mode(root.fd, "file", 0o640)
+        with pytest.raises(OSError, match="link"):
+            set_mode(root.fd, "link", 0o777)
+    assert (tmp_path / "file").stat().st_mode & 0o7777 == 0o640
