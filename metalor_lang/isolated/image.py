@@ -19,6 +19,8 @@ from metalor_lang.isolated.paths import absolute
 from metalor_lang.isolated.places import Prefix, filesystem_root, make_directory, require_absent_or
 from metalor_lang.isolated.source import ImageSource
 from metalor_lang.kernel.process import PACKAGES, ToolMissing, find_tool, run_tool
+from metalor_lang.oci.layout import Layout
+from metalor_lang.oci.unpack import layer_sources, vet_layers
 
 _PACKAGE: Final = "OCI package root"
 _CACHE: Final = "OCI cache root"
@@ -113,7 +115,10 @@ def _written(path: str) -> Iterator[None]:
 
 
 def _unpack(layout: Path, work: int) -> None:
-    """Make the bundle in the work folder."""
+    """Make the bundle in the work folder; umoci sees only what our own reader has judged safe."""
+    source = Layout.open(layout)
+    image = source.select(layouts.TAG)
+    vet_layers(layer_sources(source, image.manifest, image.config.diff_ids))
     argv = ["umoci", "unpack", "--keep-dirlinks"]
     if os.geteuid() != 0:
         argv.append("--rootless")

@@ -159,6 +159,18 @@ class Assembly:
             os.fchdir(fd)
             syscalls.umount2(".", syscalls.MNT_DETACH)
         os.chdir("/")
+        self._remove_stubs()
+
+    def abandon(self) -> None:
+        """The same for a root that could not be made, or not be entered."""
+        if not self._stubs:
+            return
+        # With the view goes all that is mounted on it; the descriptors of the parents keep reaching into it.
+        os.fchdir(self._scratch)
+        syscalls.umount2("root", syscalls.MNT_DETACH)
+        self._remove_stubs()
+
+    def _remove_stubs(self) -> None:
         untouched = [parent for parent in self._parents.values() if parent.untouched()]
         for stub in reversed(self._stubs):
             stub.remove()

@@ -104,9 +104,13 @@ class _Step:
         syscalls.unshare(_NAMESPACES | (syscalls.CLONE_NEWNET if order.network == "none" else 0))
         if order.network == "none":
             _loopback_up()  # while /proc is there
-        assembly.build()
+        try:
+            assembly.build()
+            assembly.enter()
+        except BaseException:
+            assembly.abandon()
+            raise
         socket.sethostname(order.hostname)
-        assembly.enter()
         wake, said = self._start()
         syscalls.capset(_CAPABILITIES, _CAPABILITIES, 0)
         syscalls.set_dumpable(False)
