@@ -5,8 +5,6 @@ Invariant: layers are made only when an output needs them, once, and remembered;
 
 import itertools
 import os
-import secrets
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,6 +17,7 @@ from metalor_lang.build.sketch import Sketch, SketchLayer
 from metalor_lang.build.state import config_fields, oci_platform
 from metalor_lang.digest import json_digest
 from metalor_lang.errors import MachineError, UsageError
+from metalor_lang.kernel import syscalls
 from metalor_lang.oci.copytree import copy_tree
 from metalor_lang.oci.diff import Candidates, candidates, diff
 from metalor_lang.oci.image import Image, NewLayer, assemble, history_entry
@@ -36,6 +35,7 @@ from metalor_lang.oci.output import (
     check_platforms,
     write_outputs,
 )
+from metalor_lang.oci.placing import own_folder, place
 from metalor_lang.oci.spec import Descriptor
 from metalor_lang.plan.graph import Plan
 from metalor_lang.runtime.rootfs import Snapshotter
@@ -220,11 +220,12 @@ class Exporter:
             try:
                 with self._snapshotter.view(made.chain) as view:
                     copy_tree(view, fd, notice=self._notice)
+                syscalls.syncfs(fd)
             finally:
                 os.close(fd)
             if target.exists():
                 target.rmdir()
-            draft.rename(target)
+            place(draft, target)
 
     def _write_tar(self, made: Sketch, target: Path) -> None:
         with _draft_beside(target) as draft:
@@ -232,21 +233,17 @@ class Exporter:
                 write_tree_tar(view, file, epoch=None, notice=self._notice)
                 file.flush()
                 os.fsync(file.fileno())
-            draft.rename(target)
+            place(draft, target)
 
 
 @contextmanager
 def _draft_beside(target: Path) -> Iterator[Path]:
-    draft = target.absolute().parent / f".{target.name}.{secrets.token_hex(6)}"
+    """A name that takes the place of `target`, in a locked directory beside it that the next one clears after a kill."""
     try:
-        yield draft
+        with own_folder(target.absolute().with_name(f".{target.name}.metalor")) as folder:
+            yield folder / "output"
     except OSError as error:
         raise MachineError(f"cannot write {target}: {error.strerror}: {error.filename}") from error
-    finally:
-        if draft.is_dir():
-            shutil.rmtree(draft, ignore_errors=True)
-        else:
-            draft.unlink(missing_ok=True)
 
 
 def _open_base(made: Sketch) -> tuple[Layout, Selection] | None:

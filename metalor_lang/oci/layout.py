@@ -32,7 +32,7 @@ from metalor_lang.oci.errors import (
     UnknownMediaType,
 )
 from metalor_lang.oci.media import refuse_media_type
-from metalor_lang.oci.placing import TEMPORARY, check_tag, clear, locked, replace_file
+from metalor_lang.oci.placing import TEMPORARY, check_tag, clear, locked, replace_file, sync_folder
 from metalor_lang.oci.spec import INDEXES, MANIFESTS, REF_NAME, Descriptor, ImageConfig, Index, Manifest, Platform
 
 _CHUNK: Final = 1 << 20
@@ -106,6 +106,7 @@ class Layout:
                     replace_file(path / "index.json", Index().to_json())
                 if "oci-layout" not in names:
                     replace_file(path / "oci-layout", canonical_json({"imageLayoutVersion": _VERSION}))
+                    sync_folder(path.absolute().parent)
         except OSError as error:
             raise MachineError(f"cannot write the OCI layout {path}: {error.strerror}") from None
         clear(path / "blobs" / "sha256")
@@ -360,6 +361,8 @@ class Layout:
                         placed = True
                 if not placed:
                     kept.append(descriptor)
+                # fsync of a file need not keep its name: the blobs' names first, then the index that lists them.
+                sync_folder(self.path / "blobs" / "sha256")
                 replace_file(self.path / "index.json", replace(index, manifests=tuple(kept)).to_json())
         except OSError as error:
             raise MachineError(f"cannot write {self.path}/index.json: {error.strerror}") from None

@@ -23,7 +23,7 @@ from metalor_lang.oci.errors import BadOutput, BadReference, BlobDamaged
 from metalor_lang.oci.image import Image
 from metalor_lang.oci.index import ImageIndex
 from metalor_lang.oci.layout import Layout
-from metalor_lang.oci.placing import check_tag, own_folder
+from metalor_lang.oci.placing import check_tag, own_folder, place
 from metalor_lang.oci.reference import Reference
 from metalor_lang.oci.skopeo import explain, skopeo_copy
 from metalor_lang.oci.spec import REF_NAME, Descriptor, Index
@@ -230,8 +230,6 @@ def write_outputs(
             case OutputKind.OCI_ARCHIVE:
                 with _replacing(Path(spec.location)) as path, path.open("wb") as file:
                     _write_archive(image, file, spec.tag, open_blob)
-                    file.flush()
-                    os.fsync(file.fileno())
             case OutputKind.DOCKER_ARCHIVE:
                 with _replacing(Path(spec.location)) as path:
                     _by_skopeo(image, f"docker-archive:{path}:{spec.tag}", spec, open_blob, path.parent)
@@ -281,8 +279,10 @@ def _replacing(path: Path) -> Iterator[Path]:
         with own_folder(path.with_name(f".{path.name}.metalor")) as folder:
             own = folder / "output"
             yield own
-            os.chmod(own, 0o644)
-            os.rename(own, path)
+            with own.open("rb+") as file:
+                os.fchmod(file.fileno(), 0o644)
+                os.fsync(file.fileno())
+            place(own, path)
     except OSError as error:
         raise MachineError(f"cannot write {path}: {error.strerror}") from None
 

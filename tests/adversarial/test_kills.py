@@ -1,0 +1,244 @@
+"""SIGKILL anywhere in a build: no mount, no process, no rule, nothing torn is left, and the next build is right.
+
+The named points are enumerated: every system call of the build's process tree that changes something is a point, and the
+builder, or the process that makes the call, is killed at it. `METALOR_KILLS` is how many kills in all, over all backends.
+"""
+
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from metalor_lang.kernel import syscalls
+from metalor_lang.store import Store
+from tests.support import crashes, tracer
+from tests.support.crashes import HostState, Project
+from tests.support.tracer import Call
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+KILLS: Final = int(os.environ.get("METALOR_KILLS", "60"))
+BACKENDS: Final = crashes.backends()
+POINTS: Final = frozenset(tracer.NUMBERS) - {
+    *("prctl", "fcntl", "dup", "memfd_create", "pipe2", "socket", "socketpair", "epoll_create1", "eventfd2"),
+    *("inotify_init1", "fsopen", "fsconfig", "fspick", "pidfd_open", "utimensat"),
+}
+"""Calls that change files, mounts, processes or rights; the others only prepare one of these."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """Where one backend's kills happen: a project, what its build must give, and how it is seen to be clean."""
+
+    folder: Path
+    project: Project
+    right: crashes.Expected
+    before: HostState
+    points: tuple[tuple[bool, str], ...]
+    backend: str
+
+    def fresh(self, name: str) -> tuple[Path, Path]:
+        """A store that does not exist yet, and an empty directory for outputs."""
+        place = self.folder / name
+        (place / "out").mkdir(parents=True)
+        return place / "store", place / "out"
+
+    def check(self, where: str, store: Path, out: Path) -> None:
+        """Everything that must hold after a kill; then the next build, and the same again."""
+        said = self.folder / "next"
+        problems = crashes.survivors()
+        problems += self.before.changed(self.folder / "empty")
+        problems += crashes.torn(store, out, self.right)
+        problems += crashes.next_build(self.project, store, out, self.right, said)
+        problems += crashes.survivors() + crashes.torn(store, out, self.right)
+        assert problems == [], f"{self.backend}: after a kill {where}"
+        shutil.rmtree(store.parent)
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    folder = tmp_path_factory.mktemp("kills")
+    with crashes.adopting():
+        project = crashes.make_project(folder / "project", request.param)
+        right = crashes.expected(project, folder / "right")
+        (folder / "empty").mkdir()
+        before = HostState.now(folder / "empty")
+        made = Ground(folder=folder, project=project, right=right, before=before, points=(), backend=request.param)
+        points = list(_points(made))
+        yield Ground(
+            folder=folder, project=project, right=right, before=before, points=tuple(points), backend=request.param
+        )
+
+
+def _counts(call: Call) -> bool:
+    """Whether a stop is a point: it changes something, and is not just a line on the screen."""
+    return call.writes and (call.name not in ("write", "writev") or call.path.startswith("/"))
+
+
+def _points(ground: Ground) -> Iterator[tuple[bool, str]]:
+    """(the builder makes it, what it is) of every point of an undisturbed build, in order."""
+    store, out = ground.fresh("points")
+    seen: list[tuple[bool, str]] = []
+
+    def look(root: int) -> tracer.Decide:
+        def at(call: Call) -> None:
+            if _counts(call):
+                seen.append((_process(call.pid) == root, str(call).replace(str(ground.folder), "")))
+
+        return at
+
+    body = ground.project.body(ground.project.words(store, out), ground.folder / "said")
+    assert tracer.trace(body, POINTS, look, limit=60) == tracer.Ended(code=0, left=())
+    assert crashes.outcome(out) == ground.right
+    shutil.rmtree(store.parent)
+    yield from seen
+
+
+def _process(thread: int) -> int:
+    return int(Path(f"/proc/{thread}/status").read_text().split("Tgid:")[1].split()[0])
+
+
+def _spread(count: int, among: list[int]) -> list[int]:
+    """So many of the points, from the first to the last."""
+    if count >= len(among):
+        return among
+    return [among[index * len(among) // count] for index in range(count)]
+
+
+def test_kills_at_every_call(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
+    budget = max(KILLS // len(BACKENDS) * 2 // 3, 1)
+    everywhere = list(range(1, len(ground.points) + 1))
+    others = [number for number in everywhere if not ground.points[number - 1][0]]
+    plan = [(number, True) for number in _spread(max(budget * 2 // 3, budget - len(others)), everywhere)]
+    plan += [(number, False) for number in _spread(budget - len(plan), others)]
+    began, missed = time.monotonic(), 0
+    for number, builder in plan:
+        missed += not _kill_at(ground, number, builder)
+    with capsys.disabled():
+        print(
+            f"\n{ground.backend}: killed at {len(plan) - missed} calls of {len(everywhere)} "
+            f"({len(others)} of them not the builder's) in {time.monotonic() - began:.0f} s: nothing left, nothing torn"
+        )
+    assert missed * 20 <= len(plan), "the calls of two builds differ too much"
+
+
+def _kill_at(ground: Ground, number: int, builder: bool) -> bool:
+    """Kill the builder, or whoever makes the call, at call `number`; gives whether it was reached."""
+    store, out = ground.fresh(f"point-{number}-{builder}")
+    where: list[str] = []
+
+    def killer(root: int) -> tracer.Decide:
+        count = 0
+
+        def at(call: Call) -> None:
+            nonlocal count
+            count += _counts(call)
+            if count == number and not where:
+                where.append(str(call))
+                os.kill(root if builder else _process(call.pid), signal.SIGKILL)
+
+        return at
+
+    body = ground.project.body(ground.project.words(store, out), ground.folder / "said")
+    ended = tracer.trace(body, POINTS, killer, limit=60)
+    text = f"at call {number} {where} of {'the builder' if builder else 'its caller'}"
+    said = (ground.folder / "said").read_text()
+    assert ended.left == (), text
+    if where and builder:
+        assert ended.code == -signal.SIGKILL, text
+    elif where and ended.code != -signal.SIGKILL:
+        # The builder lives and says what happened; 0 where the step had told its result already.
+        assert ended.code in (0, 1, 3), f"{text}: {said}"
+        assert ended.code == 0 or "killed" in said or "is gone" in said, f"{text}: {said}"
+        assert "Traceback" not in said, f"{text}: {said}"
+    ground.check(text, store, out)
+    return bool(where)
+
+
+def test_kills_at_random_moments(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
+    kills = max(KILLS // len(BACKENDS) - max(KILLS // len(BACKENDS) * 2 // 3, 1), 1)
+    chance = random.Random(20260101)
+    whole = min(_time(ground, number) for number in range(3))
+    done = finished = 0
+    while done < kills:
+        # Up to three kills in a row: a build that repairs what an earlier kill left is killed as well.
+        store, out = ground.fresh(f"random-{done}")
+        moments = [chance.uniform(0, whole) for _ in range(min(chance.randint(1, 3), kills - done))]
+        for moment in moments:
+            shutil.rmtree(out / "tree", ignore_errors=True)
+            body = ground.project.body(ground.project.words(store, out), ground.folder / "said")
+            child = crashes.start(body)
+            time.sleep(moment)
+            os.kill(child, signal.SIGKILL)
+            finished += os.WIFEXITED(os.waitpid(child, 0)[1])
+            assert crashes.survivors() == [], f"killed after {moment:.4f} s"
+        done += len(moments)
+        ground.check(f"at random moments {moments} (seconds)", store, out)
+    with capsys.disabled():
+        print(f"\n{ground.backend}: {done} random kills, {finished} came after the end: nothing left, nothing torn")
+    assert finished <= done / 2, "the kills came too late to test anything"
+
+
+def _time(ground: Ground, number: int) -> float:
+    """Seconds of an undisturbed build."""
+    store, out = ground.fresh(f"whole-{number}")
+    began = time.monotonic()
+    assert ground.project.run(ground.project.words(store, out), ground.folder / "said") == 0
+    return time.monotonic() - began
+
+
+# --- that these tests can fail --------------------------------------------------------------------------------------
+
+
+def test_a_left_process_is_seen(tmp_path: Path) -> None:
+    def leave() -> None:
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork():
+                os._exit(0)
+            time.sleep(60)
+
+    with crashes.adopting():
+        os.waitpid(crashes.start(leave), 0)
+        left = crashes.survivors(0.2)
+        assert len(left) == 1
+        os.kill(int(left[0].split(":")[0]), signal.SIGKILL)
+        assert crashes.survivors() == []
+
+
+def test_a_left_mount_is_seen(tmp_path: Path) -> None:
+    def leave() -> None:
+        syscalls.unshare(syscalls.CLONE_NEWNS)
+        syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+        for name in ("scratch", "left"):
+            (tmp_path / name).mkdir()
+        before = HostState.now(tmp_path / "scratch")
+        assert before.changed(tmp_path / "scratch") == []
+        syscalls.mount("tmpfs", tmp_path / "left", "tmpfs", 0, None)
+        assert len(before.changed(tmp_path / "scratch")) == 1
+
+    assert os.waitpid(crashes.start(leave), 0)[1] == 0
+
+
+def test_a_torn_file_is_seen(ground: Ground) -> None:
+    store, out = ground.fresh("torn")
+    assert ground.project.run(ground.project.words(store, out), ground.folder / "said") == 0
+    with Store.open(store) as opened:
+        opened.verify(full=True)
+    assert crashes.torn(store, out, ground.right) == []
+    victim = next((store / "snapshots").glob("*/fs/files/file-0"))
+    status = victim.stat()
+    data = victim.read_bytes()
+    victim.write_bytes(b"x" + data[1:])
+    os.utime(victim, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert any("snapshot" in line for line in crashes.torn(store, out, ground.right))
+    (out / "archive").write_bytes((out / "archive").read_bytes()[:-1])
+    assert crashes.torn(store, out, ground.right) == ["archive"]
+    shutil.rmtree(store.parent)

@@ -1,0 +1,340 @@
+"""What the tests of kills, power cuts and failing system calls share: a small build, how to start it, what must be left.
+
+A build runs in a fork of the test process, with the commands of `metalor` already imported: the same code as the
+command, without the third of a second in which an interpreter only starts.
+"""
+
+import ctypes
+import hashlib
+import io
+import os
+import shutil
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import metalor_lang.cli.commands.build
+import metalor_lang.cli.commands.cache  # noqa: F401 - forks must find it imported
+from metalor_lang.cli.main import main
+from metalor_lang.errors import MetalorError
+from metalor_lang.kernel import syscalls
+from metalor_lang.oci.layout import Layout
+from metalor_lang.store import Store
+from tests.support.listing import listing_of
+from tests.support.tinyroot import BUSYBOX
+
+RECIPE = """\
+ARG BASE
+FROM ${BASE} AS left
+SH echo left > /left; mkdir /dir; echo kept > /dir/kept; ln /left /hard
+WORKDIR /a/b
+COPY files/ /files/
+SH rm /files/file-3; echo new > /files/file-4; rm -r /dir; mkdir /dir
+
+FROM ${BASE} AS right
+SH echo right > /right
+
+FROM left
+COPY --from=right /right /right
+FILE /etc/motd '''
+built
+'''
+ENTRYPOINT ["/bin/cat", "/right"]
+"""
+BASE_RECIPE = "FROM scratch\nCOPY tree/ /\n"
+_APPLETS = ("sh", "echo", "mkdir", "ln", "rm", "cat", "sleep")
+
+
+def backends() -> tuple[str, ...]:
+    """The ways to run steps that this machine offers, as `METALOR_BACKEND` names them; what is set there is the only one.
+
+    They are asked of the program.
+    """
+    if chosen := os.environ.get("METALOR_BACKEND"):
+        return tuple(chosen.split(","))
+    return ("privileged",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What an undisturbed build gives.
+
+    Args:
+        digest: of the image.
+        archive: SHA-256 of the oci-archive.
+        tree: listing of the root file system.
+
+    """
+
+    digest: str
+    archive: str
+    tree: list[tuple[object, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A folder with a recipe and its base, and the environment of its builds."""
+
+    folder: Path
+    env: Mapping[str, str]
+
+    def words(self, store: Path, out: Path | None = None, *more: str) -> list[str]:
+        """The command line of a build; `out` is a directory that gets three outputs."""
+        base = f"BASE=oci-archive:{self.folder}/base.tar"
+        words = ["build", "build.metalor", "--arg", base, "--store", str(store), "--jobs", "1", *more]
+        if out is not None:
+            words += ["-o", f"oci:{out}/layout:x", "-o", f"oci-archive:{out}/archive:x", "-o", f"rootfs:{out}/tree"]
+        return words
+
+    def body(self, words: list[str], output: Path) -> Callable[[], int]:
+        """What a child process does to run the command; both its outputs go to a file."""
+        return lambda: run_command(words, self.folder, self.env, output)
+
+    def run(self, words: list[str], output: Path) -> int:
+        """Run the command in a child to its end; gives its exit status."""
+        return os.waitstatus_to_exitcode(os.waitpid(start(self.body(words, output)), 0)[1])
+
+
+def make_project(folder: Path, backend: str = "") -> Project:
+    """Write the recipe and build its base: busybox and seven names for it."""
+    (folder / "files").mkdir(parents=True)
+    for number in range(5):
+        (folder / "files" / f"file-{number}").write_text(f"{number}\n" * 200)
+    (folder / "build.metalor").write_text(RECIPE)
+    base = folder / "base"
+    (base / "tree" / "bin").mkdir(parents=True)
+    shutil.copy2(BUSYBOX, base / "tree" / "bin" / "busybox")
+    for name in _APPLETS:
+        (base / "tree" / "bin" / name).symlink_to("busybox")
+    (base / "base.metalor").write_text(BASE_RECIPE)
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "NO_COLOR": "1"}
+    if backend:
+        env["METALOR_BACKEND"] = backend
+    project = Project(folder=folder, env=env)
+    words = ["build", str(base / "base.metalor"), "--context", str(base), "--store", str(base / "store")]
+    done = project.run([*words, "-o", f"oci-archive:{folder}/base.tar:base"], base / "said")
+    assert done == 0, (base / "said").read_text()
+    return project
+
+
+def expected(project: Project, folder: Path) -> Expected:
+    """Build once undisturbed, in a store of its own."""
+    folder.mkdir()
+    out = folder / "out"
+    out.mkdir()
+    done = project.run(project.words(folder / "store", out), folder / "said")
+    assert done == 0, (folder / "said").read_text()
+    return outcome(out)
+
+
+def outcome(out: Path) -> Expected:
+    """What a finished build wrote, all of it checked."""
+    layout = Layout.open(out / "layout")
+    selection = layout.select("x", None)
+    layout.verify(selection)
+    return Expected(
+        digest=selection.descriptor.digest,
+        archive=hashlib.sha256((out / "archive").read_bytes()).hexdigest(),
+        tree=listing_of(out / "tree"),
+    )
+
+
+def torn(store: Path, out: Path, right: Expected) -> list[str]:
+    """What is visible and not whole, in the store and in the outputs, after whatever happened to a build."""
+    found: list[str] = []
+    try:
+        if (store / "VERSION").exists():
+            found += _torn_store(store)
+        if (out / "layout" / "oci-layout").exists():
+            found += _torn_layout(out / "layout", right)
+    except MetalorError as error:
+        found.append(error.message)
+    if (out / "archive").exists() and hashlib.sha256((out / "archive").read_bytes()).hexdigest() != right.archive:
+        found.append("archive")
+    if (out / "tree").exists() and listing_of(out / "tree") != right.tree:
+        found.append("tree")
+    return found
+
+
+def _torn_store(path: Path) -> list[str]:
+    with Store.open(path) as store:
+        found = [f"{damage.kind} {damage.name}: {damage.causes}" for damage in store.verify(full=True).damaged]
+        found += [line for line in store.notices if "unfinished" not in line]
+        found += [f"left in tmp: {name}" for name in os.listdir(store.tmp)]
+        for one in store.steps.all():
+            if store.steps.get(one.record.key) is None:
+                found.append(f"the record {one.record.text!r} names what is not there")
+    return found
+
+
+def _torn_layout(path: Path, right: Expected) -> list[str]:
+    layout = Layout.open(path)
+    found = []
+    for tag in layout.tags():
+        selection = layout.select(tag, None)
+        layout.verify(selection)
+        if selection.descriptor.digest != right.digest:
+            found.append(f"layout: {selection.descriptor.digest}")
+    for blob in (path / "blobs" / "sha256").iterdir():
+        if not blob.name.startswith(".") and hashlib.sha256(blob.read_bytes()).hexdigest() != blob.name:
+            found.append(f"layout: blob {blob.name}")
+    return found
+
+
+def next_build(project: Project, store: Path, out: Path, right: Expected, said: Path) -> list[str]:
+    """Build on what is left, and compare; gives what is wrong with it. Nothing but the outputs may lie beside them."""
+    shutil.rmtree(out / "tree", ignore_errors=True)  # a whole one may be there, and is refused as a destination
+    status = project.run(project.words(store, out), said)
+    if status:
+        return [f"the next build ended with {status}: {said.read_text()}"]
+    wrong = []
+    if outcome(out) != right:
+        wrong.append("the next build gives another image")
+    if beside := sorted(set(os.listdir(out)) - {"layout", "archive", "tree"}):
+        wrong.append(f"left beside the outputs: {beside}")
+    blobs = os.listdir(out / "layout" / "blobs" / "sha256")
+    wrong += [f"left in the layout: {name}" for name in blobs if name.startswith(".")]
+    wrong += [f"left in tmp: {name}" for name in os.listdir(store / "tmp")]
+    wrong += [f"left in leases: {name}" for name in os.listdir(store / "leases")]
+    return wrong
+
+
+# --- processes, mounts, rules ---------------------------------------------------------------------------------------
+
+
+def start(body: Callable[[], int | None]) -> int:
+    """Run `body` in a child process; gives its pid. The status is 1 when it raises."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = body() or 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    return child
+
+
+def run_command(words: list[str], cwd: Path, env: Mapping[str, str], output: Path) -> int:
+    """Be the `metalor` command, in a child process."""
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    for number, source in enumerate((null, fd, fd)):
+        os.dup2(source, number)
+    sys.stdin = open(0, closefd=False)
+    sys.stdout = io.TextIOWrapper(open(1, "wb", closefd=False), write_through=True)
+    sys.stderr = io.TextIOWrapper(open(2, "wb", buffering=0, closefd=False), write_through=True)
+    warnings.resetwarnings()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return main(words)
+
+
+@contextmanager
+def adopting() -> Iterator[None]:
+    """Be the parent of every orphan below this process, so that whatever is left of a build is our descendant."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+    try:
+        yield
+    finally:
+        libc.prctl(36, 0, 0, 0, 0)
+
+
+def descendants() -> dict[int, str]:
+    """Every living process below this one, with its command; zombies are reaped or left out."""
+    parents: dict[int, int] = {}
+    names: dict[int, str] = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            words = Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            fields = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[0] not in "ZX":
+            parents[int(name)] = int(fields[1])
+            names[int(name)] = words
+    found: dict[int, str] = {}
+    for pid in parents:
+        above = pid
+        while above in parents and above != os.getpid():
+            above = parents[above]
+        if above == os.getpid() and pid != os.getpid():
+            found[pid] = names[pid]
+    return found
+
+
+def survivors(seconds: float = 5.0) -> list[str]:
+    """What still lives below this process after some patience (the kernel ends a pid namespace bit by bit)."""
+    end = time.monotonic() + seconds
+    while True:
+        reap()
+        left = descendants()
+        if not left or time.monotonic() > end:
+            return [f"{pid}: {words}" for pid, words in left.items()]
+        time.sleep(0.002)
+
+
+def reap() -> None:
+    """Collect every child that has ended."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostState:
+    """What a build could leave on the host: the mount table, and rules of binfmt_misc."""
+
+    mounts: str
+    rules: tuple[str, ...]
+
+    @classmethod
+    def now(cls, scratch: Path) -> "HostState":
+        """As it is; `scratch` is an empty directory of ours."""
+        return cls(mounts=Path("/proc/self/mountinfo").read_text(), rules=_rules(scratch))
+
+    def changed(self, scratch: Path) -> list[str]:
+        """What is there now and was not, or the other way."""
+        now = HostState.now(scratch)
+        return sorted(set(now.mounts.splitlines()) ^ set(self.mounts.splitlines())) + sorted(
+            set(now.rules) ^ set(self.rules)
+        )
+
+
+def _rules(scratch: Path) -> tuple[str, ...]:
+    """The names in the host's binfmt_misc, seen through a mount that only a short-lived child has."""
+    read, write = os.pipe()
+
+    def look() -> NoReturn:
+        syscalls.unshare(syscalls.CLONE_NEWNS)
+        syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+        try:
+            syscalls.mount("binfmt_misc", scratch, "binfmt_misc", 0, None)
+        except OSError as error:
+            if error.errno != 19:  # ENODEV: this kernel has none, so it has no rules either
+                raise
+            os._exit(0)
+        os.write(write, "\n".join(sorted(os.listdir(scratch))).encode())
+        os._exit(0)
+
+    child = start(look)
+    os.close(write)
+    with open(read) as stream:
+        names = stream.read().split("\n")
+    assert os.waitpid(child, 0)[1] == 0
+    return tuple(name for name in names if name not in ("", "register", "status"))
