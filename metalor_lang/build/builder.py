@@ -31,7 +31,7 @@ from metalor_lang.build.several import Shared, twins
 from metalor_lang.build.walk import walk
 from metalor_lang.checker.program import ImageBase, RootfsBase, ScratchBase, StageBase
 from metalor_lang.diagnostics.model import Diagnostic
-from metalor_lang.errors import MachineError, MetalorError
+from metalor_lang.errors import MachineError, MetalorError, machine_error
 from metalor_lang.plan.describe import base_name
 from metalor_lang.plan.graph import Configure, Kind, Plan, PlannedStage, Step
 from metalor_lang.runtime.request import Limits
@@ -223,11 +223,14 @@ class Builder:
             raise
         except InterruptedError:
             raise Interrupted("the build was interrupted") from None
-        except MetalorError as error:
+        except (MetalorError, OSError) as error:
+            shown = machine_error(error) if isinstance(error, OSError) else error
+            if shown is None:
+                raise
             # No room on the disk is no damage of the image.
-            code = "E0609" if isinstance(error, MachineError) else "E0503"
-            diagnostic = Diagnostic(code=code, message=error.message, span=stage.span, help=error.help)
-            raise BuildFailed(diagnostic, reason=error.message, exit=error.exit) from error
+            code = "E0609" if isinstance(shown, MachineError) else "E0503"
+            diagnostic = Diagnostic(code=code, message=shown.message, span=stage.span, help=shown.help)
+            raise BuildFailed(diagnostic, reason=shown.message, exit=shown.exit) from error
 
     def _ref(self, stage: PlannedStage, step: Step) -> StepRef:
         return StepRef(
@@ -292,25 +295,30 @@ class Builder:
             self._shared.begin(step.key)
         try:
             after = self._performer.perform(stage, step, chain, chains, ref)
+            took = _since(began)
+            record = StepRecord(
+                key=step.key,
+                chain=after,
+                parent=chain,
+                inputs=inputs,
+                parts=step.parts,
+                text=step.text,
+                created=int(time.time()),
+                duration_ms=took,
+                recipe=self._recipe,
+            )
+            self._store.steps.put(record)
         except BuildFailed as failure:
             raise self._fail(ref, failure, _since(began)) from None
         except Interrupted:
             raise
         except MetalorError as error:
             raise self._fail(ref, failed_with(error, step, "E0604"), _since(began)) from error
-        took = _since(began)
-        record = StepRecord(
-            key=step.key,
-            chain=after,
-            parent=chain,
-            inputs=inputs,
-            parts=step.parts,
-            text=step.text,
-            created=int(time.time()),
-            duration_ms=took,
-            recipe=self._recipe,
-        )
-        self._store.steps.put(record)
+        except OSError as error:
+            shown = machine_error(error)
+            if shown is None:
+                raise
+            raise self._fail(ref, failed_with(shown, step, "E0609"), _since(began)) from error
         if self._shared is not None:
             self._shared.add(record)
         with self._lock:

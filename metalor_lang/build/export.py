@@ -16,7 +16,7 @@ from metalor_lang.build.owning import owned
 from metalor_lang.build.sketch import Sketch, SketchLayer
 from metalor_lang.build.state import config_fields, oci_platform
 from metalor_lang.digest import json_digest
-from metalor_lang.errors import MachineError, UsageError
+from metalor_lang.errors import MachineError, UsageError, machine_help
 from metalor_lang.kernel import syscalls
 from metalor_lang.oci.copytree import copy_tree
 from metalor_lang.oci.diff import Candidates, candidates, diff
@@ -238,12 +238,13 @@ class Exporter:
 
 @contextmanager
 def _draft_beside(target: Path) -> Iterator[Path]:
-    """A name that takes the place of `target`, in a locked directory beside it that the next one clears after a kill."""
+    """A name for what takes the place of `target`; it lies in a locked directory that is cleared after a kill."""
     try:
         with own_folder(target.absolute().with_name(f".{target.name}.metalor")) as folder:
             yield folder / "output"
     except OSError as error:
-        raise MachineError(f"cannot write {target}: {error.strerror}: {error.filename}") from error
+        place = f": {error.filename}" if error.filename else ""
+        raise MachineError(f"cannot write {target}: {error.strerror}{place}", help=machine_help(error.errno)) from error
 
 
 def _open_base(made: Sketch) -> tuple[Layout, Selection] | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from metalor_lang.errors import machine_help
 from metalor_lang.kernel.paths import Root, split
 from metalor_lang.kernel.trees import read_xattrs, remove_tree, write_xattrs
 from metalor_lang.oci.budget import Budgets, LayerRefused, UnpackFailed, printable
@@ -27,9 +28,6 @@ _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DEVICE_LIMITS: Final = (1 << 12, 1 << 20)
 _TARGET_LIMIT: Final = 4095
 
-_MACHINE: Final = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EFBIG, errno.ENOMEM}
-)
 _UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.EPERM, errno.EACCES})
 
 
@@ -365,9 +363,8 @@ def _explained(member: Member) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        if error.errno in _MACHINE or error.errno in (errno.EPERM, errno.EACCES, errno.EINVAL):
-            hint = {
-                errno.ENOSPC: "free some space, or set METALOR_STORE to a larger disk",
+        if machine_help(error.errno) or error.errno in (errno.EPERM, errno.EACCES, errno.EINVAL):
+            hint = machine_help(error.errno) or {
                 errno.EPERM: "unpacking keeps owners: it needs root or a user namespace with enough ids",
                 errno.EINVAL: f"the owner {member.uid}:{member.gid} may not be mapped in this user namespace",
             }.get(error.errno or 0, "")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from metalor_lang.digest import canonical_json
-from metalor_lang.errors import MachineError, UsageError
+from metalor_lang.errors import MachineError, UsageError, machine_help
 from metalor_lang.kernel.process import ToolFailed, require_tool
 from metalor_lang.oci.blob import VerifiedReader
 from metalor_lang.oci.errors import BadOutput, BadReference, BlobDamaged
@@ -184,7 +184,7 @@ def check_places(outputs: Sequence[OutputSpec]) -> None:
 
 
 def _check_place(spec: OutputSpec, place: Path) -> None:
-    if spec.kind is OutputKind.OCI and place.is_dir() and any(place.iterdir()):
+    if spec.kind is OutputKind.OCI and place.is_dir() and not Layout.vacant(place):
         Layout.open(place)
     elif spec.kind is OutputKind.ROOTFS and place.is_dir() and any(place.iterdir()):
         raise UsageError(f"{spec} is there already and not empty", help="name a new directory, or remove this one")
@@ -284,7 +284,7 @@ def _replacing(path: Path) -> Iterator[Path]:
                 os.fsync(file.fileno())
             place(own, path)
     except OSError as error:
-        raise MachineError(f"cannot write {path}: {error.strerror}") from None
+        raise MachineError(f"cannot write {path}: {error.strerror}", help=machine_help(error.errno)) from None
 
 
 def _write_archive(image: Image | ImageIndex, file: BinaryIO, tag: str, open_blob: OpenBlob) -> None:

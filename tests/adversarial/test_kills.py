@@ -1,7 +1,8 @@
 """SIGKILL anywhere in a build: no mount, no process, no rule, nothing torn is left, and the next build is right.
 
-The named points are enumerated: every system call of the build's process tree that changes something is a point, and the
-builder, or the process that makes the call, is killed at it. `METALOR_KILLS` is how many kills in all, over all backends.
+The named points are enumerated: every system call of the build's process tree that changes something is a point, and
+the builder, or the process that makes the call, is killed at it. `METALOR_KILLS` is how many kills in all, shared by
+the backends.
 """
 
 import os
@@ -9,10 +10,10 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import pytest
 
@@ -20,10 +21,12 @@ from metalor_lang.kernel import syscalls
 from metalor_lang.store import Store
 from tests.support import crashes, tracer
 from tests.support.crashes import HostState, Project
+from tests.support.disks import in_own_mounts
 from tests.support.tracer import Call
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
+T = TypeVar("T")
 KILLS: Final = int(os.environ.get("METALOR_KILLS", "60"))
 BACKENDS: Final = crashes.backends()
 POINTS: Final = frozenset(tracer.NUMBERS) - {
@@ -40,8 +43,6 @@ class Ground:
     folder: Path
     project: Project
     right: crashes.Expected
-    before: HostState
-    points: tuple[tuple[bool, str], ...]
     backend: str
 
     def fresh(self, name: str) -> tuple[Path, Path]:
@@ -50,11 +51,15 @@ class Ground:
         (place / "out").mkdir(parents=True)
         return place / "store", place / "out"
 
-    def check(self, where: str, store: Path, out: Path) -> None:
+    def host(self) -> HostState:
+        """What a build could leave on the machine, as it is now."""
+        return HostState.now(self.folder / "empty")
+
+    def check(self, where: str, store: Path, out: Path, before: HostState) -> None:
         """Everything that must hold after a kill; then the next build, and the same again."""
         said = self.folder / "next"
         problems = crashes.survivors()
-        problems += self.before.changed(self.folder / "empty")
+        problems += before.changed(self.folder / "empty")
         problems += crashes.torn(store, out, self.right)
         problems += crashes.next_build(self.project, store, out, self.right, said)
         problems += crashes.survivors() + crashes.torn(store, out, self.right)
@@ -63,18 +68,22 @@ class Ground:
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
-def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ground:
     folder = tmp_path_factory.mktemp("kills")
-    with crashes.adopting():
-        project = crashes.make_project(folder / "project", request.param)
-        right = crashes.expected(project, folder / "right")
-        (folder / "empty").mkdir()
-        before = HostState.now(folder / "empty")
-        made = Ground(folder=folder, project=project, right=right, before=before, points=(), backend=request.param)
-        points = list(_points(made))
-        yield Ground(
-            folder=folder, project=project, right=right, before=before, points=tuple(points), backend=request.param
-        )
+    (folder / "empty").mkdir()
+    project = crashes.make_project(folder / "project", request.param)
+    right = crashes.expected(project, folder / "right")
+    return Ground(folder=folder, project=project, right=right, backend=request.param)
+
+
+def _alone(body: Callable[[], T]) -> T:
+    """Run in a mount table that nobody else uses, as the parent of all that is left; gives what `body` gives."""
+
+    def work() -> T:
+        with crashes.adopting():
+            return body()
+
+    return in_own_mounts(work)
 
 
 def _counts(call: Call) -> bool:
@@ -82,15 +91,15 @@ def _counts(call: Call) -> bool:
     return call.writes and (call.name not in ("write", "writev") or call.path.startswith("/"))
 
 
-def _points(ground: Ground) -> Iterator[tuple[bool, str]]:
-    """(the builder makes it, what it is) of every point of an undisturbed build, in order."""
+def _points(ground: Ground) -> list[bool]:
+    """For every point of an undisturbed build, in order, whether the builder itself makes the call."""
     store, out = ground.fresh("points")
-    seen: list[tuple[bool, str]] = []
+    seen: list[bool] = []
 
     def look(root: int) -> tracer.Decide:
         def at(call: Call) -> None:
             if _counts(call):
-                seen.append((_process(call.pid) == root, str(call).replace(str(ground.folder), "")))
+                seen.append(_process(call.pid) == root)
 
         return at
 
@@ -98,7 +107,7 @@ def _points(ground: Ground) -> Iterator[tuple[bool, str]]:
     assert tracer.trace(body, POINTS, look, limit=60) == tracer.Ended(code=0, left=())
     assert crashes.outcome(out) == ground.right
     shutil.rmtree(store.parent)
-    yield from seen
+    return seen
 
 
 def _process(thread: int) -> int:
@@ -114,22 +123,28 @@ def _spread(count: int, among: list[int]) -> list[int]:
 
 def test_kills_at_every_call(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
     budget = max(KILLS // len(BACKENDS) * 2 // 3, 1)
-    everywhere = list(range(1, len(ground.points) + 1))
-    others = [number for number in everywhere if not ground.points[number - 1][0]]
-    plan = [(number, True) for number in _spread(max(budget * 2 // 3, budget - len(others)), everywhere)]
-    plan += [(number, False) for number in _spread(budget - len(plan), others)]
-    began, missed = time.monotonic(), 0
-    for number, builder in plan:
-        missed += not _kill_at(ground, number, builder)
+    began = time.monotonic()
+    points, killed, missed = _alone(lambda: _kill_everywhere(ground, budget))
     with capsys.disabled():
         print(
-            f"\n{ground.backend}: killed at {len(plan) - missed} calls of {len(everywhere)} "
-            f"({len(others)} of them not the builder's) in {time.monotonic() - began:.0f} s: nothing left, nothing torn"
+            f"\n{ground.backend}: killed at {killed} of {len(points)} calls ({points.count(False)} not the builder's), "
+            f"{time.monotonic() - began:.0f} s: nothing left, nothing torn"
         )
-    assert missed * 20 <= len(plan), "the calls of two builds differ too much"
+    assert missed * 20 <= killed, "the calls of two builds differ too much"
 
 
-def _kill_at(ground: Ground, number: int, builder: bool) -> bool:
+def _kill_everywhere(ground: Ground, budget: int) -> tuple[list[bool], int, int]:
+    """Kill so often; gives the points, and how many kills hit and missed theirs."""
+    points, before = _points(ground), ground.host()
+    everywhere = list(range(1, len(points) + 1))
+    others = [number for number in everywhere if not points[number - 1]]
+    plan = [(number, True) for number in _spread(max(budget * 2 // 3, budget - len(others)), everywhere)]
+    plan += [(number, False) for number in _spread(budget - len(plan), others)]
+    hits = [_kill_at(ground, number, builder, before) for number, builder in plan]
+    return points, hits.count(True), hits.count(False)
+
+
+def _kill_at(ground: Ground, number: int, builder: bool, before: HostState) -> bool:
     """Kill the builder, or whoever makes the call, at call `number`; gives whether it was reached."""
     store, out = ground.fresh(f"point-{number}-{builder}")
     where: list[str] = []
@@ -158,13 +173,22 @@ def _kill_at(ground: Ground, number: int, builder: bool) -> bool:
         assert ended.code in (0, 1, 3), f"{text}: {said}"
         assert ended.code == 0 or "killed" in said or "is gone" in said, f"{text}: {said}"
         assert "Traceback" not in said, f"{text}: {said}"
-    ground.check(text, store, out)
+    ground.check(text, store, out, before)
     return bool(where)
 
 
 def test_kills_at_random_moments(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
     kills = max(KILLS // len(BACKENDS) - max(KILLS // len(BACKENDS) * 2 // 3, 1), 1)
+    finished = _alone(lambda: _kill_randomly(ground, kills))
+    with capsys.disabled():
+        print(f"\n{ground.backend}: {kills} random kills, {finished} came after the end: nothing left, nothing torn")
+    assert finished <= kills / 2, "the kills came too late to test anything"
+
+
+def _kill_randomly(ground: Ground, kills: int) -> int:
+    """Kill so often; gives how many builds had ended before."""
     chance = random.Random(20260101)
+    before = ground.host()
     whole = min(_time(ground, number) for number in range(3))
     done = finished = 0
     while done < kills:
@@ -180,10 +204,8 @@ def test_kills_at_random_moments(ground: Ground, capsys: pytest.CaptureFixture[s
             finished += os.WIFEXITED(os.waitpid(child, 0)[1])
             assert crashes.survivors() == [], f"killed after {moment:.4f} s"
         done += len(moments)
-        ground.check(f"at random moments {moments} (seconds)", store, out)
-    with capsys.disabled():
-        print(f"\n{ground.backend}: {done} random kills, {finished} came after the end: nothing left, nothing torn")
-    assert finished <= done / 2, "the kills came too late to test anything"
+        ground.check(f"at random moments {moments} (seconds)", store, out, before)
+    return finished
 
 
 def _time(ground: Ground, number: int) -> float:
@@ -215,16 +237,20 @@ def test_a_left_process_is_seen(tmp_path: Path) -> None:
 
 def test_a_left_mount_is_seen(tmp_path: Path) -> None:
     def leave() -> None:
-        syscalls.unshare(syscalls.CLONE_NEWNS)
-        syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
         for name in ("scratch", "left"):
             (tmp_path / name).mkdir()
         before = HostState.now(tmp_path / "scratch")
         assert before.changed(tmp_path / "scratch") == []
-        syscalls.mount("tmpfs", tmp_path / "left", "tmpfs", 0, None)
+        # A builder in a mount namespace of its own that forgot to make it private.
+        child = crashes.start(
+            lambda: (
+                syscalls.unshare(syscalls.CLONE_NEWNS) or syscalls.mount("tmpfs", tmp_path / "left", "tmpfs", 0, None)
+            )
+        )
+        assert os.waitpid(child, 0)[1] == 0
         assert len(before.changed(tmp_path / "scratch")) == 1
 
-    assert os.waitpid(crashes.start(leave), 0)[1] == 0
+    in_own_mounts(leave)
 
 
 def test_a_torn_file_is_seen(ground: Ground) -> None:

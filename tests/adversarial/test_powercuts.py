@@ -1,10 +1,9 @@
 """The power fails in the middle of a build: what was acknowledged is there, what is visible is whole.
 
-A step is acknowledged when a listener has heard StepFinished, an output when it has heard Exported. `METALOR_CUTS` is how
-many times the power is cut, half of them at named points (before a system call that changes something), half at random.
+A step is acknowledged when a listener has heard StepFinished, an output when it has heard Exported. `METALOR_CUTS` is
+how many times the power is cut: half of them at named points (before a system call that changes something).
 """
 
-import io
 import json
 import os
 import random
@@ -239,8 +238,8 @@ def test_power_cuts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tally = _laboratory(tmp_path, CUTS, lambda: None)
     with capsys.disabled():
         print(
-            f"\n{tally.cuts} power cuts: {tally.acknowledged} acknowledged, {len(tally.lost)} lost; {tally.whole} objects "
-            f"visible, {len(tally.torn)} torn; {time.monotonic() - began:.0f} s"
+            f"\n{tally.cuts} power cuts: {tally.acknowledged} acknowledged, {len(tally.lost)} lost; {tally.whole} "
+            f"objects visible, {len(tally.torn)} torn; {time.monotonic() - began:.0f} s"
         )
     assert tally.torn == []
     assert tally.lost == []

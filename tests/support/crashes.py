@@ -1,4 +1,4 @@
-"""What the tests of kills, power cuts and failing system calls share: a small build, how to start it, what must be left.
+"""What the tests of kills, power cuts and failing calls share: a small build, how to start it, what must be left.
 
 A build runs in a fork of the test process, with the commands of `metalor` already imported: the same code as the
 command, without the third of a second in which an interpreter only starts.
@@ -53,10 +53,7 @@ _APPLETS = ("sh", "echo", "mkdir", "ln", "rm", "cat", "sleep")
 
 
 def backends() -> tuple[str, ...]:
-    """The ways to run steps that this machine offers, as `METALOR_BACKEND` names them; what is set there is the only one.
-
-    They are asked of the program.
-    """
+    """The ways to run steps on this machine, as `METALOR_BACKEND` names them; what is set there wins, with commas."""
     if chosen := os.environ.get("METALOR_BACKEND"):
         return tuple(chosen.split(","))
     return ("privileged",)
@@ -152,7 +149,7 @@ def torn(store: Path, out: Path, right: Expected) -> list[str]:
     try:
         if (store / "VERSION").exists():
             found += _torn_store(store)
-        if (out / "layout" / "oci-layout").exists():
+        if (out / "layout" / "index.json").exists():
             found += _torn_layout(out / "layout", right)
     except MetalorError as error:
         found.append(error.message)
@@ -199,8 +196,7 @@ def next_build(project: Project, store: Path, out: Path, right: Expected, said: 
         wrong.append("the next build gives another image")
     if beside := sorted(set(os.listdir(out)) - {"layout", "archive", "tree"}):
         wrong.append(f"left beside the outputs: {beside}")
-    blobs = os.listdir(out / "layout" / "blobs" / "sha256")
-    wrong += [f"left in the layout: {name}" for name in blobs if name.startswith(".")]
+    wrong += [f"left in the layout: {path.name}" for path in (out / "layout").rglob(".*")]
     wrong += [f"left in tmp: {name}" for name in os.listdir(store / "tmp")]
     wrong += [f"left in leases: {name}" for name in os.listdir(store / "leases")]
     return wrong
@@ -232,9 +228,9 @@ def run_command(words: list[str], cwd: Path, env: Mapping[str, str], output: Pat
     null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     for number, source in enumerate((null, fd, fd)):
         os.dup2(source, number)
-    sys.stdin = open(0, closefd=False)
-    sys.stdout = io.TextIOWrapper(open(1, "wb", closefd=False), write_through=True)
-    sys.stderr = io.TextIOWrapper(open(2, "wb", buffering=0, closefd=False), write_through=True)
+    sys.stdin = io.TextIOWrapper(io.FileIO(0, "rb", closefd=False))  # type: ignore[type-var]
+    sys.stdout = io.TextIOWrapper(io.FileIO(1, "wb", closefd=False), write_through=True)  # type: ignore[type-var]
+    sys.stderr = io.TextIOWrapper(io.FileIO(2, "wb", closefd=False), write_through=True)  # type: ignore[type-var]
     warnings.resetwarnings()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     return main(words)
@@ -252,7 +248,7 @@ def adopting() -> Iterator[None]:
 
 
 def descendants() -> dict[int, str]:
-    """Every living process below this one, with its command; zombies are reaped or left out."""
+    """Every living process below this one, with its command."""
     parents: dict[int, int] = {}
     names: dict[int, str] = {}
     for name in os.listdir("/proc"):
@@ -263,11 +259,11 @@ def descendants() -> dict[int, str]:
             fields = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
+        parents[int(name)] = int(fields[1])
         if fields[0] not in "ZX":
-            parents[int(name)] = int(fields[1])
             names[int(name)] = words
     found: dict[int, str] = {}
-    for pid in parents:
+    for pid in names:
         above = pid
         while above in parents and above != os.getpid():
             above = parents[above]
@@ -277,23 +273,20 @@ def descendants() -> dict[int, str]:
 
 
 def survivors(seconds: float = 5.0) -> list[str]:
-    """What still lives below this process after some patience (the kernel ends a pid namespace bit by bit)."""
+    """What still lives below this process after some patience (the kernel ends a pid namespace bit by bit).
+
+    Within `adopting`, whoever has no child at all has no descendant: that cannot be missed, as a look at /proc could.
+    """
     end = time.monotonic() + seconds
     while True:
-        reap()
-        left = descendants()
-        if not left or time.monotonic() > end:
-            return [f"{pid}: {words}" for pid, words in left.items()]
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return []
+        if time.monotonic() > end:
+            return [f"{pid}: {words}" for pid, words in descendants().items()] or ["a process that ends just now"]
         time.sleep(0.002)
-
-
-def reap() -> None:
-    """Collect every child that has ended."""
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

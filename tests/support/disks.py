@@ -1,7 +1,7 @@
 """File systems of a test's own, in a mount namespace of its own: a disk whose power can be cut, and small ones.
 
-The disk is ext4 in a file on tmpfs, over a loop device. A cut is the ioctl FS_IOC_SHUTDOWN (ext4: fs/ext4/ioctl.c): from
-that moment on nothing more reaches the device, and what had not reached it is gone at the next mount.
+The disk is ext4 in a file on tmpfs, over a loop device. A cut is the ioctl FS_IOC_SHUTDOWN: from that moment on nothing
+more reaches the device, and what had not reached it is gone at the next mount.
 """
 
 import fcntl
@@ -24,16 +24,22 @@ LOGFLUSH: Final = 1
 NOLOGFLUSH: Final = 2
 """Nothing is written out."""
 
+_SHARED: Final = 1 << 20  # MS_SHARED of mount(2)
+
 T = TypeVar("T")
 
 
 def in_own_mounts(body: Callable[[], T]) -> T:
-    """Run `body` in a child with a private mount table and give what it gives; its failure is raised here, as text."""
+    """Run `body` in a child with its own mount table and give what it gives; its failure is raised here, as text.
+
+    Mounts of that table spread as on a usual machine: a program that forgets to part from it is seen to have mounted.
+    """
     read, write = os.pipe()
 
     def child() -> int:
         syscalls.unshare(syscalls.CLONE_NEWNS)
         syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+        syscalls.mount(None, "/", None, syscalls.MS_REC | _SHARED)
         try:
             answer: tuple[bool, object] = (True, body())
         except BaseException:

@@ -1,7 +1,7 @@
 """Stop a program and all it starts at every system call that changes something, and choose what becomes of the call.
 
-strace can inject errors and signals too, but counts calls apart for each thread: the third `mkdir` of a worker cannot be
-reached when the main thread makes three. Here the calls of the whole process tree have one count, so "each of them
+strace can inject errors and signals too, but counts calls apart for each thread: the third `mkdir` of a worker cannot
+be reached when the main thread makes three. Here the calls of the whole process tree have one count, so "each of them
 once" can be enumerated. A seccomp filter stops only the calls that are named; the others run at full speed.
 """
 
