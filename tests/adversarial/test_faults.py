@@ -1,8 +1,8 @@
 """Each system call of a build that can meet a full disk, a broken one or the limit of open files meets it once.
 
 The build must end with status 1 or 3 and a message that says what happened, or not mind at all and give the right
-image; nothing is torn, nothing stays behind, and the next build is right. `METALOR_FAULTS` is how many calls are made to
-fail, spread over all of them; `all` is every one, with every error.
+image; nothing is torn, nothing stays behind, and the next build is right. `METALOR_FAULTS` is how many calls are
+made to fail, spread over all of them; `all` is every one, with every error.
 """
 
 import errno
@@ -12,8 +12,8 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,7 @@ import pytest
 from metalor_lang.kernel import syscalls
 from tests.support import crashes, tracer
 from tests.support.crashes import Expected, Project
-from tests.support.disks import in_own_mounts, small_tmpfs
+from tests.support.disks import in_own_mounts, on_memory_disk, small_tmpfs
 from tests.support.tracer import Call
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -50,12 +50,11 @@ _PYTHON: Final = os.path.realpath(sys.executable)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """A project, what its build must give, and how many calls there are to fail."""
+    """A project, and what its build must give."""
 
     folder: Path
     project: Project
     right: Expected
-    points: dict[int, tuple[str, ...]]
 
     def counts(self, number: int, root: int, call: Call) -> bool:
         """Whether a call of our own processes can fail with this error."""
@@ -70,26 +69,25 @@ class Ground:
         return ours and call.writes
 
 
+def _ground(folder: Path) -> Ground:
+    folder.mkdir()
+    project = crashes.make_project(folder / "project", crashes.backends()[0])
+    return Ground(folder=folder, project=project, right=crashes.expected(project, folder / "right"))
+
+
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    folder = tmp_path_factory.mktemp("faults")
-    with crashes.adopting():
-        project = crashes.make_project(folder / "project", crashes.backends()[0])
-        right = crashes.expected(project, folder / "right")
-        points: dict[int, tuple[str, ...]] = {}
-        made = Ground(folder=folder, project=project, right=right, points=points)
-        for number in ERRORS:
-            points[number] = _points(made, number)
-        yield made
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    return _ground(tmp_path_factory.mktemp("faults") / "ground")
 
 
-def _points(ground: Ground, number: int) -> tuple[str, ...]:
-    seen: list[str] = []
+def _count(ground: Ground, number: int) -> int:
+    """How many calls of an undisturbed build can fail with this error."""
+    count = 0
 
     def look(root: int) -> tracer.Decide:
         def at(call: Call) -> None:
-            if ground.counts(number, root, call):
-                seen.append(str(call))
+            nonlocal count
+            count += ground.counts(number, root, call)
 
         return at
 
@@ -98,31 +96,39 @@ def _points(ground: Ground, number: int) -> tuple[str, ...]:
     body = ground.project.body(ground.project.words(place / "store", place / "out"), ground.folder / "said")
     assert tracer.trace(body, ERRORS[number], look, limit=60) == tracer.Ended(code=0, left=())
     shutil.rmtree(place)
-    return tuple(seen)
+    return count
 
 
-def _plan(ground: Ground) -> list[tuple[int, int]]:
-    everything = [(number, index) for number in ERRORS for index in range(1, len(ground.points[number]) + 1)]
-    if FAULTS == "all":
-        return everything
-    count = min(int(FAULTS), len(everything))
-    return [everything[index * len(everything) // count] for index in range(count)]
+@dataclass(slots=True)
+class Tally:
+    """How many calls could fail, how the builds ended in which one did, and what was wrong."""
+
+    calls: dict[int, int] = field(default_factory=dict)
+    ends: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
 
 
-def test_every_call_fails_once(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_call_fails_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
-    results: Counter[str] = Counter()
-    problems: list[str] = []
-    for number, index in _plan(ground):
-        result, wrong = _fail_at(ground, number, index)
-        results[f"{errno.errorcode[number]} {result}"] += 1
-        problems += wrong
+    tally = on_memory_disk(tmp_path, lambda folder: _fail_everywhere(_ground(folder / "faults")))
     with capsys.disabled():
-        calls = ", ".join(f"{errno.errorcode[number]} {len(points)}" for number, points in ground.points.items())
-        ends = ", ".join(f"{name}: {count}" for name, count in sorted(results.items()))
-        print(f"\ncalls that can fail: {calls}; {sum(results.values())} failed once: {ends}")
-        print(f"{len(problems)} problems, {time.monotonic() - began:.0f} s")
-    assert not problems, "\n".join(problems)
+        calls = ", ".join(f"{errno.errorcode[number]} {count}" for number, count in tally.calls.items())
+        ends = ", ".join(f"{name}: {count}" for name, count in sorted(tally.ends.items()))
+        print(f"\ncalls that can fail: {calls}; {sum(tally.ends.values())} failed once: {ends}")
+        print(f"{len(tally.problems)} problems, {time.monotonic() - began:.0f} s")
+    assert not tally.problems, "\n".join(tally.problems)
+
+
+def _fail_everywhere(ground: Ground) -> Tally:
+    tally = Tally(calls={number: _count(ground, number) for number in ERRORS})
+    plan = [(number, index) for number, calls in tally.calls.items() for index in range(1, calls + 1)]
+    wanted = len(plan) if FAULTS == "all" else min(int(FAULTS), len(plan))
+    for turn in range(wanted):
+        number, index = plan[turn * len(plan) // wanted]
+        end, wrong = _fail_at(ground, number, index)
+        tally.ends[f"{errno.errorcode[number]} {end}"] += 1
+        tally.problems += wrong
+    return tally
 
 
 def _fail_at(ground: Ground, number: int, index: int) -> tuple[str, list[str]]:

@@ -10,10 +10,9 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import pytest
 
@@ -21,12 +20,11 @@ from metalor_lang.kernel import syscalls
 from metalor_lang.store import Store
 from tests.support import crashes, tracer
 from tests.support.crashes import HostState, Project
-from tests.support.disks import in_own_mounts
+from tests.support.disks import in_own_mounts, on_memory_disk
 from tests.support.tracer import Call
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-T = TypeVar("T")
 KILLS: Final = int(os.environ.get("METALOR_KILLS", "60"))
 BACKENDS: Final = crashes.backends()
 POINTS: Final = frozenset(tracer.NUMBERS) - {
@@ -67,23 +65,10 @@ class Ground:
         shutil.rmtree(store.parent)
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
-def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ground:
-    folder = tmp_path_factory.mktemp("kills")
-    (folder / "empty").mkdir()
-    project = crashes.make_project(folder / "project", request.param)
-    right = crashes.expected(project, folder / "right")
-    return Ground(folder=folder, project=project, right=right, backend=request.param)
-
-
-def _alone(body: Callable[[], T]) -> T:
-    """Run in a mount table that nobody else uses, as the parent of all that is left; gives what `body` gives."""
-
-    def work() -> T:
-        with crashes.adopting():
-            return body()
-
-    return in_own_mounts(work)
+def _ground(folder: Path, backend: str) -> Ground:
+    (folder / "empty").mkdir(parents=True)
+    project = crashes.make_project(folder / "project", backend)
+    return Ground(folder=folder, project=project, right=crashes.expected(project, folder / "right"), backend=backend)
 
 
 def _counts(call: Call) -> bool:
@@ -121,13 +106,16 @@ def _spread(count: int, among: list[int]) -> list[int]:
     return [among[index * len(among) // count] for index in range(count)]
 
 
-def test_kills_at_every_call(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_kills_at_every_call(backend: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     budget = max(KILLS // len(BACKENDS) * 2 // 3, 1)
     began = time.monotonic()
-    points, killed, missed = _alone(lambda: _kill_everywhere(ground, budget))
+    points, killed, missed = on_memory_disk(
+        tmp_path, lambda folder: _kill_everywhere(_ground(folder / "kills", backend), budget)
+    )
     with capsys.disabled():
         print(
-            f"\n{ground.backend}: killed at {killed} of {len(points)} calls ({points.count(False)} not the builder's), "
+            f"\n{backend}: killed at {killed} of {len(points)} calls ({points.count(False)} not the builder's), "
             f"{time.monotonic() - began:.0f} s: nothing left, nothing torn"
         )
     assert missed * 20 <= killed, "the calls of two builds differ too much"
@@ -177,11 +165,12 @@ def _kill_at(ground: Ground, number: int, builder: bool, before: HostState) -> b
     return bool(where)
 
 
-def test_kills_at_random_moments(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_kills_at_random_moments(backend: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kills = max(KILLS // len(BACKENDS) - max(KILLS // len(BACKENDS) * 2 // 3, 1), 1)
-    finished = _alone(lambda: _kill_randomly(ground, kills))
+    finished = on_memory_disk(tmp_path, lambda folder: _kill_randomly(_ground(folder / "kills", backend), kills))
     with capsys.disabled():
-        print(f"\n{ground.backend}: {kills} random kills, {finished} came after the end: nothing left, nothing torn")
+        print(f"\n{backend}: {kills} random kills, {finished} came after the end: nothing left, nothing torn")
     assert finished <= kills / 2, "the kills came too late to test anything"
 
 
@@ -253,7 +242,8 @@ def test_a_left_mount_is_seen(tmp_path: Path) -> None:
     in_own_mounts(leave)
 
 
-def test_a_torn_file_is_seen(ground: Ground) -> None:
+def test_a_torn_file_is_seen(tmp_path: Path) -> None:
+    ground = _ground(tmp_path / "kills", BACKENDS[0])
     store, out = ground.fresh("torn")
     assert ground.project.run(ground.project.words(store, out), ground.folder / "said") == 0
     with Store.open(store) as opened:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from metalor_lang.kernel import syscalls
-from tests.support.crashes import start
+from tests.support.crashes import adopting, start
 
 FS_IOC_SHUTDOWN: Final = 0x8004587D
 LOGFLUSH: Final = 1
@@ -93,6 +93,22 @@ class Disk:
             fcntl.ioctl(fd, FS_IOC_SHUTDOWN, struct.pack("I", how))
         finally:
             os.close(fd)
+
+
+def on_memory_disk(folder: Path, body: Callable[[Path], T]) -> T:
+    """Run `body` with a directory on an ext4 in memory, in a mount table of its own, and adopt what it leaves.
+
+    The file system is a disk's, but nothing waits for a disk that others use as well.
+    """
+
+    def work() -> T:
+        (folder / "memory").mkdir()
+        syscalls.mount("tmpfs", folder / "memory", "tmpfs", 0, "size=1g")
+        disk = Disk(folder / "memory", megabytes=700)
+        with adopting():
+            return body(disk.path)
+
+    return in_own_mounts(work)
 
 
 def small_tmpfs(path: Path, options: str) -> None:
