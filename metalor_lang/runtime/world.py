@@ -240,6 +240,9 @@ def detached(fd: int, path: str = "", *, world: World | None, readonly: bool = F
             raise
         return os.dup(fd)
     try:
+        # A copy belongs to the peer group of its mount (mount_namespaces(7)): what a step has mounted below it would
+        # appear in the machine's own table, and stay there.
+        syscalls.mount_setattr(copy, propagation=syscalls.MS_PRIVATE, recursive=True)
         attributes = syscalls.MOUNT_ATTR_RDONLY if readonly else 0
         if safe:
             attributes |= syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
