@@ -108,7 +108,7 @@ class Exporter:
         for spec in outputs:
             match spec.kind:
                 case OutputKind.ROOTFS:
-                    with owned(Path(spec.location), self._owner, whole=True):
+                    with owned(Path(spec.location), self._owner):
                         self._write_rootfs(made[0], Path(spec.location))
                 case OutputKind.TAR:
                     with owned(Path(spec.location), self._owner):
@@ -218,7 +218,7 @@ class Exporter:
             draft.mkdir(mode=0o755)
             fd = os.open(draft, os.O_RDONLY | os.O_DIRECTORY)
             try:
-                with self._snapshotter.view(made.chain) as view:
+                with owned(draft, self._owner, whole=True), self._snapshotter.view(made.chain) as view:
                     copy_tree(view, fd, notice=self._notice)
                 syscalls.syncfs(fd)
             finally:
@@ -243,8 +243,8 @@ def _draft_beside(target: Path) -> Iterator[Path]:
         with own_folder(target.absolute().with_name(f".{target.name}.metalor")) as folder:
             yield folder / "output"
     except OSError as error:
-        place = f": {error.filename}" if error.filename else ""
-        raise MachineError(f"cannot write {target}: {error.strerror}{place}", help=machine_help(error.errno)) from error
+        where = f": {error.filename}" if error.filename else ""
+        raise MachineError(f"cannot write {target}: {error.strerror}{where}", help=machine_help(error.errno)) from error
 
 
 def _open_base(made: Sketch) -> tuple[Layout, Selection] | None:

@@ -28,6 +28,7 @@ from tests.support.tracer import Call
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
+BACKEND: Final = crashes.backends()[0]
 FAULTS: Final = os.environ.get("METALOR_FAULTS", "45")
 DISK: Final = frozenset(
     {"write", "pwrite64", "writev", "pwritev", "copy_file_range", "sendfile", "openat", "openat2", "mkdir", "mkdirat"}
@@ -71,7 +72,7 @@ class Ground:
 
 def _ground(folder: Path) -> Ground:
     folder.mkdir()
-    project = crashes.make_project(folder / "project", crashes.backends()[0])
+    project = crashes.make_project(folder / "project", BACKEND)
     return Ground(folder=folder, project=project, right=crashes.expected(project, folder / "right"))
 
 
@@ -108,9 +109,9 @@ class Tally:
     problems: list[str] = field(default_factory=list)
 
 
-def test_every_call_fails_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_call_fails_once(capsys: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
-    tally = on_memory_disk(tmp_path, lambda folder: _fail_everywhere(_ground(folder / "faults")))
+    tally = on_memory_disk(lambda folder: _fail_everywhere(_ground(folder / "faults")), backend=BACKEND)
     with capsys.disabled():
         calls = ", ".join(f"{errno.errorcode[number]} {count}" for number, count in tally.calls.items())
         ends = ", ".join(f"{name}: {count}" for name, count in sorted(tally.ends.items()))
@@ -159,7 +160,7 @@ def _fail_at(ground: Ground, number: int, index: int) -> tuple[str, list[str]]:
     wrong += judge(ended.code, said, os.strerror(number))
     if ended.code == 0 and crashes.outcome(place / "out") != ground.right:
         wrong.append("it ended well with another image")
-    wrong += crashes.torn(place / "store", place / "out", ground.right)
+    wrong += crashes.torn(ground.project, place / "store", place / "out", ground.right)
     wrong += crashes.next_build(ground.project, place / "store", place / "out", ground.right, ground.folder / "next")
     shutil.rmtree(place)
     result = "not reached" if not where else f"status {ended.code}"
@@ -198,9 +199,9 @@ def test_a_store_that_fills_up(ground: Ground, tmp_path: Path, room: str) -> Non
         if code == 0 and crashes.outcome(out) != ground.right:
             wrong.append("another image")
         syscalls.mount(None, disk, None, _REMOUNT, "size=256m,nr_inodes=100k")
-        wrong += crashes.torn(disk / "store", out, ground.right)
+        wrong += crashes.torn(ground.project, disk / "store", out, ground.right)
         wrong += crashes.next_build(ground.project, disk / "store", out, ground.right, tmp_path / "next")
-        wrong += crashes.torn(disk / "store", out, ground.right)
+        wrong += crashes.torn(ground.project, disk / "store", out, ground.right)
         return [*wrong, str(code)]
 
     *wrong, code = in_own_mounts(work)
@@ -228,7 +229,7 @@ def test_a_limit_on_the_size_of_files(ground: Ground, tmp_path: Path, limit: int
     assert code != 0
     said = (tmp_path / "said").read_text()
     assert judge(code, said, os.strerror(errno.EFBIG)) == []
-    assert crashes.torn(store, out, ground.right) == []
+    assert crashes.torn(ground.project, store, out, ground.right) == []
     assert crashes.next_build(ground.project, store, out, ground.right, tmp_path / "next") == []
 
 
@@ -242,7 +243,7 @@ def test_a_limit_on_open_files(ground: Ground, tmp_path: Path, limit: int) -> No
     code = os.waitstatus_to_exitcode(os.waitpid(crashes.start(body), 0)[1])
     said = (tmp_path / "said").read_text()
     assert judge(code, said, os.strerror(errno.EMFILE)) == []
-    assert crashes.torn(store, out, ground.right) == []
+    assert crashes.torn(ground.project, store, out, ground.right) == []
     assert crashes.next_build(ground.project, store, out, ground.right, tmp_path / "next") == []
 
 
@@ -263,4 +264,4 @@ def test_a_screen_that_is_full(ground: Ground, tmp_path: Path) -> None:
     said = (tmp_path / "said").read_text()
     assert code == 3
     assert judge(code, said, os.strerror(errno.ENOSPC)) == []
-    assert crashes.torn(store, out, ground.right) == []
+    assert crashes.torn(ground.project, store, out, ground.right) == []

@@ -18,12 +18,10 @@ from typing import Final
 
 import pytest
 
-from metalor_lang.errors import MetalorError
 from metalor_lang.kernel import syscalls
-from metalor_lang.store import Store
 from tests.support import crashes, tracer
 from tests.support.crashes import Expected, Project
-from tests.support.disks import LOGFLUSH, NOLOGFLUSH, Disk, in_own_mounts
+from tests.support.disks import LOGFLUSH, NOLOGFLUSH, Disk, in_memory
 from tests.support.tracer import Call
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -170,38 +168,29 @@ class Laboratory:
 
     def _judge(self, name: str, tally: Tally) -> None:
         """Compare what is on the disk with what was heard; then build again."""
-        place = self.disk.path / name
-        store, out = place / "store", place / "out"
+        store, out = self.disk.path / name / "store", self.disk.path / name / "out"
         out.mkdir(parents=True, exist_ok=True)  # made by the test, without a sync
-        heard = list(_events(self.folder / "events"))
-        tally.cuts += 1
-        tally.torn += [f"{name}: {line}" for line in crashes.torn(store, out, self.right)]
-        there = _keys(store, tally)
-        for event in heard:
+        there = crashes.inspect(self.project, store)
+        wrong = [*there.wrong, *crashes.torn_outputs(out, self.right)]
+        lost = []
+        for event in _events(self.folder / "events"):
             if event["event"] == "step-finished":
                 tally.acknowledged += 1
-                if str(event["key"]) not in there:
-                    tally.lost.append(f"{name}: {event['text']!r}")
+                if str(event["key"]) not in there.keys:
+                    lost.append(f"{name}: {event['text']!r}")
             elif event["event"] == "exported":
                 tally.acknowledged += 1
                 if not _is_there(str(event["output"]).partition(":")[0], out):
-                    tally.lost.append(f"{name}: {event['output']}")
-        if not tally.lost and not tally.torn:
+                    lost.append(f"{name}: {event['output']}")
+        tally.cuts += 1
+        tally.whole += there.objects
+        tally.torn += [f"{name}: {line}" for line in wrong]
+        tally.lost += lost
+        if not wrong and not lost:
             problems = crashes.next_build(self.project, store, out, self.right, self.folder / "next")
-            problems += crashes.torn(store, out, self.right)
+            problems += crashes.torn(self.project, store, out, self.right)
             assert problems == [], f"after {name}"
-        shutil.rmtree(place)
-
-
-def _keys(path: Path, tally: Tally) -> set[str]:
-    """The keys of the steps that can be used."""
-    try:
-        with Store.open(path) as store:
-            tally.whole += len(store.snapshots.all()) + sum(1 for _ in store.blobs.all())
-            keys = [found.record.key for found in store.steps.all()]
-            return {key for key in keys if store.steps.get(key) is not None}
-    except MetalorError:  # a store that cannot be opened is torn, and has nothing
-        return set()
+        shutil.rmtree(self.disk.path / name)
 
 
 def _is_there(kind: str, out: Path) -> bool:
@@ -218,24 +207,19 @@ def _events(path: Path) -> Iterator[dict[str, object]]:
             yield json.loads(line)
 
 
-def _laboratory(tmp_path: Path, cuts: int, spoil: Callable[[], None]) -> Tally:
-    def work() -> Tally:
-        # The device below the disk must not itself wait for a slow disk, and what is heard must not be on it.
-        folder = tmp_path / "memory"
-        folder.mkdir()
-        syscalls.mount("tmpfs", folder, "tmpfs", 0, "size=1g")
-        with crashes.adopting():
-            project = crashes.make_project(folder / "project", crashes.backends()[0])
-            right = crashes.expected(project, folder / "right")
-            laboratory = Laboratory(folder=folder, project=project, right=right, disk=Disk(folder), spoil=spoil)
-            return laboratory.series(cuts)
+def _laboratory(cuts: int, spoil: Callable[[], None]) -> Tally:
+    def work(folder: Path) -> Tally:
+        # What is heard must not be on the disk, and the device below it must not wait for a slow one.
+        project = crashes.make_project(folder / "project", crashes.backends()[0])
+        right = crashes.expected(project, folder / "right")
+        return Laboratory(folder=folder, project=project, right=right, disk=Disk(folder), spoil=spoil).series(cuts)
 
-    return in_own_mounts(work)
+    return in_memory(work)
 
 
-def test_power_cuts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_power_cuts(capsys: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
-    tally = _laboratory(tmp_path, CUTS, lambda: None)
+    tally = _laboratory(CUTS, lambda: None)
     with capsys.disabled():
         print(
             f"\n{tally.cuts} power cuts: {tally.acknowledged} acknowledged, {len(tally.lost)} lost; {tally.whole} "
@@ -252,9 +236,9 @@ def _without_syncs() -> None:
     syscalls.syncfs = lambda fd: None
 
 
-def test_a_store_that_does_not_sync_is_found_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_store_that_does_not_sync_is_found_out(capsys: pytest.CaptureFixture[str]) -> None:
     cuts = min(max(CUTS, 8), 40)
-    tally = _laboratory(tmp_path, cuts, _without_syncs)
+    tally = _laboratory(cuts, _without_syncs)
     with capsys.disabled():
         print(
             f"\nthe same without a sync, {tally.cuts} cuts: {tally.acknowledged} acknowledged, {len(tally.lost)} lost, "

@@ -8,17 +8,18 @@ import ctypes
 import hashlib
 import io
 import os
+import pickle
 import shutil
 import signal
 import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import metalor_lang.cli.commands.build
 import metalor_lang.cli.commands.cache  # noqa: F401 - forks must find it imported
@@ -26,7 +27,9 @@ from metalor_lang.cli.main import main
 from metalor_lang.errors import MetalorError
 from metalor_lang.kernel import syscalls
 from metalor_lang.oci.layout import Layout
+from metalor_lang.runtime.world import Backend, enter
 from metalor_lang.store import Store
+from tests.support import ordinary
 from tests.support.listing import listing_of
 from tests.support.tinyroot import BUSYBOX
 
@@ -48,15 +51,15 @@ built
 '''
 ENTRYPOINT ["/bin/cat", "/right"]
 """
+T = TypeVar("T")
 BASE_RECIPE = "FROM scratch\nCOPY tree/ /\n"
 _APPLETS = ("sh", "echo", "mkdir", "ln", "rm", "cat", "sleep")
 
 
-def backends() -> tuple[str, ...]:
-    """The ways to run steps on this machine, as `METALOR_BACKEND` names them; what is set there wins, with commas."""
-    if chosen := os.environ.get("METALOR_BACKEND"):
-        return tuple(chosen.split(","))
-    return ("privileged",)
+def backends() -> tuple[Backend, ...]:
+    """The ways to run steps: all that there are, or those that `METALOR_BACKEND` names, with commas."""
+    chosen = os.environ.get("METALOR_BACKEND")
+    return tuple(Backend(name) for name in chosen.split(",")) if chosen else tuple(Backend)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +80,16 @@ class Expected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A folder with a recipe and its base, and the environment of its builds."""
+    """A folder with a recipe and its base, and the environment of its builds; all the user's whose backend it is."""
 
     folder: Path
-    env: Mapping[str, str]
+    backend: Backend
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of a build."""
+        named = {"METALOR_BACKEND": self.backend.value, "NO_COLOR": "1", "LANG": "C.UTF-8"}
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), **named}
 
     def words(self, store: Path, out: Path | None = None, *more: str) -> list[str]:
         """The command line of a build; `out` is a directory that gets three outputs."""
@@ -92,15 +101,30 @@ class Project:
 
     def body(self, words: list[str], output: Path) -> Callable[[], int]:
         """What a child process does to run the command; both its outputs go to a file."""
-        return lambda: run_command(words, self.folder, self.env, output)
+        return lambda: run_command(words, self, output)
 
     def run(self, words: list[str], output: Path) -> int:
         """Run the command in a child to its end; gives its exit status."""
         return os.waitstatus_to_exitcode(os.waitpid(start(self.body(words, output)), 0)[1])
 
+    def become(self) -> None:
+        """Be the user who builds: in a child process."""
+        if self.backend is Backend.ROOTLESS:
+            ordinary.become()
 
-def make_project(folder: Path, backend: str = "") -> Project:
-    """Write the recipe and build its base: busybox and seven names for it."""
+    def own(self, *paths: Path) -> None:
+        """Give directories, with all that is in them, to the user who builds."""
+        if self.backend is Backend.ROOTLESS:
+            for path in paths:
+                for place in (path, *path.rglob("*")):
+                    os.chown(place, ordinary.UID, ordinary.UID, follow_symlinks=False)
+
+
+def make_project(folder: Path, backend: Backend) -> Project:
+    """Write the recipe and build its base: busybox and seven names for it.
+
+    For the backend `rootless` this must be a mount namespace of the test's own, with the account in it.
+    """
     (folder / "files").mkdir(parents=True)
     for number in range(5):
         (folder / "files" / f"file-{number}").write_text(f"{number}\n" * 200)
@@ -111,10 +135,8 @@ def make_project(folder: Path, backend: str = "") -> Project:
     for name in _APPLETS:
         (base / "tree" / "bin" / name).symlink_to("busybox")
     (base / "base.metalor").write_text(BASE_RECIPE)
-    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "NO_COLOR": "1"}
-    if backend:
-        env["METALOR_BACKEND"] = backend
-    project = Project(folder=folder, env=env)
+    project = Project(folder=folder, backend=backend)
+    project.own(folder)
     words = ["build", str(base / "base.metalor"), "--context", str(base), "--store", str(base / "store")]
     done = project.run([*words, "-o", f"oci-archive:{folder}/base.tar:base"], base / "said")
     assert done == 0, (base / "said").read_text()
@@ -123,11 +145,11 @@ def make_project(folder: Path, backend: str = "") -> Project:
 
 def expected(project: Project, folder: Path) -> Expected:
     """Build once undisturbed, in a store of its own."""
-    folder.mkdir()
     out = folder / "out"
-    out.mkdir()
-    done = project.run(project.words(folder / "store", out), folder / "said")
-    assert done == 0, (folder / "said").read_text()
+    out.mkdir(parents=True)
+    project.own(folder)
+    done = project.run(project.words(folder / "store", out), folder.parent / "said")
+    assert done == 0, (folder.parent / "said").read_text()
     return outcome(out)
 
 
@@ -143,12 +165,15 @@ def outcome(out: Path) -> Expected:
     )
 
 
-def torn(store: Path, out: Path, right: Expected) -> list[str]:
+def torn(project: Project, store: Path, out: Path, right: Expected) -> list[str]:
     """What is visible and not whole, in the store and in the outputs, after whatever happened to a build."""
+    return [*inspect(project, store).wrong, *torn_outputs(out, right)]
+
+
+def torn_outputs(out: Path, right: Expected) -> list[str]:
+    """What is visible and not whole in the outputs."""
     found: list[str] = []
     try:
-        if (store / "VERSION").exists():
-            found += _torn_store(store)
         if (out / "layout" / "index.json").exists():
             found += _torn_layout(out / "layout", right)
     except MetalorError as error:
@@ -160,15 +185,48 @@ def torn(store: Path, out: Path, right: Expected) -> list[str]:
     return found
 
 
-def _torn_store(path: Path) -> list[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """A store read and verified to the last byte.
+
+    Args:
+        wrong: what is damaged or left over.
+        keys: of the steps that can be used.
+        objects: how many snapshots and blobs are visible.
+
+    """
+
+    wrong: tuple[str, ...]
+    keys: frozenset[str]
+    objects: int
+
+
+def inspect(project: Project, path: Path) -> Inspection:
+    """Look at a store in a child process, in the world where its builds run."""
+
+    def look() -> Inspection:
+        project.become()
+        enter(path, project.backend)
+        try:
+            return _inspect(path)
+        except MetalorError as error:
+            return Inspection(wrong=(error.message,), keys=frozenset(), objects=0)
+
+    if not (path / "VERSION").exists():
+        return Inspection(wrong=(), keys=frozenset(), objects=0)
+    return ask_child(look)
+
+
+def _inspect(path: Path) -> Inspection:
     with Store.open(path) as store:
-        found = [f"{damage.kind} {damage.name}: {damage.causes}" for damage in store.verify(full=True).damaged]
-        found += [line for line in store.notices if "unfinished" not in line]
-        found += [f"left in tmp: {name}" for name in os.listdir(store.tmp)]
-        for one in store.steps.all():
-            if store.steps.get(one.record.key) is None:
-                found.append(f"the record {one.record.text!r} names what is not there")
-    return found
+        wrong = [f"{damage.kind} {damage.name}: {damage.causes}" for damage in store.verify(full=True).damaged]
+        wrong += [line for line in store.notices if "unfinished" not in line]
+        wrong += [f"left in tmp: {name}" for name in os.listdir(store.tmp)]
+        records = [one.record for one in store.steps.all()]
+        usable = frozenset(record.key for record in records if store.steps.get(record.key) is not None)
+        wrong += [f"the record {one.text!r} names what is not there" for one in records if one.key not in usable]
+        objects = len(store.snapshots.all()) + sum(1 for _ in store.blobs.all())
+        return Inspection(wrong=tuple(wrong), keys=usable, objects=objects)
 
 
 def _torn_layout(path: Path, right: Expected) -> list[str]:
@@ -219,20 +277,48 @@ def start(body: Callable[[], int | None]) -> int:
     return child
 
 
-def run_command(words: list[str], cwd: Path, env: Mapping[str, str], output: Path) -> int:
+def ask_child(body: Callable[[], T]) -> T:
+    """Run `body` in a child process and give what it gives; its failure is raised here, as text."""
+    read, write = os.pipe()
+
+    def child() -> int:
+        os.close(read)
+        try:
+            answer: tuple[bool, object] = (True, body())
+        except BaseException:
+            answer = (False, traceback.format_exc())
+        with open(write, "wb") as stream:
+            pickle.dump(answer, stream)
+        return 0
+
+    pid = start(child)
+    os.close(write)
+    with open(read, "rb") as stream:
+        data = stream.read()
+    status = os.waitpid(pid, 0)[1]
+    assert status == 0, status
+    done, value = pickle.loads(data)
+    assert done, value
+    return value  # type: ignore[no-any-return]
+
+
+def run_command(words: list[str], project: Project, output: Path) -> int:
     """Be the `metalor` command, in a child process."""
+    env = project.env
     os.environ.clear()
     os.environ.update(env)
-    os.chdir(cwd)
     fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     for number, source in enumerate((null, fd, fd)):
         os.dup2(source, number)
+    os.closerange(3, 64)
     sys.stdin = io.TextIOWrapper(io.FileIO(0, "rb", closefd=False))  # type: ignore[type-var]
     sys.stdout = io.TextIOWrapper(io.FileIO(1, "wb", closefd=False), write_through=True)  # type: ignore[type-var]
     sys.stderr = io.TextIOWrapper(io.FileIO(2, "wb", closefd=False), write_through=True)  # type: ignore[type-var]
     warnings.resetwarnings()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    project.become()
+    os.chdir(project.folder)
     return main(words)
 
 

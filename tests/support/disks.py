@@ -6,17 +6,17 @@ more reaches the device, and what had not reached it is gone at the next mount.
 
 import fcntl
 import os
-import pickle
 import struct
 import subprocess
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
 from metalor_lang.kernel import syscalls
-from tests.support.crashes import adopting, start
+from metalor_lang.runtime.world import Backend
+from tests.support import ordinary
+from tests.support.crashes import adopting, ask_child
 
 FS_IOC_SHUTDOWN: Final = 0x8004587D
 LOGFLUSH: Final = 1
@@ -34,28 +34,14 @@ def in_own_mounts(body: Callable[[], T]) -> T:
 
     Mounts of that table spread as on a usual machine: a program that forgets to part from it is seen to have mounted.
     """
-    read, write = os.pipe()
 
-    def child() -> int:
+    def child() -> T:
         syscalls.unshare(syscalls.CLONE_NEWNS)
         syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
         syscalls.mount(None, "/", None, syscalls.MS_REC | _SHARED)
-        try:
-            answer: tuple[bool, object] = (True, body())
-        except BaseException:
-            answer = (False, traceback.format_exc())
-        with open(write, "wb") as stream:
-            pickle.dump(answer, stream)
-        return 0
+        return body()
 
-    pid = start(child)
-    os.close(write)
-    with open(read, "rb") as stream:
-        data = stream.read()
-    assert os.waitpid(pid, 0)[1] == 0
-    done, value = pickle.loads(data)
-    assert done, value
-    return value  # type: ignore[no-any-return]
+    return ask_child(child)
 
 
 class Disk:
@@ -95,20 +81,26 @@ class Disk:
             os.close(fd)
 
 
-def on_memory_disk(folder: Path, body: Callable[[Path], T]) -> T:
-    """Run `body` with a directory on an ext4 in memory, in a mount table of its own, and adopt what it leaves.
+def in_memory(body: Callable[[Path], T], *, backend: Backend = Backend.USERNS) -> T:
+    """Run `body` with a directory on a tmpfs, in a mount table of its own, and adopt what it leaves.
 
-    The file system is a disk's, but nothing waits for a disk that others use as well.
+    With the backend `rootless`, the ordinary user of `tests.support.ordinary` is there as well.
     """
 
     def work() -> T:
-        (folder / "memory").mkdir()
-        syscalls.mount("tmpfs", folder / "memory", "tmpfs", 0, "size=1g")
-        disk = Disk(folder / "memory", megabytes=700)
+        memory = Path("/mnt")  # whatever is there stays what it is outside
+        syscalls.mount("tmpfs", memory, "tmpfs", 0, "size=1g,mode=755")
+        if backend is Backend.ROOTLESS:
+            ordinary.make_account(memory, {memory})
         with adopting():
-            return body(disk.path)
+            return body(memory)
 
     return in_own_mounts(work)
+
+
+def on_memory_disk(body: Callable[[Path], T], *, backend: Backend = Backend.USERNS) -> T:
+    """As `in_memory`, on an ext4 in it: the file system of a disk, and no waiting for one that others use as well."""
+    return in_memory(lambda memory: body(Disk(memory, megabytes=700).path), backend=backend)
 
 
 def small_tmpfs(path: Path, options: str) -> None:
