@@ -46,6 +46,7 @@ _REMOUNT: Final = 32  # MS_REMOUNT of mount(2)
 ERRORS: Final = {errno.ENOSPC: DISK, errno.EIO: DISK, errno.EMFILE: DESCRIPTORS}
 _DUPLICATES: Final = frozenset({0, 1030})  # F_DUPFD, F_DUPFD_CLOEXEC
 _real: Final = lru_cache(os.path.realpath)
+_LIBRARIES: Final = (sys.base_prefix, sys.prefix, "/etc/ld.so", "/lib", "/usr/lib")
 _PYTHON: Final = os.path.realpath(sys.executable)
 
 
@@ -64,7 +65,7 @@ class Ground:
         path = call.path
         if number == errno.EMFILE:
             # An interpreter that starts holds nothing yet; only the builder has many files open when it imports.
-            starting = call.pid != root and (path.startswith(sys.base_prefix) or path.endswith((".py", ".pyc", ".so")))
+            starting = call.pid != root and (path.startswith(_LIBRARIES) or path.endswith((".py", ".pyc", ".so")))
             return not starting and (call.name != "fcntl" or call.arguments[1] in _DUPLICATES)
         ours = path.startswith("/") and not path.startswith(("/memfd:", "/proc/", "/dev/", str(self.folder / "said")))
         return ours and call.writes
