@@ -1,6 +1,6 @@
 # Every target sets up what it needs by itself; a second run is quick.
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint bench docs bases clean
+.PHONY: help demo test adversarial unit lint bench docs bases clean
 
 METALOR := .venv/bin/metalor
 export METALOR_BASES ?= $(CURDIR)/.cache/bases
@@ -17,6 +17,13 @@ test:  ## all tests (needs root or sudo for the kernel work)
 	@.ci/setup test
 	@.venv/bin/python -m tests.support.bases debian busybox debian-c whiteouts busybox-multi debian-arm64
 	@.ci/as-root .venv/bin/python -m pytest tests
+
+adversarial: export METALOR_KILLS ?= 2000
+adversarial: export METALOR_CUTS ?= 500
+adversarial: export METALOR_FAULTS ?= all
+adversarial:  ## kills, power cuts and failing system calls in the numbers that the documents state (an hour)
+	@.ci/setup test
+	@.ci/as-root .venv/bin/python -m pytest -q tests/adversarial
 
 unit:  ## the tests that need no root and no network
 	@.ci/setup test

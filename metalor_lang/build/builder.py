@@ -24,14 +24,14 @@ from metalor_lang.build.events import (
     StepSkipped,
     StepStarted,
 )
-from metalor_lang.build.failures import BuildFailed, Interrupted, failed_with, not_cached
+from metalor_lang.build.failures import BuildFailed, Interrupted, failed_with, sayable, not_cached
 from metalor_lang.build.lookup import Chain as Chain
 from metalor_lang.build.lookup import read_stages, usable
 from metalor_lang.build.several import Shared, twins
 from metalor_lang.build.walk import walk
 from metalor_lang.checker.program import ImageBase, RootfsBase, ScratchBase, StageBase
 from metalor_lang.diagnostics.model import Diagnostic
-from metalor_lang.errors import MachineError, MetalorError, machine_error
+from metalor_lang.errors import MachineError, MetalorError
 from metalor_lang.plan.describe import base_name
 from metalor_lang.plan.graph import Configure, Kind, Plan, PlannedStage, Step
 from metalor_lang.runtime.request import Limits
@@ -224,9 +224,7 @@ class Builder:
         except InterruptedError:
             raise Interrupted("the build was interrupted") from None
         except (MetalorError, OSError) as error:
-            shown = machine_error(error) if isinstance(error, OSError) else error
-            if shown is None:
-                raise
+            shown = sayable(error)
             # No room on the disk is no damage of the image.
             code = "E0609" if isinstance(shown, MachineError) else "E0503"
             diagnostic = Diagnostic(code=code, message=shown.message, span=stage.span, help=shown.help)
@@ -312,13 +310,8 @@ class Builder:
             raise self._fail(ref, failure, _since(began)) from None
         except Interrupted:
             raise
-        except MetalorError as error:
-            raise self._fail(ref, failed_with(error, step, "E0604"), _since(began)) from error
-        except OSError as error:
-            shown = machine_error(error)
-            if shown is None:
-                raise
-            raise self._fail(ref, failed_with(shown, step, "E0609"), _since(began)) from error
+        except (MetalorError, OSError) as error:
+            raise self._fail(ref, failed_with(sayable(error), step, "E0604"), _since(began)) from error
         if self._shared is not None:
             self._shared.add(record)
         with self._lock:

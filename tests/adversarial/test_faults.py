@@ -29,7 +29,7 @@ from tests.support.tracer import Call
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 BACKEND: Final = crashes.backends()[0]
-FAULTS: Final = os.environ.get("METALOR_FAULTS", "45")
+FAULTS: Final = os.environ.get("METALOR_FAULTS", "20")
 DISK: Final = frozenset(
     {"write", "pwrite64", "writev", "pwritev", "copy_file_range", "sendfile", "openat", "openat2", "mkdir", "mkdirat"}
     | {"mknod", "mknodat", "symlink", "symlinkat", "link", "linkat", "rename", "renameat", "renameat2", "unlink"}

@@ -25,7 +25,7 @@ from tests.support.tracer import Call
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-KILLS: Final = int(os.environ.get("METALOR_KILLS", "60"))
+KILLS: Final = int(os.environ.get("METALOR_KILLS", "18"))
 BACKENDS: Final = crashes.backends()
 POINTS: Final = frozenset(tracer.NUMBERS) - {
     *("prctl", "fcntl", "dup", "memfd_create", "pipe2", "socket", "socketpair", "epoll_create1", "eventfd2"),
@@ -119,7 +119,7 @@ def test_kills_at_every_call(backend: Backend, capsys: pytest.CaptureFixture[str
             f"\n{backend}: killed at {killed} of {len(points)} calls ({points.count(False)} not the builder's), "
             f"{time.monotonic() - began:.0f} s: nothing left, nothing torn"
         )
-    assert missed * 20 <= killed, "the calls of two builds differ too much"
+    assert missed <= 1 + killed // 20, "the calls of two builds differ too much"
 
 
 def _kill_everywhere(ground: Ground, budget: int) -> tuple[list[bool], int, int]:

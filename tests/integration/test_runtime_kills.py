@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -11,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from metalor_lang.errors import MetalorError
 from metalor_lang.runtime.client import start_runtime
-from tests.support.crashes import HostState, adopting, survivors
+from metalor_lang.runtime.request import BindSpec, StepRequest, TmpfsSpec
+from metalor_lang.runtime.world import enter
+from tests.support.crashes import HostState, adopting, ask_child, survivors
 from tests.support.disks import in_own_mounts
-from tests.support.tinyroot import Steps, children, make_root, zygote
+from tests.support.tinyroot import Steps, children, make_root, opened, zygote
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -62,6 +66,49 @@ def test_nothing_survives_the_builder(tmp_path: Path) -> None:
             kill_again_and_again()
 
     in_own_mounts(adopt)
+
+
+def test_no_mount_of_a_step_appears_in_the_machines_table(tmp_path: Path) -> None:
+    """The root is a plain directory and a bind has a mount below it: both lie on mounts that spread to their peers."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "shown" / "inside").mkdir(parents=True)
+    root = make_root(tmp_path / "fs")
+
+    def run() -> None:
+        before = HostState.now(tmp_path / "empty")
+        seen: list[str] = []
+        mounts = (
+            BindSpec(target="/shown", source=str(tmp_path / "shown")),
+            TmpfsSpec(target="/shown/inside"),
+        )
+        request = StepRequest(argv=("/bin/sh", "-c", "echo on; sleep 0.1"), mounts=mounts)
+        with start_runtime() as runtime, opened(root) as fd:
+            status = runtime.run(fd, request, output=lambda data: seen.extend(before.changed(tmp_path / "empty")))
+        assert status.ok, status
+        assert seen == []
+        assert before.changed(tmp_path / "empty") == []
+
+    in_own_mounts(run)
+
+
+def test_too_few_descriptors_never_choose_a_weaker_backend(tmp_path: Path) -> None:
+    """Entering a world with room for none, one, two … more descriptors gives the best one, or fails."""
+
+    def choose(limit: int) -> str:
+        os.environ.pop("METALOR_BACKEND", None)
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        try:
+            return enter(tmp_path / f"store-{limit}").backend.value
+        except (OSError, MetalorError) as error:
+            return str(error)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+    said = [ask_child(lambda limit=limit: choose(limit)) for limit in range(3, 40)]  # type: ignore[misc]
+    assert said[-1] == "userns"
+    assert "Too many open files" in said[0]
+    assert all(one == "userns" or "Too many open files" in one for one in said), said
 
 
 def test_a_step_whose_init_is_killed_is_an_error_and_the_runtime_goes_on(tmp_path: Path) -> None:
