@@ -21,7 +21,7 @@ from typing import Final
 import pytest
 
 from metalor_lang.kernel import syscalls
-from tests.support import crashes, tracer
+from tests.support import crashes, remains, tracer
 from tests.support.crashes import Expected, Project
 from tests.support.disks import in_own_mounts, on_memory_disk, small_tmpfs
 from tests.support.tracer import Call
@@ -226,7 +226,7 @@ def test_a_limit_on_the_size_of_files(ground: Ground, tmp_path: Path, limit: int
     body = _limited(
         ground.project.body(ground.project.words(store, out), tmp_path / "said"), resource.RLIMIT_FSIZE, limit
     )
-    code = os.waitstatus_to_exitcode(os.waitpid(crashes.start(body), 0)[1])
+    code = os.waitstatus_to_exitcode(os.waitpid(remains.start(body), 0)[1])
     assert code != 0
     said = (tmp_path / "said").read_text()
     assert judge(code, said, os.strerror(errno.EFBIG)) == []
@@ -241,7 +241,7 @@ def test_a_limit_on_open_files(ground: Ground, tmp_path: Path, limit: int) -> No
     body = _limited(
         ground.project.body(ground.project.words(store, out), tmp_path / "said"), resource.RLIMIT_NOFILE, limit
     )
-    code = os.waitstatus_to_exitcode(os.waitpid(crashes.start(body), 0)[1])
+    code = os.waitstatus_to_exitcode(os.waitpid(remains.start(body), 0)[1])
     said = (tmp_path / "said").read_text()
     assert judge(code, said, os.strerror(errno.EMFILE)) == []
     assert crashes.torn(ground.project, store, out, ground.right) == []
@@ -261,7 +261,7 @@ def test_a_screen_that_is_full(ground: Ground, tmp_path: Path) -> None:
         env = dict(ground.project.env, PYTHONPATH=str(Path(__file__).parents[2]))
         os.execve(sys.executable, words, env)
 
-    code = os.waitstatus_to_exitcode(os.waitpid(crashes.start(run), 0)[1])
+    code = os.waitstatus_to_exitcode(os.waitpid(remains.start(run), 0)[1])
     said = (tmp_path / "said").read_text()
     assert code == 3
     assert judge(code, said, os.strerror(errno.ENOSPC)) == []

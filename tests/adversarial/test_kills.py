@@ -18,9 +18,10 @@ import pytest
 
 from metalor_lang.kernel import syscalls
 from metalor_lang.runtime.world import Backend
-from tests.support import crashes, tracer
-from tests.support.crashes import HostState, Project
+from tests.support import crashes, remains, tracer
+from tests.support.crashes import Project
 from tests.support.disks import in_memory, in_own_mounts, on_memory_disk
+from tests.support.remains import HostState
 from tests.support.tracer import Call
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -57,11 +58,11 @@ class Ground:
     def check(self, where: str, store: Path, out: Path, before: HostState) -> None:
         """Everything that must hold after a kill; then the next build, and the same again."""
         said = self.folder / "next"
-        problems = crashes.survivors()
+        problems = remains.survivors()
         problems += before.changed(self.folder / "empty")
         problems += crashes.torn(self.project, store, out, self.right)
         problems += crashes.next_build(self.project, store, out, self.right, said)
-        problems += crashes.survivors() + crashes.torn(self.project, store, out, self.right)
+        problems += remains.survivors() + crashes.torn(self.project, store, out, self.right)
         assert problems == [], f"{self.backend}: after a kill {where}"
         shutil.rmtree(store.parent)
 
@@ -187,11 +188,11 @@ def _kill_randomly(ground: Ground, kills: int) -> int:
         for moment in moments:
             shutil.rmtree(out / "tree", ignore_errors=True)
             body = ground.project.body(ground.project.words(store, out), ground.folder / "said")
-            child = crashes.start(body)
+            child = remains.start(body)
             time.sleep(moment)
             os.kill(child, signal.SIGKILL)
             finished += os.WIFEXITED(os.waitpid(child, 0)[1])
-            assert crashes.survivors() == [], f"killed after {moment:.4f} s"
+            assert remains.survivors() == [], f"killed after {moment:.4f} s"
         done += len(moments)
         ground.check(f"at random moments {moments} (seconds)", store, out, before)
     return finished
@@ -216,12 +217,12 @@ def test_a_left_process_is_seen(tmp_path: Path) -> None:
                 os._exit(0)
             time.sleep(60)
 
-    with crashes.adopting():
-        os.waitpid(crashes.start(leave), 0)
-        left = crashes.survivors(0.2)
+    with remains.adopting():
+        os.waitpid(remains.start(leave), 0)
+        left = remains.survivors(0.2)
         assert len(left) == 1
         os.kill(int(left[0].split(":")[0]), signal.SIGKILL)
-        assert crashes.survivors() == []
+        assert remains.survivors() == []
 
 
 def test_a_left_mount_is_seen(tmp_path: Path) -> None:
@@ -231,7 +232,7 @@ def test_a_left_mount_is_seen(tmp_path: Path) -> None:
         before = HostState.now(tmp_path / "scratch")
         assert before.changed(tmp_path / "scratch") == []
         # A builder in a mount namespace of its own that forgot to make it private.
-        child = crashes.start(
+        child = remains.start(
             lambda: (
                 syscalls.unshare(syscalls.CLONE_NEWNS) or syscalls.mount("tmpfs", tmp_path / "left", "tmpfs", 0, None)
             )

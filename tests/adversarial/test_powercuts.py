@@ -19,7 +19,7 @@ from typing import Final
 import pytest
 
 from metalor_lang.kernel import syscalls
-from tests.support import crashes, tracer
+from tests.support import crashes, remains, tracer
 from tests.support.crashes import Expected, Project
 from tests.support.disks import LOGFLUSH, NOLOGFLUSH, Disk, in_memory
 from tests.support.tracer import Call
@@ -73,7 +73,7 @@ class Laboratory:
                     self._cut_at(name, how, points * (number // 2) // max(cuts // 2, 1) + 1)
                 else:
                     self._cut_after(name, how, chance.uniform(0, whole))
-            assert crashes.survivors() == []
+            assert remains.survivors() == []
             self.disk.unmount()
             self.disk.mount()
             self._judge(name, tally)
@@ -93,7 +93,7 @@ class Laboratory:
 
     def _build(self, name: str) -> None:
         (self.disk.path / name / "out").mkdir(parents=True)
-        assert os.waitpid(crashes.start(self._body(name)), 0)[1] == 0, (self.folder / "events").read_text()
+        assert os.waitpid(remains.start(self._body(name)), 0)[1] == 0, (self.folder / "events").read_text()
         assert crashes.outcome(self.disk.path / name / "out") == self.right
         shutil.rmtree(self.disk.path / name)
 
@@ -134,7 +134,7 @@ class Laboratory:
             self.disk.cut(how)
 
     def _cut_after(self, name: str, how: int, seconds: float) -> None:
-        child = crashes.start(self._body(name))
+        child = remains.start(self._body(name))
         time.sleep(seconds)
         self.disk.cut(how)
         os.kill(child, signal.SIGKILL)
@@ -157,7 +157,7 @@ class Laboratory:
                     return  # the power is off
                 time.sleep(pause)
 
-        child = crashes.start(work)
+        child = remains.start(work)
         try:
             yield
         finally:

@@ -16,8 +16,8 @@ from metalor_lang.errors import MetalorError
 from metalor_lang.runtime.client import start_runtime
 from metalor_lang.runtime.request import BindSpec, StepRequest, TmpfsSpec
 from metalor_lang.runtime.world import enter
-from tests.support.crashes import HostState, adopting, ask_child, survivors
 from tests.support.disks import in_own_mounts
+from tests.support.remains import HostState, adopting, ask_child, survivors
 from tests.support.tinyroot import Steps, children, make_root, opened, zygote
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

@@ -13,7 +13,7 @@ import pytest
 from metalor_lang.kernel import syscalls
 from metalor_lang.store import KeepPolicy, StepRecord, Store, StoreFull
 from metalor_lang.store.leases import live_leases
-from tests.support.crashes import start
+from tests.support.remains import start
 
 pytestmark = pytest.mark.integration
 

@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from metalor_lang.kernel import syscalls
 from metalor_lang.runtime.world import Backend
 from tests.support import ordinary
-from tests.support.crashes import adopting, ask_child
+from tests.support.remains import adopting, ask_child
 
 FS_IOC_SHUTDOWN: Final = 0x8004587D
 LOGFLUSH: Final = 1
