@@ -24,7 +24,7 @@ from metalor_lang.build.events import (
     StepSkipped,
     StepStarted,
 )
-from metalor_lang.build.failures import BuildFailed, Interrupted, failed_with, sayable, not_cached
+from metalor_lang.build.failures import BuildFailed, Interrupted, failed_with, not_cached, sayable
 from metalor_lang.build.lookup import Chain as Chain
 from metalor_lang.build.lookup import read_stages, usable
 from metalor_lang.build.several import Shared, twins
