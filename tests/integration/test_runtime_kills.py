@@ -94,18 +94,20 @@ def test_no_mount_of_a_step_appears_in_the_machines_table(tmp_path: Path) -> Non
 def test_too_few_descriptors_never_choose_a_weaker_backend(tmp_path: Path) -> None:
     """Entering a world with room for none, one, two … more descriptors gives the best one, or fails."""
 
-    def choose(limit: int) -> str:
+    def choose(room: int) -> str:
         os.environ.pop("METALOR_BACKEND", None)
+        taken = set(map(int, os.listdir("/proc/self/fd")))
+        limit = [number for number in range(4096) if number not in taken][room]
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
         try:
-            return enter(tmp_path / f"store-{limit}").backend.value
+            return enter(tmp_path / f"store-{room}").backend.value
         except (OSError, MetalorError) as error:
             return str(error)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
-    said = [ask_child(lambda limit=limit: choose(limit)) for limit in range(3, 40)]  # type: ignore[misc]
+    said = [ask_child(lambda room=room: choose(room)) for room in range(20)]  # type: ignore[misc]
     assert said[-1] == "userns"
     assert "Too many open files" in said[0]
     assert all(one == "userns" or "Too many open files" in one for one in said), said
