@@ -20,6 +20,7 @@ from typing import Final
 
 import pytest
 
+import metalor_lang
 from metalor_lang.kernel import syscalls
 from tests.support import crashes, remains, tracer
 from tests.support.crashes import Expected, Project
@@ -46,7 +47,7 @@ _REMOUNT: Final = 32  # MS_REMOUNT of mount(2)
 ERRORS: Final = {errno.ENOSPC: DISK, errno.EIO: DISK, errno.EMFILE: DESCRIPTORS}
 _DUPLICATES: Final = frozenset({0, 1030})  # F_DUPFD, F_DUPFD_CLOEXEC
 _real: Final = lru_cache(os.path.realpath)
-_LIBRARIES: Final = (sys.base_prefix, sys.prefix, "/etc/ld.so", "/lib", "/usr/lib")
+_LIBRARIES: Final = (sys.base_prefix, sys.prefix, *metalor_lang.__path__, "/etc/ld.so", "/lib", "/usr/lib")
 _PYTHON: Final = os.path.realpath(sys.executable)
 
 
