@@ -21,7 +21,10 @@ test:  ## all tests (needs root or sudo for the kernel work)
 adversarial: export METALOR_ATTACK_EVERY ?= 1
 adversarial: export METALOR_ATTACK_LOOKUPS ?= 1000000
 adversarial: export METALOR_ATTACK_MUTANTS ?= 10000
-adversarial:  ## hostile layers, look-ups under attack, reserved places, mutated archives: all of it (minutes)
+adversarial: export METALOR_KILLS ?= 2000
+adversarial: export METALOR_CUTS ?= 500
+adversarial: export METALOR_FAULTS ?= all
+adversarial:  ## hostile layers, attacks, kills, power cuts and faults in the numbers of the documents (over an hour)
 	@.ci/setup test
 	@.ci/as-root .venv/bin/python -m pytest -q -rP tests/adversarial
 

@@ -3,7 +3,10 @@
 Invariant: every message is a sentence a user can act on; `help` says what to type next.
 """
 
+import errno
+from collections.abc import Mapping
 from enum import IntEnum
+from typing import Final
 
 
 class Exit(IntEnum):
@@ -43,3 +46,38 @@ class MachineError(MetalorError):
     """The machine cannot do it: something is missing, refused or full."""
 
     exit = Exit.MACHINE
+
+
+_ROOM: Final = "free space with: metalor cache gc   or use another disk: export METALOR_STORE=/big/disk/metalor"
+_OF_THE_MACHINE: Final[Mapping[int, str]] = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: "this shell limits the size of files; lift it: ulimit -f unlimited",
+    errno.EIO: "the disk or its connection fails: look at the end of `dmesg`",
+    errno.EROFS: "choose a directory that can be written: export METALOR_STORE=$HOME/metalor-store",
+    errno.EMFILE: "this shell allows too few open files; raise the limit: ulimit -n 4096",
+    errno.ENFILE: "the whole machine has too many open files; end some programs, or raise the sysctl fs.file-max",
+    errno.ENOMEM: "the machine has too little memory free; end some programs",
+    errno.EAGAIN: "too many processes for this user or machine: see ulimit -u",
+}
+"""Errors that no recipe and no bug of ours can cause, and what helps against each."""
+
+
+def machine_help(number: int | None) -> str:
+    """What helps against an errno that only the machine can cause; "" for any other."""
+    return _OF_THE_MACHINE.get(number or 0, "")
+
+
+def machine_error(error: OSError, doing: str = "") -> MachineError | None:
+    """The error to show for a failed system call when the machine is its cause; None when it may be anything else.
+
+    Args:
+        error: as caught.
+        doing: what could not be done ("the store /x cannot be written"), or "".
+
+    """
+    help = machine_help(error.errno)
+    if not help:
+        return None
+    place = f": {error.filename}" if error.filename else ""
+    return MachineError(f"{doing}: {error.strerror}{place}" if doing else f"{error.strerror}{place}", help=help)

@@ -24,7 +24,7 @@ from metalor_lang.build.events import (
     StepSkipped,
     StepStarted,
 )
-from metalor_lang.build.failures import BuildFailed, Interrupted, failed_with, not_cached
+from metalor_lang.build.failures import BuildFailed, Interrupted, failed_with, not_cached, sayable
 from metalor_lang.build.lookup import Chain as Chain
 from metalor_lang.build.lookup import read_stages, usable
 from metalor_lang.build.several import Shared, twins
@@ -223,11 +223,12 @@ class Builder:
             raise
         except InterruptedError:
             raise Interrupted("the build was interrupted") from None
-        except MetalorError as error:
+        except (MetalorError, OSError) as error:
+            shown = sayable(error)
             # No room on the disk is no damage of the image.
-            code = "E0609" if isinstance(error, MachineError) else "E0503"
-            diagnostic = Diagnostic(code=code, message=error.message, span=stage.span, help=error.help)
-            raise BuildFailed(diagnostic, reason=error.message, exit=error.exit) from error
+            code = "E0609" if isinstance(shown, MachineError) else "E0503"
+            diagnostic = Diagnostic(code=code, message=shown.message, span=stage.span, help=shown.help)
+            raise BuildFailed(diagnostic, reason=shown.message, exit=shown.exit) from error
 
     def _ref(self, stage: PlannedStage, step: Step) -> StepRef:
         return StepRef(
@@ -292,25 +293,25 @@ class Builder:
             self._shared.begin(step.key)
         try:
             after = self._performer.perform(stage, step, chain, chains, ref)
+            took = _since(began)
+            record = StepRecord(
+                key=step.key,
+                chain=after,
+                parent=chain,
+                inputs=inputs,
+                parts=step.parts,
+                text=step.text,
+                created=int(time.time()),
+                duration_ms=took,
+                recipe=self._recipe,
+            )
+            self._store.steps.put(record)
         except BuildFailed as failure:
             raise self._fail(ref, failure, _since(began)) from None
         except Interrupted:
             raise
-        except MetalorError as error:
-            raise self._fail(ref, failed_with(error, step, "E0604"), _since(began)) from error
-        took = _since(began)
-        record = StepRecord(
-            key=step.key,
-            chain=after,
-            parent=chain,
-            inputs=inputs,
-            parts=step.parts,
-            text=step.text,
-            created=int(time.time()),
-            duration_ms=took,
-            recipe=self._recipe,
-        )
-        self._store.steps.put(record)
+        except (MetalorError, OSError) as error:
+            raise self._fail(ref, failed_with(sayable(error), step, "E0604"), _since(began)) from error
         if self._shared is not None:
             self._shared.add(record)
         with self._lock:

@@ -22,7 +22,7 @@ from metalor_lang.build.placing import Layout, Placement, lay_out
 from metalor_lang.build.sources import EXACT, EntryKind, Found, SourceEntry, SourceError, SourceTree, changed, unlike
 from metalor_lang.build.users import resolve, resolve_owner
 from metalor_lang.checker.program import SourceMiss
-from metalor_lang.errors import MachineError
+from metalor_lang.errors import MachineError, machine_help
 from metalor_lang.kernel.paths import Root, copy_file_contents, open_beneath, read_xattrs, set_mode
 from metalor_lang.kernel.trees import write_xattrs
 from metalor_lang.plan.graph import CopyFiles
@@ -125,12 +125,10 @@ def _first_owner(found: tuple[Found, ...]) -> tuple[int, int]:
 
 def _advice(number: int | None) -> str:
     match number:
-        case errno.ENOSPC | errno.EDQUOT:
-            return "free some space, or point METALOR_STORE at another disk"
         case errno.EPERM | errno.EACCES | errno.EINVAL:
             return "the owner, device or attribute may need more rights than this user has: build as root"
         case _:
-            return ""
+            return machine_help(number)
 
 
 @dataclass(slots=True, kw_only=True)

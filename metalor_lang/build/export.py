@@ -5,8 +5,6 @@ Invariant: layers are made only when an output needs them, once, and remembered;
 
 import itertools
 import os
-import secrets
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,7 +16,8 @@ from metalor_lang.build.owning import owned
 from metalor_lang.build.sketch import Sketch, SketchLayer
 from metalor_lang.build.state import config_fields, oci_platform
 from metalor_lang.digest import json_digest
-from metalor_lang.errors import MachineError, UsageError
+from metalor_lang.errors import MachineError, UsageError, machine_help
+from metalor_lang.kernel import syscalls
 from metalor_lang.oci.copytree import copy_tree
 from metalor_lang.oci.diff import Candidates, candidates, diff
 from metalor_lang.oci.image import Image, NewLayer, assemble, history_entry
@@ -36,6 +35,7 @@ from metalor_lang.oci.output import (
     check_platforms,
     write_outputs,
 )
+from metalor_lang.oci.placing import own_folder, place
 from metalor_lang.oci.spec import Descriptor
 from metalor_lang.plan.graph import Plan
 from metalor_lang.runtime.rootfs import Snapshotter
@@ -108,7 +108,7 @@ class Exporter:
         for spec in outputs:
             match spec.kind:
                 case OutputKind.ROOTFS:
-                    with owned(Path(spec.location), self._owner, whole=True):
+                    with owned(Path(spec.location), self._owner):
                         self._write_rootfs(made[0], Path(spec.location))
                 case OutputKind.TAR:
                     with owned(Path(spec.location), self._owner):
@@ -218,13 +218,14 @@ class Exporter:
             draft.mkdir(mode=0o755)
             fd = os.open(draft, os.O_RDONLY | os.O_DIRECTORY)
             try:
-                with self._snapshotter.view(made.chain) as view:
+                with owned(draft, self._owner, whole=True), self._snapshotter.view(made.chain) as view:
                     copy_tree(view, fd, notice=self._notice)
+                syscalls.syncfs(fd)
             finally:
                 os.close(fd)
             if target.exists():
                 target.rmdir()
-            draft.rename(target)
+            place(draft, target)
 
     def _write_tar(self, made: Sketch, target: Path) -> None:
         with _draft_beside(target) as draft:
@@ -232,21 +233,18 @@ class Exporter:
                 write_tree_tar(view, file, epoch=None, notice=self._notice)
                 file.flush()
                 os.fsync(file.fileno())
-            draft.rename(target)
+            place(draft, target)
 
 
 @contextmanager
 def _draft_beside(target: Path) -> Iterator[Path]:
-    draft = target.absolute().parent / f".{target.name}.{secrets.token_hex(6)}"
+    """A name for what takes the place of `target`; it lies in a locked directory that is cleared after a kill."""
     try:
-        yield draft
+        with own_folder(target.absolute().with_name(f".{target.name}.metalor")) as folder:
+            yield folder / "output"
     except OSError as error:
-        raise MachineError(f"cannot write {target}: {error.strerror}: {error.filename}") from error
-    finally:
-        if draft.is_dir():
-            shutil.rmtree(draft, ignore_errors=True)
-        else:
-            draft.unlink(missing_ok=True)
+        where = f": {error.filename}" if error.filename else ""
+        raise MachineError(f"cannot write {target}: {error.strerror}{where}", help=machine_help(error.errno)) from error
 
 
 def _open_base(made: Sketch) -> tuple[Layout, Selection] | None:

@@ -7,11 +7,11 @@ from typing import Final
 
 from metalor_lang.build.walk import Stopped
 from metalor_lang.diagnostics.model import Diagnostic
-from metalor_lang.errors import Exit, MachineError, MetalorError
+from metalor_lang.errors import Exit, MachineError, MetalorError, machine_error
 from metalor_lang.plan.graph import Kind, Step
 from metalor_lang.source import SourceFile, Span
 
-__all__ = ["BuildFailed", "Interrupted", "Refused", "Stopped", "command_failed", "failed_with"]
+__all__ = ["BuildFailed", "Interrupted", "Refused", "Stopped", "command_failed", "failed_with", "sayable"]
 
 _NOT_EXECUTABLE: Final = 126
 _NOT_FOUND: Final = 127
@@ -116,6 +116,16 @@ def command_failed(
     what = "the test failed" if test else "the command failed"
     diagnostic = Diagnostic(code=number, message=f"{what}: {reason}", span=step.span, help=help)
     return BuildFailed(diagnostic, reason=reason, tail=tail, log=log, status=code)
+
+
+def sayable(error: MetalorError | OSError) -> MetalorError:
+    """The error to show for what a part of the builder raised; an OSError that only a bug explains is raised again."""
+    if isinstance(error, MetalorError):
+        return error
+    shown = machine_error(error)
+    if shown is None:
+        raise error
+    return shown
 
 
 def failed_with(error: MetalorError, step: Step, code: str) -> BuildFailed:

@@ -12,7 +12,7 @@ from metalor_lang.build.placing import CopyError, absolute, find_directory, is_d
 from metalor_lang.build.resolving import Resolved
 from metalor_lang.build.sources import EXACT
 from metalor_lang.build.users import resolve, resolve_owner
-from metalor_lang.errors import MachineError
+from metalor_lang.errors import MachineError, machine_help
 from metalor_lang.kernel.paths import Root, open_beneath, set_mode
 from metalor_lang.plan.graph import MakeWorkdir, WriteFile
 
@@ -57,7 +57,9 @@ def write_file(view: Root, action: WriteFile, *, epoch: int) -> None:
         finally:
             os.close(fd)
     except OSError as error:
-        raise MachineError(f"`/{place}` cannot be written: {error.strerror or error}") from error
+        raise MachineError(
+            f"`/{place}` cannot be written: {error.strerror or error}", help=machine_help(error.errno)
+        ) from error
 
 
 def make_workdir(view: Root, action: MakeWorkdir, *, epoch: int) -> tuple[str, ...]:
@@ -84,7 +86,9 @@ def make_workdir(view: Root, action: MakeWorkdir, *, epoch: int) -> tuple[str, .
     try:
         return _make(view, at, (identity.uid, identity.gid), epoch)
     except OSError as error:
-        raise MachineError(f"`/{at.full}` cannot be made: {error.strerror or error}") from error
+        raise MachineError(
+            f"`/{at.full}` cannot be made: {error.strerror or error}", help=machine_help(error.errno)
+        ) from error
 
 
 def _make(view: Root, at: Resolved, owner: tuple[int, int], epoch: int) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Final
 
 from metalor_lang import __version__
 from metalor_lang.cli.table import BY_NAME
-from metalor_lang.errors import Exit, MetalorError, UsageError
+from metalor_lang.errors import Exit, MachineError, MetalorError, UsageError, machine_error
 
 INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141
@@ -30,7 +30,7 @@ def main(words: Sequence[str]) -> int:
     previous = _terminate_as_interrupt()
     try:
         status = _dispatch(list(words))
-        sys.stdout.flush()
+        _flush()
         return status
     except BrokenPipeError:
         _silence(sys.stdout.fileno())
@@ -41,6 +41,12 @@ def main(words: Sequence[str]) -> int:
     except MetalorError as error:
         show_error(error)
         return int(getattr(error, "status", error.exit))
+    except OSError as error:
+        shown = machine_error(error)
+        if shown is None:
+            return _bug(error)
+        show_error(shown)
+        return shown.exit
     except MemoryError:
         print("metalor: no memory left", file=sys.stderr)
         return Exit.MACHINE
@@ -126,6 +132,18 @@ def _terminate_as_interrupt() -> "Callable[[int, FrameType | None], object] | in
         return None
 
 
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _silence(sys.stdout.fileno())
+        raise MachineError(
+            f"standard output cannot be written: {error.strerror}", help="what was built is in the store all the same"
+        ) from error
+
+
 def _silence(fd: int) -> None:
     # The interpreter flushes standard output at exit and would report the closed pipe again.
     null = os.open(os.devnull, os.O_WRONLY)
@@ -137,9 +155,16 @@ def _bug(error: Exception) -> int:
     import tempfile
     import traceback
 
-    with tempfile.NamedTemporaryFile("w", prefix="metalor-bug-", suffix=".txt", delete=False, encoding="utf-8") as out:
-        out.write(f"metalor {__version__}, Python {sys.version}\narguments: {sys.argv[1:]!r}\n\n")
-        traceback.print_exception(error, file=out)
+    text = f"metalor {__version__}, Python {sys.version}\narguments: {sys.argv[1:]!r}\n\n"
+    text += "".join(traceback.format_exception(error))
     print(f"metalor: a bug of metalor: {type(error).__name__}: {error}", file=sys.stderr)
-    print(f"  the report is in {out.name}; please send it with the recipe", file=sys.stderr)
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="metalor-bug-", suffix=".txt", delete=False, encoding="utf-8"
+        ) as out:
+            out.write(text)
+    except OSError:  # what broke the build may break this too
+        print(f"please send this report with the recipe:\n{text}", file=sys.stderr)
+    else:
+        print(f"  the report is in {out.name}; please send it with the recipe", file=sys.stderr)
     return Exit.BUG

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from metalor_lang.errors import machine_help
 from metalor_lang.kernel.paths import Root
 from metalor_lang.kernel.trees import read_xattrs, remove_tree, set_mode, write_xattrs
 from metalor_lang.oci.budget import Budgets, LayerRefused, UnpackFailed, printable
@@ -25,9 +26,6 @@ _OPEN_PARENTS: Final = 64
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
-_MACHINE: Final = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EFBIG, errno.ENOMEM}
-)
 _UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.EPERM, errno.EACCES})
 
 
@@ -331,9 +329,8 @@ def _explained(member: Member) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        if error.errno in _MACHINE or error.errno in (errno.EPERM, errno.EACCES, errno.EINVAL):
-            hint = {
-                errno.ENOSPC: "free some space, or set METALOR_STORE to a larger disk",
+        if machine_help(error.errno) or error.errno in (errno.EPERM, errno.EACCES, errno.EINVAL):
+            hint = machine_help(error.errno) or {
                 errno.EPERM: "unpacking keeps owners: it needs root or a user namespace with enough ids",
                 errno.EINVAL: f"the owner {member.uid}:{member.gid} may not be mapped in this user namespace",
             }.get(error.errno or 0, "")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from metalor_lang.digest import Json, canonical_json, json_digest, valid_digest
-from metalor_lang.errors import MachineError
+from metalor_lang.errors import MachineError, machine_help
 from metalor_lang.kernel.process import ToolFailed
 from metalor_lang.oci.archive import read_archive
 from metalor_lang.oci.errors import FetchFailed, ImageError
@@ -106,7 +106,9 @@ def fetch(
         try:
             return _fetch(entry, cache_root, wanted)
         except OSError as error:
-            raise MachineError(f"cannot write the image cache {cache_root}: {error.strerror}") from None
+            raise MachineError(
+                f"cannot write the image cache {cache_root}: {error.strerror}", help=machine_help(error.errno)
+            ) from None
 
 
 def known(

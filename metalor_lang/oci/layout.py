@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Self
 
 from metalor_lang.digest import canonical_json, valid_digest
-from metalor_lang.errors import MachineError
+from metalor_lang.errors import MachineError, machine_help
 from metalor_lang.oci import document
 from metalor_lang.oci.blob import FETCH_AGAIN, VerifiedReader
 from metalor_lang.oci.errors import (
@@ -32,7 +32,7 @@ from metalor_lang.oci.errors import (
     UnknownMediaType,
 )
 from metalor_lang.oci.media import refuse_media_type
-from metalor_lang.oci.placing import TEMPORARY, check_tag, clear, locked, replace_file
+from metalor_lang.oci.placing import TEMPORARY, check_tag, clear, locked, replace_file, sync_folder
 from metalor_lang.oci.spec import INDEXES, MANIFESTS, REF_NAME, Descriptor, ImageConfig, Index, Manifest, Platform
 
 _CHUNK: Final = 1 << 20
@@ -95,21 +95,32 @@ class Layout:
         try:
             path.mkdir(parents=True, exist_ok=True)
             with locked(path):
-                names = [name for name in os.listdir(path) if not name.startswith(TEMPORARY)]
+                names = _names(path)
                 if names and "oci-layout" not in names:
                     raise NotALayout(
                         f"{path} is neither empty nor an OCI layout (it has {sorted(names)[0]!r}): nothing was written",
                         help="name another directory, or empty this one",
                     )
-                if not (path / "index.json").exists():
-                    (path / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
-                    replace_file(path / "index.json", Index().to_json())
+                # The marker first: whatever ends us after it, the next call can go on.
                 if "oci-layout" not in names:
                     replace_file(path / "oci-layout", canonical_json({"imageLayoutVersion": _VERSION}))
+                if "index.json" not in names:
+                    (path / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+                    replace_file(path / "index.json", Index().to_json())
+                    sync_folder(path.absolute().parent)
         except OSError as error:
-            raise MachineError(f"cannot write the OCI layout {path}: {error.strerror}") from None
+            raise MachineError(
+                f"cannot write the OCI layout {path}: {error.strerror}", help=machine_help(error.errno)
+            ) from None
+        clear(path)
         clear(path / "blobs" / "sha256")
         return cls.open(path)
+
+    @staticmethod
+    def vacant(path: Path) -> bool:
+        """Whether `create` would make a layout in this directory: it is empty, or was left unfinished by a crash."""
+        names = _names(path)
+        return not names or ("oci-layout" in names and "index.json" not in names)
 
     # --- reading --------------------------------------------------------------------------------------------------
 
@@ -324,7 +335,9 @@ class Layout:
                         os.unlink(name)
                     raise
         except OSError as error:
-            raise MachineError(f"cannot write a blob into {folder}: {error.strerror}") from None
+            raise MachineError(
+                f"cannot write a blob into {folder}: {error.strerror}", help=machine_help(error.errno)
+            ) from None
         return Descriptor(media_type=media_type, digest="sha256:" + hasher.hexdigest(), size=size)
 
     def copy_blob(self, source: "Layout", descriptor: Descriptor) -> None:
@@ -360,9 +373,18 @@ class Layout:
                         placed = True
                 if not placed:
                     kept.append(descriptor)
+                # fsync of a file need not keep its name: the blobs' names first, then the index that lists them.
+                sync_folder(self.path / "blobs" / "sha256")
                 replace_file(self.path / "index.json", replace(index, manifests=tuple(kept)).to_json())
         except OSError as error:
-            raise MachineError(f"cannot write {self.path}/index.json: {error.strerror}") from None
+            raise MachineError(
+                f"cannot write {self.path}/index.json: {error.strerror}", help=machine_help(error.errno)
+            ) from None
+
+
+def _names(path: Path) -> frozenset[str]:
+    """What is in a directory, but for unfinished files of ours."""
+    return frozenset(name for name in os.listdir(path) if not name.startswith(TEMPORARY))
 
 
 def _small_file(path: Path) -> bytes:

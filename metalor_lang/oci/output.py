@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from metalor_lang.digest import canonical_json
-from metalor_lang.errors import MachineError, UsageError
+from metalor_lang.errors import MachineError, UsageError, machine_help
 from metalor_lang.kernel.process import ToolFailed, require_tool
 from metalor_lang.oci.blob import VerifiedReader
 from metalor_lang.oci.errors import BadOutput, BadReference, BlobDamaged
 from metalor_lang.oci.image import Image
 from metalor_lang.oci.index import ImageIndex
 from metalor_lang.oci.layout import Layout
-from metalor_lang.oci.placing import check_tag, own_folder
+from metalor_lang.oci.placing import check_tag, own_folder, place
 from metalor_lang.oci.reference import Reference
 from metalor_lang.oci.skopeo import explain, skopeo_copy
 from metalor_lang.oci.spec import REF_NAME, Descriptor, Index
@@ -184,7 +184,7 @@ def check_places(outputs: Sequence[OutputSpec]) -> None:
 
 
 def _check_place(spec: OutputSpec, place: Path) -> None:
-    if spec.kind is OutputKind.OCI and place.is_dir() and any(place.iterdir()):
+    if spec.kind is OutputKind.OCI and place.is_dir() and not Layout.vacant(place):
         Layout.open(place)
     elif spec.kind is OutputKind.ROOTFS and place.is_dir() and any(place.iterdir()):
         raise UsageError(f"{spec} is there already and not empty", help="name a new directory, or remove this one")
@@ -230,8 +230,6 @@ def write_outputs(
             case OutputKind.OCI_ARCHIVE:
                 with _replacing(Path(spec.location)) as path, path.open("wb") as file:
                     _write_archive(image, file, spec.tag, open_blob)
-                    file.flush()
-                    os.fsync(file.fileno())
             case OutputKind.DOCKER_ARCHIVE:
                 with _replacing(Path(spec.location)) as path:
                     _by_skopeo(image, f"docker-archive:{path}:{spec.tag}", spec, open_blob, path.parent)
@@ -281,10 +279,12 @@ def _replacing(path: Path) -> Iterator[Path]:
         with own_folder(path.with_name(f".{path.name}.metalor")) as folder:
             own = folder / "output"
             yield own
-            os.chmod(own, 0o644)
-            os.rename(own, path)
+            with own.open("rb+") as file:
+                os.fchmod(file.fileno(), 0o644)
+                os.fsync(file.fileno())
+            place(own, path)
     except OSError as error:
-        raise MachineError(f"cannot write {path}: {error.strerror}") from None
+        raise MachineError(f"cannot write {path}: {error.strerror}", help=machine_help(error.errno)) from None
 
 
 def _write_archive(image: Image | ImageIndex, file: BinaryIO, tag: str, open_blob: OpenBlob) -> None:

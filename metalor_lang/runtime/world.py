@@ -22,6 +22,9 @@ SHIFT: Final = 1 << 31
 COUNT: Final = (1 << 31) - 2
 """How many ids there are from there: the last one means "none" to chown(2)."""
 
+_PASSING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO})
+"""Failures that say nothing of what the machine can do: no reason to choose another backend, which keeps steps less."""
+
 
 class Backend(StrEnum):
     """Who a step is on this machine."""
@@ -126,6 +129,8 @@ def _root(path: Path, wanted: Backend | None) -> World:
         try:
             host_map = userns.make(((0, SHIFT, COUNT),))
         except OSError as error:
+            if error.errno in _PASSING:
+                raise
             why = f"user namespaces cannot be made here ({error.strerror})"
     if host_map >= 0:
         return World(backend=Backend.USERNS, store=path, disk=disk, shift=SHIFT, host_map=host_map)
@@ -162,6 +167,8 @@ def _shift(path: Path, disk: int) -> str:
     try:
         ids = userns.make(((SHIFT, 0, COUNT),))
     except OSError as error:
+        if error.errno in _PASSING:
+            raise
         return f"user namespaces cannot be made here ({error.strerror})"
     try:
         view = syscalls.open_tree(disk, "", syscalls.OPEN_TREE_CLONE)
@@ -178,6 +185,8 @@ def _shift(path: Path, disk: int) -> str:
                 f"the ids in the store {path} are shifted, and cannot be shown here ({error.strerror})",
                 help="choose another directory: export METALOR_STORE=/other/disk/metalor",
             ) from None
+        if error.errno in _PASSING:
+            raise
         return f"the file system of the store cannot shift ids ({error.strerror})"
     finally:
         os.close(ids)
@@ -240,6 +249,9 @@ def detached(fd: int, path: str = "", *, world: World | None, readonly: bool = F
             raise
         return os.dup(fd)
     try:
+        # A copy belongs to the peer group of its mount (mount_namespaces(7)): what a step has mounted below it would
+        # appear in the machine's own table, and stay there.
+        syscalls.mount_setattr(copy, propagation=syscalls.MS_PRIVATE, recursive=True)
         attributes = syscalls.MOUNT_ATTR_RDONLY if readonly else 0
         if safe:
             attributes |= syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from metalor_lang.errors import MachineError, MetalorError
+from metalor_lang.errors import MachineError, MetalorError, machine_error
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -53,6 +53,7 @@ def guarded(root: Path) -> Iterator[None]:
     Raises:
         StoreFull: ENOSPC or EDQUOT.
         StoreUnwritable: EACCES, EPERM or EROFS.
+        StoreError: EIO, EMFILE and whatever else only the machine can cause.
 
     """
     try:
@@ -82,4 +83,5 @@ def translate(root: Path, error: OSError) -> StoreError | None:
             f"the store {root} cannot be written: {error.strerror}" + (f": {error.filename}" if error.filename else ""),
             help="choose a directory of your own: export METALOR_STORE=$HOME/metalor-store",
         )
-    return None
+    other = machine_error(error, f"the store {root} cannot be used")
+    return StoreError(other.message, help=other.help) if other is not None else None

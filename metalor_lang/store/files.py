@@ -4,6 +4,7 @@ Invariant: a file becomes visible by one rename, after its bytes are on the disk
 of its own body, so a torn or edited one is never believed.
 """
 
+import errno
 import json
 import os
 import secrets
@@ -14,6 +15,10 @@ from metalor_lang.digest import Json, json_digest
 
 FORMAT: Final = 1
 """Of every JSON file of the store; a file of another format reads as damaged."""
+
+
+SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Failures of an open that are the process's own trouble: no file may be called damaged for them."""
 
 
 class Damaged(Exception):
@@ -114,6 +119,7 @@ def read_sealed(path: Path) -> dict[str, Json] | None:
 
     Raises:
         Damaged: as `unseal`, or the file cannot be read.
+        OSError: this process cannot read any file now (SHORTAGES); that says nothing about the file.
 
     """
     try:
@@ -121,6 +127,8 @@ def read_sealed(path: Path) -> dict[str, Json] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
+        if error.errno in SHORTAGES:
+            raise
         raise Damaged(f"unreadable: {error.strerror}") from None
     return unseal(data)
 

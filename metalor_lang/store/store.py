@@ -210,6 +210,7 @@ def _check_version(root: Path, names: set[str]) -> None:
             help="name an empty or a new directory: export METALOR_STORE=$HOME/metalor-store",
         )
     files.make_directory(root / "tmp")
+    files.sync_directory(root.parent)  # nothing in the store is safe while its own name is not
     try:
         files.write_whole(root / "VERSION", VERSION.encode(), scratch=root / "tmp", token=NOBODY)
     except FileNotFoundError:

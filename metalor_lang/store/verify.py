@@ -119,6 +119,8 @@ class Verifier:
                 raise
             return (str(error),)
         except OSError as error:
+            if error.errno in files.SHORTAGES:
+                raise
             if not path.exists():
                 raise FileNotFoundError(identity) from None
             # EIO, EUCLEAN and a manifest that is gone are damage like any other.
@@ -138,6 +140,8 @@ class Verifier:
             except DamagedBlob:
                 return "its bytes do not match its digest"
             except OSError as error:
+                if error.errno in files.SHORTAGES:
+                    raise
                 return str(error)
         return ""
 

@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -11,25 +12,29 @@ from pathlib import Path
 
 import pytest
 
+from metalor_lang.errors import MetalorError
 from metalor_lang.runtime.client import start_runtime
-from tests.support.tinyroot import Steps, children, make_root, zygote
+from metalor_lang.runtime.request import BindSpec, StepRequest, TmpfsSpec
+from metalor_lang.runtime.world import enter
+from tests.support.disks import in_own_mounts
+from tests.support.remains import HostState, adopting, ask_child, survivors
+from tests.support.tinyroot import Steps, children, make_root, opened, zygote
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 ROUNDS = 50
-# Two threads run steps without pause; every process of a step, and the helper, carries the token.
+# Two threads run steps without pause; each has children that would go on for minutes.
 BUILDER = """
 import os, sys, threading
 from metalor_lang.runtime.client import start_runtime
 from metalor_lang.runtime.request import StepRequest, TmpfsSpec
-root, token = sys.argv[1:]
-fd = os.open(root, os.O_PATH | os.O_DIRECTORY)
+fd = os.open(sys.argv[1], os.O_PATH | os.O_DIRECTORY)
 runtime = start_runtime()
-print(runtime.pid, flush=True)
-text = "(sleep 300.%s &); sh -c 'sleep 300.%s' & sleep 0.02; exec sleep 0.0$(($$ %% 7))" % (token, token)
+print("ready", flush=True)
+text = "(sleep 300 &); sh -c 'sleep 300' & sleep 0.02; exec sleep 0.0$(($$ % 7))"
 def work():
     while True:
-        request = StepRequest(argv=("/bin/sh", "-c", text, token), mounts=(TmpfsSpec(target="/made/here"),))
+        request = StepRequest(argv=("/bin/sh", "-c", text), mounts=(TmpfsSpec(target="/made/here"),))
         runtime.run(fd, request, output=lambda data: None)
 for _ in range(2):
     threading.Thread(target=work, daemon=True).start()
@@ -37,50 +42,75 @@ threading.Event().wait()
 """
 
 
-def survivors(token: str, builder: int) -> list[str]:
-    """What lives of a builder: its steps carry the token, both processes of its helper its pid."""
-    marks = (token.encode(), b'"parent": %d,' % builder)
-
-    found = []
-    for name in os.listdir("/proc"):
-        try:
-            if name.isdigit():
-                words = Path(f"/proc/{name}/cmdline").read_bytes()
-                state = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[0]
-                if any(mark in words for mark in marks) and state not in "ZX":
-                    found.append(f"{name} {state} {words!r}")
-        except OSError:
-            pass
-    return found
-
-
 def test_nothing_survives_the_builder(tmp_path: Path) -> None:
     root = make_root(tmp_path / "fs")
-    mounts = Path("/proc/self/mountinfo").read_text()
+    (tmp_path / "empty").mkdir()
     chance = random.Random(4711)
     project = Path(__file__).parent.parent.parent
-    for turn in range(ROUNDS):
-        token = f"{os.getpid()}{turn:03}{chance.randrange(10**6):06}"
-        builder = subprocess.Popen(
-            [sys.executable, "-c", BUILDER, root, token], stdout=subprocess.PIPE, cwd=project, env=os.environ
-        )
-        assert builder.stdout is not None
-        try:
-            helper = int(builder.stdout.readline())
-            deadline = time.monotonic() + 10
-            # Its words are there a moment after it was started.
-            while str(helper) not in {line.split()[0] for line in survivors(token, builder.pid)}:
-                assert time.monotonic() < deadline, "the search would not find the helper"
+
+    def kill_again_and_again() -> None:
+        before = HostState.now(tmp_path / "empty")
+        for _ in range(ROUNDS):
+            builder = subprocess.Popen([sys.executable, "-c", BUILDER, root], stdout=subprocess.PIPE, cwd=project)
+            assert builder.stdout is not None
+            assert builder.stdout.readline() == b"ready\n"
             time.sleep(chance.uniform(0, 0.3))
-        finally:
             builder.send_signal(signal.SIGKILL)
             builder.wait()
             builder.stdout.close()
-        deadline = time.monotonic() + 5
-        while left := survivors(token, builder.pid):
-            assert time.monotonic() < deadline, left
-            time.sleep(0.01)
-    assert Path("/proc/self/mountinfo").read_text() == mounts
+            assert survivors() == []
+        assert before.changed(tmp_path / "empty") == []
+
+    def adopt() -> None:
+        with adopting():
+            kill_again_and_again()
+
+    in_own_mounts(adopt)
+
+
+def test_no_mount_of_a_step_appears_in_the_machines_table(tmp_path: Path) -> None:
+    """The root is a plain directory and a bind has a mount below it: both lie on mounts that spread to their peers."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "shown" / "inside").mkdir(parents=True)
+    root = make_root(tmp_path / "fs")
+
+    def run() -> None:
+        before = HostState.now(tmp_path / "empty")
+        seen: list[str] = []
+        mounts = (
+            BindSpec(target="/shown", source=str(tmp_path / "shown")),
+            TmpfsSpec(target="/shown/inside"),
+        )
+        request = StepRequest(argv=("/bin/sh", "-c", "echo on; sleep 0.1"), mounts=mounts)
+        with start_runtime() as runtime, opened(root) as fd:
+            status = runtime.run(fd, request, output=lambda data: seen.extend(before.changed(tmp_path / "empty")))
+        assert status.ok, status
+        assert seen == []
+        assert before.changed(tmp_path / "empty") == []
+
+    in_own_mounts(run)
+
+
+def test_too_few_descriptors_never_choose_a_weaker_backend(tmp_path: Path) -> None:
+    """Entering a world with room for none, one, two … more descriptors gives the best one, or fails."""
+
+    def choose(room: int) -> str:
+        os.environ.pop("METALOR_BACKEND", None)
+        taken = set(map(int, os.listdir("/proc/self/fd")))
+        limit = [number for number in range(4096) if number not in taken][room]
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        try:
+            return enter(tmp_path / f"store-{room}").backend.value
+        except (OSError, MetalorError) as error:
+            return str(error)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+    said = [ask_child(lambda room=room: choose(room)) for room in range(20)]  # type: ignore[misc]
+    assert said[-1] == "userns"
+    assert "Too many open files" in said[0]
+    assert all(one == "userns" or "Too many open files" in one for one in said), said
 
 
 def test_a_step_whose_init_is_killed_is_an_error_and_the_runtime_goes_on(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,23 +13,9 @@ import pytest
 from metalor_lang.kernel import syscalls
 from metalor_lang.store import KeepPolicy, StepRecord, Store, StoreFull
 from metalor_lang.store.leases import live_leases
+from tests.support.remains import start
 
 pytestmark = pytest.mark.integration
-
-
-def start(body: Callable[[], None]) -> int:
-    """Run `body` in a child process; gives its pid."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            body()
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    return child
 
 
 def commit_for_ever(root: Path, acknowledge: int, turn: int) -> None:

@@ -74,10 +74,8 @@ def _open_ways(paths: set[Path]) -> None:
         syscalls.move_mount(kept[path], syscalls.AT_FDCWD, path)
 
 
-def main(subids: str, cwd: str, *argv: str) -> None:
-    syscalls.unshare(syscalls.CLONE_NEWNS)
-    syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
-    home = os.environ["HOME"]
+def make_account(home: str | Path, reach: set[Path], subids: str = SUBIDS) -> None:
+    """Make the account, in this mount namespace; these paths can be reached by it."""
     folder = Path(tempfile.mkdtemp(prefix="ordinary-", dir="/dev/shm"))
     try:
         _replace(folder, "passwd", f"{NAME}:x:{UID}:{UID}::{home}:/bin/bash\n")
@@ -86,12 +84,24 @@ def main(subids: str, cwd: str, *argv: str) -> None:
         _replace(folder, "subgid", subids)
     finally:
         shutil.rmtree(folder)
-    bases = os.environ.get("METALOR_BASES", "")
-    _open_ways({Path(sys.base_prefix), Path(sys.prefix), Path.cwd(), Path(cwd), Path(home), *map(Path, bases.split())})
-    os.chdir(cwd)
+    _open_ways({Path(sys.base_prefix), Path(sys.prefix), Path.cwd(), *reach})
+
+
+def become() -> None:
+    """Be that user, for good."""
     os.setgroups([])
     os.setresgid(UID, UID, UID)
     os.setresuid(UID, UID, UID)
+
+
+def main(subids: str, cwd: str, *argv: str) -> None:
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+    home = os.environ["HOME"]
+    bases = os.environ.get("METALOR_BASES", "")
+    make_account(home, {Path(cwd), Path(home), *map(Path, bases.split())}, subids)
+    os.chdir(cwd)
+    become()
     os.execvpe(argv[0], argv, os.environ)
 
 

@@ -106,8 +106,8 @@ BUILD: tuple[Code, ...] = (
     ),
     Code(
         id="E0609",
-        title="This machine could not run a step",
-        why="The step itself is right, but the machine refused what it needs: a mount, a namespace, room on the disk."
+        title="This machine could not run a step or unpack a base",
+        why="The recipe is right, but the machine refused what it needs: a mount, a namespace, room on the disk."
         " `metalor doctor` says what is missing.",
     ),
 )

@@ -1,5 +1,7 @@
 """The walk over a plan with a performer that writes nothing but remembers what it was asked."""
 
+import errno
+import os
 import threading
 import time
 
@@ -10,7 +12,7 @@ from metalor_lang.build.cached import cached_steps
 from metalor_lang.build.events import Recorder, StepCached, StepFailed, StepFinished, StepSkipped, StepStarted
 from metalor_lang.build.failures import BuildFailed, Interrupted, command_failed
 from metalor_lang.checker.checker import check
-from metalor_lang.errors import MachineError, MetalorError
+from metalor_lang.errors import Exit, MachineError, MetalorError
 from metalor_lang.plan.evaluator import evaluate
 from metalor_lang.plan.graph import BaseInfo
 from metalor_lang.source import SourceFile
@@ -187,6 +189,19 @@ def test_a_failed_step_is_no_record(store):
         build(store, performer=performer)
     assert failure.value.diagnostic.code == "E0601" and failure.value.command_status == 2
     assert "SH second" in build(store)[1].asked
+
+
+def test_an_error_of_the_machine_is_shown_at_its_step(store):
+    class Broken(Performer):
+        def perform(self, stage, step, chain, sources, ref):
+            if step.text == "SH second":
+                raise OSError(errno.EIO, os.strerror(errno.EIO), "/some/file")
+            return super().perform(stage, step, chain, sources, ref)
+
+    with pytest.raises(BuildFailed, match="Input/output error: /some/file") as failure:
+        build(store, performer=Broken(store))
+    assert (failure.value.diagnostic.code, failure.value.exit) == ("E0609", Exit.MACHINE)
+    assert "dmesg" in failure.value.help
 
 
 def test_a_failure_stops_the_other_stages(store):

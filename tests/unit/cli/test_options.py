@@ -1,3 +1,5 @@
+import errno
+import os
 import shlex
 
 import pytest
@@ -116,6 +118,26 @@ def test_a_bug_leaves_a_report(monkeypatch, capsys, tmp_path):
     reports = list(tmp_path.glob("metalor-bug-*.txt"))
     assert len(reports) == 1 and "ZeroDivisionError" in reports[0].read_text()
     assert str(reports[0]) in capsys.readouterr().err
+
+
+def test_a_bug_whose_report_cannot_be_written_is_told_whole(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    monkeypatch.setattr("metalor_lang.cli.commands.explain.run", lambda arguments: 1 // 0)
+    assert main(["explain"]) == 4
+    said = capsys.readouterr().err
+    assert "please send this report" in said
+    assert "ZeroDivisionError: integer division" in said
+
+
+@pytest.mark.parametrize(("number", "status"), [(errno.EMFILE, 3), (errno.EIO, 3), (errno.EBADF, 4)])
+def test_an_error_of_the_machine_is_no_bug(number, status, monkeypatch, capsys, tmp_path):
+    def fail(arguments):
+        raise OSError(number, os.strerror(number), "/some/file")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("metalor_lang.cli.commands.explain.run", fail)
+    assert main(["explain"]) == status
+    assert f"{os.strerror(number)}: " in capsys.readouterr().err
 
 
 def test_an_interrupt_is_130(monkeypatch, capsys):

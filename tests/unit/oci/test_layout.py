@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable
@@ -332,6 +333,22 @@ def test_a_new_layout_holds_what_was_put(path: Path) -> None:
     assert (path / "oci-layout").read_bytes() == b'{"imageLayoutVersion":"1.0.0"}'
     Layout.create(path)  # once more changes nothing
     assert layout.has(blob.digest)
+
+
+@pytest.mark.parametrize("names", [[], [".metalor-x"], ["oci-layout"], ["oci-layout", "blobs/sha256/.metalor-x"]])
+def test_a_layout_that_a_crash_left_unfinished_is_gone_on_with(path: Path, names: list[str]) -> None:
+    Layout.create(path)
+    marker = (path / "oci-layout").read_bytes()
+    shutil.rmtree(path)
+    path.mkdir()
+    for name in names:
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(marker)
+    assert Layout.vacant(path)
+    layout = Layout.create(path)
+    assert not Layout.vacant(path)
+    assert layout.index().manifests == ()
+    assert sorted(p.name for p in path.rglob("*")) == ["blobs", "index.json", "oci-layout", "sha256"]
 
 
 @pytest.mark.parametrize("content", ["file", "etc/"])

@@ -1,10 +1,14 @@
+import errno
 import os
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from metalor_lang.store import LayerRecord, StepRecord, Store
+from metalor_lang.store.errors import StoreError
 
 KEY = "sha256:" + "a" * 64
 
@@ -111,3 +115,34 @@ def test_a_damaged_blob_takes_its_layer_record_with_it(tmp_path: Path, data: byt
     (found,) = store.verify(full=full).damaged
     assert (found.kind, found.name, found.dropped) == ("blob", digest, (KEY,))
     assert not store.blobs.has(digest)
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """Let every open fail with EMFILE."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("look", ["verify", "info", "get", "all"])
+def test_nothing_is_called_damaged_because_we_have_too_many_files_open(tmp_path: Path, look: str) -> None:
+    store = Store.open(tmp_path / "store")
+    with store.snapshots.draft() as draft:
+        identity = draft.commit({})
+    store.steps.put(StepRecord(key=KEY, chain=(identity,)))
+    looks: dict[str, Callable[[], object]] = {
+        "verify": store.verify,
+        "info": lambda: store.snapshots.info(identity),
+        "get": lambda: store.steps.get(KEY),
+        "all": lambda: list(store.steps.all()),
+    }
+    with no_more_files(), pytest.raises((OSError, StoreError)) as caught:
+        looks[look]()
+    assert os.strerror(errno.EMFILE) in str(caught.value)
+    assert os.listdir(store.root / "quarantine") == []
+    assert store.notices == ()
+    assert store.steps.get(KEY) is not None
