@@ -1,0 +1,94 @@
+"""What the kernel says about this machine in text: mount tables, limits, switches, control groups.
+
+Invariant: pure functions of texts, or of a folder that stands for /proc/sys; nothing is changed.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+KINDS: Final = ("user", "mnt", "pid", "ipc", "uts", "net", "cgroup")
+"""Kinds of namespaces that steps are made of, by their names in /proc/sys/user."""
+
+
+def unescaped(text: str) -> str:
+    """A field of a mount table as it was (proc_pid_mountinfo(5))."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
+
+
+def filesystem_of(path: Path, mountinfo: str) -> str:
+    """Give the type of the file system that holds `path`, by the text of /proc/self/mountinfo."""
+    best, kind = "", "unknown"
+    for line in mountinfo.splitlines():
+        fields, _, rest = line.partition(" - ")
+        point = unescaped(fields.split()[4])
+        inside = str(path) == point or str(path).startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, rest.split()[0]
+    return kind
+
+
+def kernel_version(release: str) -> tuple[int, int]:
+    """The two first numbers of uname(2)'s release; (0, 0) when there are none."""
+    found = re.match(r"(\d+)\.(\d+)", release)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def sysctl(name: str, root: Path = Path("/proc/sys")) -> str:
+    """A setting by its path below /proc/sys; "" where this kernel has none."""
+    try:
+        return (root / name).read_text().strip()
+    except OSError:
+        return ""
+
+
+def forbidden_kinds(root: Path = Path("/proc/sys")) -> tuple[str, ...]:
+    """The kinds of namespaces of which this machine allows none, by number (namespaces(7))."""
+    return tuple(kind for kind in KINDS if sysctl(f"user/max_{kind}_namespaces", root) == "0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controllers:
+    """Which control group version has memory and pids here; 0 for none."""
+
+    memory: int = 0
+    pids: int = 0
+
+    @property
+    def text(self) -> str:
+        """One line."""
+        found = {name: getattr(self, name) for name in ("memory", "pids") if getattr(self, name)}
+        return " and ".join(f"{name} (cgroup v{version})" for name, version in found.items())
+
+
+def controllers(mountinfo: str, available: str) -> Controllers:
+    """Find the controllers.
+
+    Args:
+        mountinfo: text of /proc/self/mountinfo.
+        available: text of cgroup.controllers at the mount point of cgroup v2, "" without one.
+
+    """
+    versions = dict.fromkeys(("memory", "pids"), 0)
+    for line in mountinfo.splitlines():
+        fields = line.partition(" - ")[2].split()
+        if len(fields) == 3 and fields[0] == "cgroup":
+            versions |= {name: 1 for name in versions if name in fields[2].split(",")}
+    versions |= {name: 2 for name in versions if name in available.split()}
+    return Controllers(**versions)
+
+
+def unified_point(mountinfo: str) -> str:
+    """Where cgroup v2 is mounted, else ""."""
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        if after.split()[:1] == ["cgroup2"]:
+            return unescaped(before.split()[4])
+    return ""
+
+
+def idmapped(path: Path, mountinfo: str) -> bool:
+    """Whether something is mounted at exactly this place with other ids than it has on the disk."""
+    fields = [line.split() for line in mountinfo.splitlines()]
+    return any(unescaped(one[4]) == str(path) and "idmapped" in one[5].split(",") for one in fields)
