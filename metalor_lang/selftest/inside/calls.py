@@ -9,17 +9,18 @@ import errno
 import os
 
 _X86_64 = {
-    "clone": 56, "ptrace": 101, "syslog": 103, "pivot_root": 155, "acct": 163, "settimeofday": 164, "mount": 165,
-    "umount2": 166, "swapon": 167, "reboot": 169, "sethostname": 170, "setdomainname": 171, "iopl": 172, "ioperm": 173,
-    "init_module": 175, "delete_module": 176, "quotactl": 179, "kexec_load": 246, "add_key": 248, "request_key": 249,
-    "keyctl": 250, "unshare": 272, "perf_event_open": 298, "fanotify_init": 300, "open_by_handle_at": 304, "setns": 308,
-    "process_vm_readv": 310, "finit_module": 313, "kexec_file_load": 320, "bpf": 321, "userfaultfd": 323,
+    "clone": 56, "ptrace": 101, "syslog": 103, "pivot_root": 155, "prctl": 157, "acct": 163, "settimeofday": 164,
+    "mount": 165, "umount2": 166, "swapon": 167, "reboot": 169, "sethostname": 170, "setdomainname": 171, "iopl": 172,
+    "ioperm": 173, "init_module": 175, "delete_module": 176, "quotactl": 179, "kexec_load": 246, "add_key": 248,
+    "request_key": 249, "keyctl": 250, "unshare": 272, "perf_event_open": 298, "fanotify_init": 300,
+    "open_by_handle_at": 304, "setns": 308, "process_vm_readv": 310, "finit_module": 313, "kexec_file_load": 320, "bpf": 321,
+    "userfaultfd": 323,
 }  # fmt: skip
 _GENERIC = {
     "umount2": 39, "mount": 40, "pivot_root": 41, "quotactl": 60, "acct": 89, "unshare": 97, "kexec_load": 104,
     "init_module": 105, "delete_module": 106, "syslog": 116, "ptrace": 117, "reboot": 142, "sethostname": 161,
-    "setdomainname": 162, "settimeofday": 170, "add_key": 217, "request_key": 218, "keyctl": 219, "clone": 220,
-    "swapon": 224, "perf_event_open": 241, "fanotify_init": 262, "open_by_handle_at": 265, "setns": 268,
+    "setdomainname": 162, "prctl": 167, "settimeofday": 170, "add_key": 217, "request_key": 218, "keyctl": 219,
+    "clone": 220, "swapon": 224, "perf_event_open": 241, "fanotify_init": 262, "open_by_handle_at": 265, "setns": 268,
     "process_vm_readv": 270, "finit_module": 273, "bpf": 280, "userfaultfd": 282, "kexec_file_load": 294,
 }  # fmt: skip
 _COMMON = {
