@@ -10,6 +10,7 @@ import random
 import re
 import shutil
 import sys
+import tarfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,13 +30,13 @@ _PATIENCE: Final = 10.0
 
 RECIPE: Final = """\
 ARG ROUND
-FROM rootfs:base AS left
+FROM rootfs:base.tar AS left
 SH sleep 0.02; echo "$ROUND" > /left
 WORKDIR /a/b
 COPY files/ /files/
 SH rm /files/file-3; echo "left $ROUND" > /files/file-4
 
-FROM rootfs:base AS right
+FROM rootfs:base.tar AS right
 SH sleep 0.03; echo "right $ROUND" > /right
 
 FROM left
@@ -70,8 +71,18 @@ def prepare(folder: Path) -> None:
     for number in range(40):
         (folder / "files" / f"file-{number}").write_text(f"{number}\n" * 200)
     (folder / "app.metalor").write_text(RECIPE)
-    for path in (base, *base.rglob("*")):
-        os.utime(path, (_TIME, _TIME))
+    # A tar and no folder: its owners and times are the same whoever runs this.
+    with tarfile.open(folder / "base.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        for path in sorted(base.rglob("*")):
+            archive.add(path, path.relative_to(base), recursive=False, filter=_plain)
+    shutil.rmtree(base)
+
+
+def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
+    info.uid = info.gid = 0
+    info.uname = info.gname = ""
+    info.mtime = _TIME
+    return info
 
 
 def _libraries(program: Path) -> set[str]:
@@ -83,7 +94,7 @@ def _libraries(program: Path) -> set[str]:
     return {loader, *re.findall(r"=> (/\S+)", said), *re.findall(r"^\s*(/\S+) \(0x", said, re.MULTILINE)}
 
 
-def command(folder: Path, *words: str) -> list[str]:
+def command(*words: str) -> list[str]:
     """A command line of this very metalor."""
     return [sys.executable, "-P", "-m", "metalor_lang", *words]
 
@@ -98,7 +109,7 @@ def _environment(store: Path, backend: str | None) -> dict[str, str]:
 def _words(folder: Path, round: int, out: Path, *more: str) -> list[str]:
     recipe = str(folder / "app.metalor")
     return command(
-        folder, "build", recipe, "--arg", f"ROUND={round}", "--epoch", str(_TIME), "--progress", "plain",
+        "build", recipe, "--arg", f"ROUND={round}", "--epoch", str(_TIME), "--progress", "plain",
         "-o", f"oci:{out}:{round}", *more,
     )  # fmt: skip
 
@@ -154,7 +165,7 @@ def kill_builds(folder: Path, place: Path, kills: int, backend: str | None) -> K
         processes = processes or _wait_until_gone()
         mounts = mounts or ", ".join(sorted(_mounts() - before))
     return Killed(
-        kills=kills, finished=finished, processes=processes, mounts=mounts, damage=_damage(store, backend, folder),
+        kills=kills, finished=finished, processes=processes, mounts=mounts, damage=_damage(store, backend),
         next_build=_next_build(folder, place, store, kills, backend),
     )  # fmt: skip
 
@@ -203,11 +214,9 @@ def _reap() -> None:
         pass
 
 
-def _damage(store: Path, backend: str | None, folder: Path) -> str:
+def _damage(store: Path, backend: str | None) -> str:
     try:
-        said = run_tool(
-            command(folder, "cache", "verify", "--full", "--format", "json"), env=_environment(store, backend)
-        )
+        said = run_tool(command("cache", "verify", "--full", "--format", "json"), env=_environment(store, backend))
     except ToolFailed as error:
         return error.message
     return ", ".join(f"{item['kind']} {item['name']}" for item in json.loads(said.stdout)["damaged"])

@@ -17,7 +17,7 @@ from metalor_lang.errors import MetalorError
 from metalor_lang.kernel import seccomp
 from metalor_lang.kernel.process import PACKAGES, find_tool
 from metalor_lang.kernel.syscalls import MACHINE
-from metalor_lang.runtime import subids
+from metalor_lang.runtime import cgroups, subids
 from metalor_lang.runtime.client import Runtime, start_runtime
 from metalor_lang.runtime.overlay import tiers
 from metalor_lang.runtime.protocol import NOT_FOUND
@@ -240,15 +240,13 @@ def _steps(it: Examined) -> Finding:
 
 
 def _limits(it: Examined) -> Finding:
-    mountinfo = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
-    point = reading.unified_point(mountinfo)
-    try:
-        available = Path(point, "cgroup.controllers").read_text() if point else ""
-    except OSError:
-        available = ""
-    found = reading.controllers(mountinfo, available)
-    detail = found.text or "no memory or pids controller: limits of single processes (setrlimit) stand in"
-    return Finding(name="limits", ok=bool(found.memory and found.pids), detail=detail, needed=False)
+    versions = cgroups.find().versions
+    found = ", ".join(f"{name} by cgroup v{versions[name]}" for name in sorted(versions))
+    lacking = " and ".join(name for name in ("memory", "pids") if name not in versions)
+    if not lacking:
+        return Finding(name="limits", ok=True, detail=found, needed=False)
+    detail = f"{f'{found}; ' if found else ''}no control group for {lacking}: limits of single processes stand in"
+    return Finding(name="limits", ok=False, detail=detail, needed=False)
 
 
 def _tool(name: str, why: str) -> Callable[[Examined], Finding]:

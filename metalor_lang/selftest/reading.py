@@ -1,10 +1,9 @@
-"""What the kernel says about this machine in text: mount tables, limits, switches, control groups.
+"""What the kernel says about this machine in text: mount tables, limits, switches.
 
 Invariant: pure functions of texts, or of a folder that stands for /proc/sys; nothing is changed.
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -46,46 +45,6 @@ def sysctl(name: str, root: Path = Path("/proc/sys")) -> str:
 def forbidden_kinds(root: Path = Path("/proc/sys")) -> tuple[str, ...]:
     """The kinds of namespaces of which this machine allows none, by number (namespaces(7))."""
     return tuple(kind for kind in KINDS if sysctl(f"user/max_{kind}_namespaces", root) == "0")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Controllers:
-    """Which control group version has memory and pids here; 0 for none."""
-
-    memory: int = 0
-    pids: int = 0
-
-    @property
-    def text(self) -> str:
-        """One line."""
-        found = {name: getattr(self, name) for name in ("memory", "pids") if getattr(self, name)}
-        return " and ".join(f"{name} (cgroup v{version})" for name, version in found.items())
-
-
-def controllers(mountinfo: str, available: str) -> Controllers:
-    """Find the controllers.
-
-    Args:
-        mountinfo: text of /proc/self/mountinfo.
-        available: text of cgroup.controllers at the mount point of cgroup v2, "" without one.
-
-    """
-    versions = dict.fromkeys(("memory", "pids"), 0)
-    for line in mountinfo.splitlines():
-        fields = line.partition(" - ")[2].split()
-        if len(fields) == 3 and fields[0] == "cgroup":
-            versions |= {name: 1 for name in versions if name in fields[2].split(",")}
-    versions |= {name: 2 for name in versions if name in available.split()}
-    return Controllers(**versions)
-
-
-def unified_point(mountinfo: str) -> str:
-    """Where cgroup v2 is mounted, else ""."""
-    for line in mountinfo.splitlines():
-        before, _, after = line.partition(" - ")
-        if after.split()[:1] == ["cgroup2"]:
-            return unescaped(before.split()[4])
-    return ""
 
 
 def idmapped(path: Path, mountinfo: str) -> bool:

@@ -150,6 +150,8 @@ def _builds(place: Path, backend: str | None, kills: int) -> Iterator[Line]:
         builds.prepare(folder)
         first, second = builds.build_twice(folder, place, backend)
         killed = apart(lambda: asdict(builds.kill_builds(folder, place, kills, backend)))
+    except MachineError:
+        raise
     except MetalorError as error:
         yield Line(name="builds", ok=False, detail=error.message)
         return

@@ -13,8 +13,8 @@ _X86_64 = {
     "mount": 165, "umount2": 166, "swapon": 167, "reboot": 169, "sethostname": 170, "setdomainname": 171, "iopl": 172,
     "ioperm": 173, "init_module": 175, "delete_module": 176, "quotactl": 179, "kexec_load": 246, "add_key": 248,
     "request_key": 249, "keyctl": 250, "unshare": 272, "perf_event_open": 298, "fanotify_init": 300,
-    "open_by_handle_at": 304, "setns": 308, "process_vm_readv": 310, "finit_module": 313, "kexec_file_load": 320, "bpf": 321,
-    "userfaultfd": 323,
+    "open_by_handle_at": 304, "setns": 308, "process_vm_readv": 310, "finit_module": 313, "kexec_file_load": 320,
+    "bpf": 321, "userfaultfd": 323,
 }  # fmt: skip
 _GENERIC = {
     "umount2": 39, "mount": 40, "pivot_root": 41, "quotactl": 60, "acct": 89, "unshare": 97, "kexec_load": 104,
