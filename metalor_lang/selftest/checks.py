@@ -71,6 +71,7 @@ class Examined:
         self.ids: subids.SubIds | None = None
         self.world: World | None = None
         self.store: Store | None = None
+        self._refused: MetalorError | None = None
         self._stack = ExitStack()
         self._machine: tuple[Runtime, Snapshotter] | None = None
 
@@ -81,9 +82,15 @@ class Examined:
             MetalorError: why not.
 
         """
+        if self._refused is not None:  # a world is entered once a process
+            raise self._refused
         if self.world is None:
-            world = enter(self.path, self.requested)
-            self.store = self._stack.enter_context(Store.open(self.path))
+            try:
+                world = enter(self.path, self.requested)
+                self.store = self._stack.enter_context(Store.open(self.path))
+            except MetalorError as error:
+                self._refused = error
+                raise
             self.world = world
         return self.world
 

@@ -32,7 +32,6 @@ def member(
     data: bytes = b"",
     link: str = "",
     device: tuple[int, int] = (0, 0),
-    uid: int = 0,
     pax: dict[str, str] | None = None,
 ) -> bytes:
     """One member of an archive, with extended headers as given."""
@@ -40,7 +39,7 @@ def member(
     # Not by the constructor or `addfile`: they would normalise what must stay as it is.
     info.name, info.type, info.linkname, info.size, info.mode, info.mtime = name, kind, link, len(data), 0o644, 10**9
     info.devmajor, info.devminor = device
-    info.uid, info.gid = uid, 0
+    info.uid, info.gid = os.getuid(), os.getgid()
     if pax is not None:
         info.pax_headers = dict(pax)
     block = info.tobuf(tarfile.PAX_FORMAT if pax is not None else tarfile.GNU_FORMAT)

@@ -238,6 +238,17 @@ def group(given: Given) -> object:
     return None
 
 
+def mounting(*arguments: int | bytes | None) -> Act:
+    """Mount something at /tmp, and take it away again."""
+
+    def act(given: Given) -> object:
+        call("mount", *arguments)
+        call("umount2", b"/tmp", 2)
+        return None
+
+    return act
+
+
 def calling(name: str, *arguments: int | bytes | None) -> Act:
     """Make one system call."""
 
