@@ -25,7 +25,7 @@ from metalor_lang.runtime.request import Network, StepRequest
 from metalor_lang.runtime.rootfs import Snapshotter, choose_snapshotter
 from metalor_lang.runtime.world import COUNT, SHIFT, Backend, World, enter
 from metalor_lang.selftest import reading
-from metalor_lang.selftest.measure import namespaces
+from metalor_lang.selftest.measure import Outside
 from metalor_lang.store.store import Store
 
 _OLDEST_KERNEL: Final = (5, 12)
@@ -67,7 +67,7 @@ class Examined:
         self.path = path.absolute()
         self.requested = requested
         self.root = os.geteuid() == 0
-        self.outside = namespaces()
+        self.outside = Outside()
         self.ids: subids.SubIds | None = None
         self.world: World | None = None
         self.store: Store | None = None
@@ -107,6 +107,7 @@ class Examined:
     def close(self) -> None:
         """Close what was opened; the world stays entered."""
         self._stack.close()
+        self.outside.close()
 
     def __enter__(self) -> "Examined":
         return self

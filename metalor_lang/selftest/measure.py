@@ -6,7 +6,6 @@ its programs, and the answer is the same at every run.
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -81,11 +80,28 @@ class Measured:
         }
 
 
-def namespaces() -> dict[str, str]:
-    """The namespaces of this process; to be asked before a world is entered."""
-    return {
-        name: os.readlink(f"/proc/self/ns/{name}") for name in NAMESPACES if os.path.lexists(f"/proc/self/ns/{name}")
-    }
+class Outside:
+    """The namespaces of this process before it entered any world.
+
+    They are held open: the kernel gives the number of one that is gone to the next.
+    """
+
+    def __init__(self) -> None:
+        places = {name: f"/proc/self/ns/{name}" for name in NAMESPACES}
+        self._fds = {
+            name: os.open(place, os.O_RDONLY | os.O_CLOEXEC) for name, place in places.items() if os.path.lexists(place)
+        }
+
+    def __contains__(self, link: str) -> bool:
+        """Whether a link such as `mnt:[4026531840]` names one of them."""
+        kind, _, number = link.partition(":")
+        return kind in self._fds and number == f"[{os.fstat(self._fds[kind]).st_ino}]"
+
+    def close(self) -> None:
+        """Let go."""
+        for fd in self._fds.values():
+            os.close(fd)
+        self._fds.clear()
 
 
 def capability_names(mask: int) -> list[str]:
@@ -118,7 +134,7 @@ def measure(
     snapshotter: Snapshotter,
     world: World,
     *,
-    machine: Mapping[str, str],
+    outside: Outside,
     canary: Path,
     network: str = Network.NONE,
 ) -> Measured:
@@ -128,7 +144,7 @@ def measure(
         runtime: of the world.
         snapshotter: of the store.
         world: what was entered.
-        machine: the namespaces outside, from `namespaces()`.
+        outside: made before the world was entered.
         canary: a file of the machine that no step may reach.
         network: of the steps.
 
@@ -142,7 +158,7 @@ def measure(
     found = json.loads(_run(runtime, snapshotter, command, network))
     facts = found["facts"]
     facts["namespaces"] = {
-        name: "machine" if identity == machine.get(name) else "own" for name, identity in facts["namespaces"].items()
+        name: "machine" if link in outside else "own" for name, link in facts["namespaces"].items()
     }
     return Measured(
         backend=str(world.backend),

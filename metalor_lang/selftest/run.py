@@ -73,7 +73,7 @@ def _steps(place: Path, backend: str | None, network: Network) -> Iterator[Line]
         with Examined(place / "store", backend) as it:
             runtime, snapshotter = it.machine()
             world = it.open()
-            return asdict(measure(runtime, snapshotter, world, machine=it.outside, canary=canary, network=network))
+            return asdict(measure(runtime, snapshotter, world, outside=it.outside, canary=canary, network=network))
 
     title = "step" if network is Network.HOST else "step without network"
     try:

@@ -49,6 +49,6 @@ def _shown(each: Finding) -> Finding:
 def _security(it: Examined) -> int:
     runtime, snapshotter = it.machine()
     assert it.world is not None
-    measured = measure(runtime, snapshotter, it.world, machine=it.outside, canary=it.path / "VERSION")
+    measured = measure(runtime, snapshotter, it.world, outside=it.outside, canary=it.path / "VERSION")
     print(json.dumps(measured.json(), indent=2, ensure_ascii=False))
     return Exit.DONE

@@ -12,6 +12,7 @@ import pytest
 from metalor_lang.cli.commands import selftest as command
 from metalor_lang.errors import Exit, MachineError
 from metalor_lang.selftest import layers
+from metalor_lang.selftest.measure import Outside
 from metalor_lang.selftest.place import PREFIX, Place, apart
 from metalor_lang.selftest.race import race
 from metalor_lang.selftest.run import Line
@@ -96,3 +97,12 @@ def test_a_line_that_fails_is_reported(capsys: pytest.CaptureFixture[str], monke
     assert "please report this" in said.err and "doctor --security" in said.err
     assert command.run(parse(BY_NAME["selftest"], ["--format", "json"])) == Exit.REFUSED
     assert '"ok": false' in capsys.readouterr().out
+
+
+def test_namespaces_are_told_from_those_outside() -> None:
+    outside = Outside()
+    links = {name: os.readlink(f"/proc/self/ns/{name}") for name in ("mnt", "pid", "user")}
+    assert all(link in outside for link in links.values())
+    assert links["mnt"].replace("mnt", "pid") not in outside and "mnt:[1]" not in outside
+    outside.close()
+    assert links["mnt"] not in outside
