@@ -157,9 +157,7 @@ def measure(
     command = (borrowed.python(), *borrowed.PYTHON_ARGUMENTS, str(canary))
     found = json.loads(_run(runtime, snapshotter, command, network))
     facts = found["facts"]
-    facts["namespaces"] = {
-        name: "machine" if link in outside else "own" for name, link in facts["namespaces"].items()
-    }
+    facts["namespaces"] = {name: "machine" if link in outside else "own" for name, link in facts["namespaces"].items()}
     return Measured(
         backend=str(world.backend),
         why=world.why,

@@ -4,8 +4,10 @@ Invariant: the place goes away whatever ends the self-test, SIGKILL included: a 
 last process that uses it, and removes it. Entering a world (ids, mounts) happens in forked processes only.
 """
 
+import errno
 import json
 import os
+import secrets
 import signal
 import tempfile
 import time
@@ -33,7 +35,7 @@ class Place:
     """
 
     def __init__(self, store: Path) -> None:
-        self.path = _make(store.absolute())
+        self.path = _parent(store.absolute()) / f"{PREFIX}{secrets.token_hex(6)}"
         lifeline, self._alive = os.pipe2(os.O_CLOEXEC)
         # Forks of ours keep their end of it: the keeper waits for them too.
         self._keeper = os.fork()
@@ -46,6 +48,11 @@ class Place:
             finally:
                 os._exit(status)
         os.close(lifeline)
+        try:
+            self.path.mkdir(mode=0o700)  # after the fork: there is no moment without a keeper
+        except OSError as error:
+            self.close()
+            raise _nowhere(error) from None
 
     def close(self) -> None:
         """Remove the place.
@@ -66,15 +73,22 @@ class Place:
         self.close()
 
 
-def _make(store: Path) -> Path:
+def _parent(store: Path) -> Path:
+    refused = OSError(errno.EACCES, os.strerror(errno.EACCES), str(store.parent))
     for parent in (store.parent, Path(tempfile.gettempdir())):
         try:
             parent.mkdir(parents=True, exist_ok=True)
-            return Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         except OSError as error:
-            last = error
-    raise MachineError(
-        f"there is no place for a temporary store: {last.strerror}: {last.filename}",
+            refused = error
+            continue
+        if os.access(parent, os.W_OK | os.X_OK):
+            return parent
+    raise _nowhere(refused)
+
+
+def _nowhere(error: OSError) -> MachineError:
+    return MachineError(
+        f"there is no place for a temporary store: {error.strerror}: {error.filename}",
         help="name a directory that you can write: metalor selftest --store DIR/store",
     )
 
