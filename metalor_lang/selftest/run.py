@@ -135,7 +135,7 @@ def _race(place: Path, seconds: float) -> Iterator[Line]:
     for victim, about in (("read", "reading"), ("make", "making and removing")):
         one = found[victim]
         detail = f"{one['tries']} under attack, {one['refused']} refused, {one['escapes']} escaped"
-        yield Line(name=f"paths: {about}", ok=not one["escapes"] and one["tries"] > 0, detail=detail)
+        yield Line(name=f"paths: {about}", ok=not one["escapes"] and one["refused"] > 0, detail=detail)
     control = found["control"]
     detail = f"{control['escapes']} of {control['tries']} escaped from looking first and opening then"
     if not control["escapes"]:
