@@ -17,7 +17,7 @@ from metalor_lang.errors import MetalorError
 from metalor_lang.kernel import seccomp
 from metalor_lang.kernel.process import PACKAGES, find_tool
 from metalor_lang.kernel.syscalls import MACHINE
-from metalor_lang.runtime import cgroups, subids
+from metalor_lang.runtime import cgroups, emulation, subids
 from metalor_lang.runtime.client import Runtime, start_runtime
 from metalor_lang.runtime.overlay import tiers
 from metalor_lang.runtime.protocol import NOT_FOUND
@@ -31,7 +31,6 @@ from metalor_lang.store.store import Store
 _OLDEST_KERNEL: Final = (5, 12)
 """mount_setattr(2)."""
 _ROOM: Final = 500 * 10**6
-_EMULATORS: Final = ("x86_64", "aarch64", "arm", "riscv64", "ppc64le", "s390x")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,10 +267,18 @@ def _tool(name: str, why: str) -> Callable[[Examined], Finding]:
 
 
 def _emulators(it: Examined) -> Finding:
-    found = [name for name in _EMULATORS if find_tool(f"qemu-{name}-static")]
-    detail = ", ".join(found) if found else "not installed; only steps of other architectures need them"
-    help = "apt-get install qemu-user-static"
-    return Finding(name="emulators", ok=bool(found), detail=detail, help=help, needed=False)
+    found, missing, help = [], [], ""
+    for guest in emulation.ARCHITECTURES:
+        if not emulation.needed(MACHINE, guest):
+            continue
+        try:
+            found.append(f"{guest} by {emulation.find(MACHINE, guest)}")
+        except emulation.NoEmulator as error:
+            missing.append(guest)
+            help = error.help
+    lacks = f"none for steps of {', '.join(missing)}" if missing else ""
+    detail = "; ".join([*found, *filter(None, [lacks])])
+    return Finding(name="emulators", ok=not missing, detail=detail, help=help, needed=False)
 
 
 def _zstd(it: Examined) -> Finding:
