@@ -16,7 +16,7 @@ from metalor_lang.runtime.client import Runtime
 from metalor_lang.runtime.request import Network, StepRequest
 from metalor_lang.runtime.rootfs import Snapshotter
 from metalor_lang.runtime.world import World
-from metalor_lang.selftest import borrowed
+from metalor_lang.selftest import borrowed, reading
 from metalor_lang.selftest.inside.facts import NAMESPACES
 
 ENVIRONMENT: Final = (("HOME", "/nowhere"), ("METALOR_MEASURED", "é = 1"), ("PATH", "/usr/bin:/bin"))
@@ -157,6 +157,9 @@ def measure(
     command = (borrowed.python(), *borrowed.PYTHON_ARGUMENTS, str(canary))
     found = json.loads(_run(runtime, snapshotter, command, network))
     facts = found["facts"]
+    for name in ("uid_map", "gid_map"):
+        # A step tells its map in the ids of the namespace above, which may be one that we entered.
+        facts[name] = reading.through(facts[name], reading.id_map(Path("/proc/self", name).read_text()))
     facts["namespaces"] = {name: "machine" if link in outside else "own" for name, link in facts["namespaces"].items()}
     return Measured(
         backend=str(world.backend),

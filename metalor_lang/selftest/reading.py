@@ -51,3 +51,25 @@ def idmapped(path: Path, mountinfo: str) -> bool:
     """Whether something is mounted at exactly this place with other ids than it has on the disk."""
     fields = [line.split() for line in mountinfo.splitlines()]
     return any(unescaped(one[4]) == str(path) and "idmapped" in one[5].split(",") for one in fields)
+
+
+def id_map(text: str) -> list[list[int]]:
+    """The rows of a uid_map or gid_map (user_namespaces(7)): first inside, first outside, how many."""
+    return [[int(word) for word in line.split()] for line in text.splitlines()]
+
+
+def through(rows: list[list[int]], outer: list[list[int]]) -> list[list[int]]:
+    """A map of a namespace in a namespace, told in the ids outside of both.
+
+    Args:
+        rows: of the inner one; its outside is the inside of `outer`.
+        outer: of the outer one.
+
+    """
+    found = []
+    for inside, middle, count in rows:
+        for begin, outside, most in outer:
+            first, end = max(middle, begin), min(middle + count, begin + most)
+            if first < end:
+                found.append([inside + first - middle, outside + first - begin, end - first])
+    return sorted(found)

@@ -168,7 +168,9 @@ def test_the_self_test_passes_leaves_nothing_and_makes_one_image_for_everybody(t
         folder = tmp_path / backend
         folder.mkdir()
         done = metalor(backend, folder, "selftest", "--quick", "--format", "json")
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout, done.stderr
+        assert [line for line in json.loads(done.stdout)["lines"] if not line["ok"]] == []
+        assert done.returncode == 0, done.stderr
         lines = {line["name"]: line["detail"] for line in json.loads(done.stdout)["lines"]}
         assert f"steps run as {backend}" in lines["machine"]
         assert {"layers", "paths: control", "builds: processes", "builds: next build"} <= set(lines)

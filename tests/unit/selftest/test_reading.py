@@ -76,3 +76,12 @@ def test_the_loader_of_a_program(tmp_path: Path) -> None:
     script.write_text("#!/bin/sh\n")
     assert interpreter(script) == ""
     assert interpreter(Path(os.path.realpath(sys.executable))) == loader
+
+
+def test_maps_are_told_in_the_ids_outside() -> None:
+    ours = reading.id_map("         0    2000000      65536\n     65536       3917          1\n")
+    assert ours == [[0, 2000000, 65536], [65536, 3917, 1]]
+    assert reading.through([[0, 0, 65536], [65536, 65536, 1]], ours) == ours
+    assert reading.through([[0, 1000, 10]], ours) == [[0, 2001000, 10]]
+    assert reading.through([[0, 65530, 10]], ours) == [[0, 2065530, 6], [6, 3917, 1]]
+    assert reading.through([[0, 2147483648, 2147483646]], [[0, 0, 4294967295]]) == [[0, 2147483648, 2147483646]]
