@@ -310,10 +310,39 @@ COMMANDS: Final[tuple[Command, ...]] = (
     ),
     Command(
         name="doctor",
-        summary="say whether this machine can build, and what to install",
-        about="Checks the kernel, namespaces, overlay, the store and the tools. Exit status 3 when a build cannot run.",
-        options=(STORE, FORMAT),
-        examples=(Example(line="metalor doctor", about="before the first build"),),
+        summary="say whether this machine can build, in which way, and what to install",
+        about="Checks the kernel, namespaces, ids, the store and the tools, runs a trial step, and says which backend"
+        " builds would use and why not a better one. Exit status 3 when a build cannot run, with the commands that"
+        " change it. With --security, a step measures what it is and what it can do to the machine, and the answer is"
+        " printed as JSON: the same at every run, to be compared between releases and machines.",
+        options=(
+            Option(name="--security", help="print what a step can and cannot do, measured inside one, as JSON"),
+            BACKEND,
+            STORE,
+            FORMAT,
+        ),
+        examples=(
+            Example(line="metalor doctor", about="before the first build"),
+            Example(line="metalor doctor --security > step.json", about="what a step can do, to compare later"),
+        ),
+    ),
+    Command(
+        name="selftest",
+        summary="try on this machine what the project's own security and robustness tests try",
+        about="In under a minute, in a temporary store beside the store: what a step can do to the machine, layers that"
+        " want out of their directory, look-ups under attack, builds that are killed, and whether two builds give one"
+        " image. Exit status 1 when something does not hold (please report it), 3 when this machine cannot run"
+        " steps.",
+        options=(
+            Option(name="--quick", help="fewer kills and a shorter attack"),
+            BACKEND,
+            STORE,
+            FORMAT,
+        ),
+        examples=(
+            Example(line="metalor selftest", about="everything"),
+            Example(line="metalor selftest --quick --format json", about="for a program"),
+        ),
     ),
     Command(
         name="completion",

@@ -189,9 +189,11 @@ class TarStream:
         kind = _KINDS.get(header.typeflag)
         if kind is None:
             raise LayerRefused(name, f"its type {header.typeflag!r} is not known")
-        if kind is Kind.FILE and (name.endswith("/") or header.name.endswith("/")):
-            # GNU tar and libarchive make a directory of any, Go and Python only of the old type.
-            if header.typeflag != b"\0" or not (name.endswith("/") and header.name.endswith("/")):
+        # GNU tar and libarchive make a directory of any, Go and Python only of the old type; Python looks at the short
+        # name then, which is cut where it may be a slash: of the other types that short name says nothing to anybody.
+        short = header.name if header.typeflag == b"\0" else name
+        if kind is Kind.FILE and (name.endswith("/") or short.endswith("/")):
+            if header.typeflag != b"\0" or not (name.endswith("/") and short.endswith("/")):
                 raise LayerRefused(name, "its name ends like a directory's, and its type is that of a file")
             kind = Kind.DIRECTORY
         size = sized(name, header.size, pax)

@@ -44,8 +44,9 @@ NAMES = {
     "delete_module": (176, 129, 106), "bpf": (321, 357, 280), "keyctl": (250, 288, 219), "add_key": (248, 286, 217),
     "perf_event_open": (298, 336, 241), "userfaultfd": (323, 374, 282), "swapon": (167, 87, 224),
     "reboot": (169, 88, 142), "settimeofday": (164, 79, 170), "open_by_handle_at": (304, 342, 265),
-    "sethostname": (170, 74, 161), "open_tree": (428,) * 3, "move_mount": (429,) * 3, "fsopen": (430,) * 3,
-    "fsmount": (432,) * 3, "mount_setattr": (442,) * 3, "pidfd_getfd": (438,) * 3, "io_uring_setup": (425,) * 3,
+    "syslog": (103, 103, 116), "sethostname": (170, 74, 161), "open_tree": (428,) * 3, "move_mount": (429,) * 3,
+    "fsopen": (430,) * 3, "fsmount": (432,) * 3, "mount_setattr": (442,) * 3, "pidfd_getfd": (438,) * 3,
+    "io_uring_setup": (425,) * 3,
 }  # fmt: skip
 COLUMN = {X86_64: 0, I386: 1, AARCH64: 2, RISCV64: 2}
 FINE = {"read": (0, 3, 63), "execve": (59, 11, 221), "ptrace": (101, 26, 117), "chroot": (161, 61, 51),
@@ -78,6 +79,15 @@ def test_new_namespaces_are_denied_and_threads_are_not(machine: str, arch: int) 
     assert verdict(machine, arch, ioctl, 0, 0x5412) == EPERM
     assert verdict(machine, arch, ioctl, 0, 0x1_0000_5412) == EPERM  # the kernel looks at the low word only
     assert verdict(machine, arch, ioctl, 0, 0x5413) == ALLOW
+
+
+@pytest.mark.parametrize(("machine", "arch"), NATIVE)
+def test_sockets_that_no_network_namespace_holds_are_denied(machine: str, arch: int) -> None:
+    number = {X86_64: 41, I386: 359}.get(arch, 198)
+    vsock, alg = 40, 38
+    assert {verdict(machine, arch, number, family, 1) for family in (vsock, alg)} == {EPERM}
+    unix, inet, inet6, netlink = 1, 2, 10, 16
+    assert {verdict(machine, arch, number, family, 1) for family in (unix, inet, inet6, netlink)} == {ALLOW}
 
 
 def test_other_instruction_sets_and_x32_have_no_calls() -> None:

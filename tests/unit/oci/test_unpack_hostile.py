@@ -114,6 +114,10 @@ REFUSED: dict[str, tuple[list[list[bytes]], str]] = {
     "unknown type": ([[member("a", b"V")]], "not known"),
     "multi volume": ([[member("a", b"M", b"data")]], "not known"),
     "slash at the end of a file": ([[file("d/", b"")]], "ends like a directory"),
+    "old type, long name, cut behind a slash": (
+        [[gnu_long("d" * 99 + "/file") + member("d" * 99 + "/", b"\0")]],
+        "ends like a directory",
+    ),
     "wrong checksum": ([[member("a", checksum=b"000000\0 ")]], "checksum"),
     "checksum of spaces": ([[member("a", checksum=b" " * 8)]], "checksum"),
     "PAX without length": ([[member("p", b"x", b"path=evil\n") + file("a")]], "PAX record"),
@@ -221,6 +225,17 @@ HARMLESS: dict[str, tuple[list[list[bytes]], list[str], list[str]]] = {
     "old mode with a type": ([[member("a", mode=0o100644)]], ["a"], []),
     "slash at the end of an old file": ([[member("d/", b"\0")]], ["d"], []),
     "no end": ([[file("a")]], ["a"], []),
+    # The short name of the header is the first hundred bytes: here it ends with a slash.
+    "long name that is cut behind a slash": (
+        [[gnu_long("d" * 99 + "/file") + file("d" * 99 + "/")]],
+        ["d" * 99 + "/file"],
+        [],
+    ),
+    "PAX path and a short name that is cut behind a slash": (
+        [[pax({"path": "d" * 99 + "/file"}) + file("d" * 99 + "/")]],
+        ["d" * 99 + "/file"],
+        [],
+    ),
     "xattr without a name space": ([[pax({"SCHILY.xattr.x": "y"}) + file("a")]], ["a"], []),
     "global comment": ([[pax({"comment": "x"}, b"g") + file("a")]], ["a"], []),
     "signed checksum": (
