@@ -162,6 +162,7 @@ class Session:
         store: stays the caller's.
         events: who listens.
         unpacker: who unpacks images, "own" or "umoci".
+        owner: the ordinary user who builds, as this process sees him (`World.owner`); None for the superuser.
 
     """
 
@@ -173,7 +174,9 @@ class Session:
         store: Store,
         events: EventSink | None = None,
         unpacker: str = "own",
+        owner: tuple[int, int] | None = None,
     ) -> None:
+        self._owner = owner
         self.events: EventSink = events or NullSink()
         self.store = store
         self._options = options
@@ -194,6 +197,7 @@ class Session:
             self._path.parent,
             unpacker=self._unpacker,
             cache=cache,
+            owner=self._owner,
             on_wait=lambda _: self.events.emit(Notice(text="waiting for another build, which fetches the same base")),
         )
         return self

@@ -88,6 +88,7 @@ class Bases:
         unpacker: one of UNPACKERS.
         cache: digests of unchanged files.
         on_wait: called when another build is unpacking what we want.
+        owner: the ordinary user who builds, see read_rootfs.
 
     """
 
@@ -99,7 +100,9 @@ class Bases:
         unpacker: str = "own",
         cache: StatCache | None = None,
         on_wait: Callable[[str], None] | None = None,
+        owner: tuple[int, int] | None = None,
     ) -> None:
+        self._owner = owner
         self._store = store
         self._folder = folder
         self._unpacker = unpacker
@@ -216,7 +219,7 @@ class Bases:
         return Resolved(info=base_info(image), key=key, image=image)
 
     def _tree(self, base: RootfsBase) -> Resolved:
-        tree = read_rootfs(self._folder / base.path, base.path, self._cache)
+        tree = read_rootfs(self._folder / base.path, base.path, self._cache, self._owner)
         info = BaseInfo(digest=tree.digest)
         return Resolved(info=info, key=self._key("rootfs", [], tree.digest), tree=tree)
 

@@ -35,7 +35,13 @@ class Launch:
     platform: Platform
 
 
-def from_reference(text: str, store: Store, platform: Platform | None = None, unpacker: str = "own") -> Launch:
+def from_reference(
+    text: str,
+    store: Store,
+    platform: Platform | None = None,
+    unpacker: str = "own",
+    owner: tuple[int, int] | None = None,
+) -> Launch:
     """Fetch and unpack an image.
 
     Args:
@@ -43,6 +49,7 @@ def from_reference(text: str, store: Store, platform: Platform | None = None, un
         store: keeps what is unpacked.
         platform: None for this machine's.
         unpacker: "own" or "umoci".
+        owner: the ordinary user who runs it, see Session.
 
     Raises:
         UsageError: it is no image.
@@ -50,7 +57,7 @@ def from_reference(text: str, store: Store, platform: Platform | None = None, un
 
     """
     base = parse_reference(text)
-    bases = Bases(store, Path.cwd(), unpacker=unpacker)
+    bases = Bases(store, Path.cwd(), unpacker=unpacker, owner=owner)
     wanted = platform or host_platform()
     try:
         info = bases.resolve(base, wanted).info

@@ -6,6 +6,7 @@ links and contents; a tree that changes between digest and copy is refused.
 
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -22,26 +23,40 @@ from metalor_lang.oci.unpack import LayerSource, apply_layers
 from metalor_lang.plan.graph import InputError
 
 _BLOCK: Final = 512
+
+Owner = tuple[int, int]
 _MAGIC: Final = ((b"\x1f\x8b", Compression.GZIP), (b"\x28\xb5\x2f\xfd", Compression.ZSTD))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootfsTree:
-    """A root file system on this machine. `packed` tells a tar file from a directory."""
+    """A root file system on this machine.
+
+    Args:
+        path: the directory or tar file.
+        shown: the path as the recipe has it.
+        digest: of all that is taken from it.
+        packed: it is a tar file.
+        owner: whose files in a directory count as the superuser's; see read_rootfs.
+
+    """
 
     path: Path
     shown: str
     digest: str
     packed: bool
+    owner: Owner | None = None
 
 
-def read_rootfs(path: Path, shown: str, cache: StatCache) -> RootfsTree:
+def read_rootfs(path: Path, shown: str, cache: StatCache, owner: Owner | None = None) -> RootfsTree:
     """Identify a root file system.
 
     Args:
         path: the directory or tar file.
         shown: the path as the recipe has it.
         cache: digests of unchanged files.
+        owner: (uid, gid) of an ordinary user, as this process sees them: his files are the superuser's in the image,
+            as if he had packed and unpacked them. None for the superuser, whose directories keep their owners.
 
     Raises:
         InputError: it is not there, or neither a directory nor a tar.
@@ -54,7 +69,9 @@ def read_rootfs(path: Path, shown: str, cache: StatCache) -> RootfsTree:
     try:
         if stat.S_ISDIR(info.st_mode):
             with Root.at(path) as root:
-                return RootfsTree(path=path, shown=shown, digest=_tree_digest(root.fd, cache), packed=False)
+                return RootfsTree(
+                    path=path, shown=shown, digest=_tree_digest(root.fd, cache, owner), packed=False, owner=owner
+                )
         if stat.S_ISREG(info.st_mode):
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
@@ -96,8 +113,8 @@ def write_rootfs(tree: RootfsTree, target: Root) -> None:
         _write_tar(tree, target)
         return
     with Root.at(tree.path) as source:
-        copy_tree(source, target.fd)
-        if _tree_digest(source.fd, StatCache()) != tree.digest:
+        copy_tree(source, target.fd, owners=_owners(tree.owner))
+        if _tree_digest(source.fd, StatCache(), tree.owner) != tree.digest:
             raise MetalorError(
                 f"rootfs:{tree.shown} changed while it was copied", help="build again when nothing writes to it"
             )
@@ -123,8 +140,15 @@ def _tar_digest(sha: str) -> str:
     return json_digest({"rootfs": "tar", "sha256": sha})
 
 
-def _tree_digest(fd: int, cache: StatCache) -> str:
-    rows: list[Json] = [_row(".", os.fstat(fd), "", read_xattrs(fd, "."))]
+def _owners(owner: Owner | None) -> Callable[[int, int], Owner]:
+    """What an owner is in the image."""
+    uid_of, gid_of = owner or (0, 0)
+    return lambda uid, gid: (0 if uid == uid_of else uid, 0 if gid == gid_of else gid)
+
+
+def _tree_digest(fd: int, cache: StatCache, owner: Owner | None) -> str:
+    owners = _owners(owner)
+    rows: list[Json] = [_row(".", os.fstat(fd), "", read_xattrs(fd, "."), owners)]
     links: dict[tuple[int, int], str] = {}
     for entry in walk(fd):
         content = ""
@@ -142,16 +166,18 @@ def _tree_digest(fd: int, cache: StatCache) -> str:
                 content = _file_digest(file, entry.stat, cache)
             finally:
                 os.close(file)
-        rows.append(_row(entry.path, entry.stat, content, read_xattrs(entry.dirfd, entry.name)))
+        rows.append(_row(entry.path, entry.stat, content, read_xattrs(entry.dirfd, entry.name), owners))
     cache.save()
     return json_digest({"rootfs": "directory", "rows": rows})
 
 
-def _row(path: str, info: os.stat_result, content: str, xattrs: dict[str, bytes]) -> list[Json]:
+def _row(
+    path: str, info: os.stat_result, content: str, xattrs: dict[str, bytes], owners: Callable[[int, int], Owner]
+) -> list[Json]:
     device = info.st_rdev if stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode) else 0
     attributes = {name: value.hex() for name, value in xattrs.items() if _kept(name)}
     name = os.fsencode(path).hex()
-    return [name, info.st_mode, info.st_uid, info.st_gid, info.st_mtime_ns, device, content, attributes]
+    return [name, info.st_mode, *owners(info.st_uid, info.st_gid), info.st_mtime_ns, device, content, attributes]
 
 
 def _file_digest(fd: int, info: os.stat_result, cache: StatCache) -> str:

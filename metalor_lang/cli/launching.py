@@ -24,6 +24,7 @@ from metalor_lang.plan.graph import ImageState
 from metalor_lang.runtime.cancel import Cancel
 from metalor_lang.runtime.client import Runtime
 from metalor_lang.runtime.rootfs import Snapshotter
+from metalor_lang.runtime.world import World
 from metalor_lang.store.store import Store
 
 
@@ -34,7 +35,7 @@ def run_image(arguments: argparse.Namespace, command: Callable[[ImageState], tup
         store.lease(),
         machine(store, world) as (runtime, snapshotter),
     ):
-        what = _find(arguments, store, runtime, snapshotter)
+        what = _find(arguments, store, world, runtime, snapshotter)
         argv = command(what.state)
         terminal = 0 if os.isatty(0) and os.isatty(1) else None
         environment = [("TERM", os.environ["TERM"])] if terminal is not None and "TERM" in os.environ else []
@@ -59,11 +60,13 @@ def run_image(arguments: argparse.Namespace, command: Callable[[ImageState], tup
         return status.code
 
 
-def _find(arguments: argparse.Namespace, store: Store, runtime: Runtime, snapshotter: Snapshotter) -> Launch:
+def _find(
+    arguments: argparse.Namespace, store: Store, world: World, runtime: Runtime, snapshotter: Snapshotter
+) -> Launch:
     word: str = arguments.recipe_or_ref
     wanted = one_platform(arguments.platform)
     if word.startswith(PREFIXES):
-        return from_reference(word, store, wanted, arguments.unpacker)
+        return from_reference(word, store, wanted, arguments.unpacker, world.owner)
     if word != "-" and not Path(word).exists():
         if "/" in word or word.endswith(".metalor"):
             raise UsageError(f"there is no recipe {word}", help="name a recipe file, or an image as oci:DIR:TAG")
@@ -75,7 +78,12 @@ def _find(arguments: argparse.Namespace, store: Store, runtime: Runtime, snapsho
         events = screen or NullSink()
         options: Options = build_options(arguments)
         with Session(
-            word, recipe_options(arguments), store=store, events=events, unpacker=arguments.unpacker
+            word,
+            recipe_options(arguments),
+            store=store,
+            events=events,
+            unpacker=arguments.unpacker,
+            owner=world.owner,
         ) as session:
             (result,) = build_in(session, (session.plan(),), runtime, snapshotter, options)
             remember(store, (sketch(result, session.bases, session.name),))

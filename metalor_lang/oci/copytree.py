@@ -13,13 +13,24 @@ from metalor_lang.oci.diff import Node, read_node
 from metalor_lang.oci.tarstream import Kind
 
 
-def copy_tree(view: Root, dest_dirfd: int, *, notice: Callable[[str], None] | None = None) -> int:
+def _same(uid: int, gid: int) -> tuple[int, int]:
+    return uid, gid
+
+
+def copy_tree(
+    view: Root,
+    dest_dirfd: int,
+    *,
+    notice: Callable[[str], None] | None = None,
+    owners: Callable[[int, int], tuple[int, int]] = _same,
+) -> int:
     """Copy a whole tree into an empty directory: hard links, attributes, times, owners and device nodes.
 
     Args:
         view: the tree.
         dest_dirfd: where its entries go; not closed.
         notice: told of sockets and of what this process may not make.
+        owners: from the (uid, gid) of an entry to those of its copy.
 
     Returns:
         the count of entries.
@@ -35,6 +46,7 @@ def copy_tree(view: Root, dest_dirfd: int, *, notice: Callable[[str], None] | No
     with Root(os.dup(dest_dirfd)) as target:
         for entry in walk(view.fd):
             node = read_node(entry.dirfd, entry.name)
+            owner = owners(node.uid, node.gid) if node is not None else (0, 0)
             if node is None:
                 tell(f"the socket /{entry.path} was left out")
                 continue
@@ -47,7 +59,7 @@ def copy_tree(view: Root, dest_dirfd: int, *, notice: Callable[[str], None] | No
                         os.link(old, name, src_dir_fd=source, dst_dir_fd=dirfd, follow_symlinks=False)
                     finally:
                         os.close(source)
-                elif _copy_node(node, entry.dirfd, dirfd, name):
+                elif _copy_node(node, entry.dirfd, dirfd, name, owner):
                     if node.is_dir:
                         directories.append((entry.path, node.mtime))
                     elif node.inode[2] > 1:
@@ -60,7 +72,7 @@ def copy_tree(view: Root, dest_dirfd: int, *, notice: Callable[[str], None] | No
                 os.close(dirfd)
         root = read_node(view.fd, ".")
         if root is not None:
-            _dress(root, target.fd, ".")
+            _dress(root, target.fd, ".", owners(root.uid, root.gid))
             directories.append(("", root.mtime))
         for path, mtime in reversed(directories):
             fd = target.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -71,7 +83,7 @@ def copy_tree(view: Root, dest_dirfd: int, *, notice: Callable[[str], None] | No
     return count
 
 
-def _copy_node(node: Node, source: int, target: int, name: str) -> bool:
+def _copy_node(node: Node, source: int, target: int, name: str, owner: tuple[int, int]) -> bool:
     match node.kind:
         case Kind.FILE:
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -95,12 +107,12 @@ def _copy_node(node: Node, source: int, target: int, name: str) -> bool:
                 os.mknod(name, kinds[node.kind] | 0o600, os.makedev(*node.device), dir_fd=target)
             except PermissionError:
                 return False
-    _dress(node, target, name)
+    _dress(node, target, name, owner)
     return True
 
 
-def _dress(node: Node, dirfd: int, name: str) -> None:
-    os.chown(name, node.uid, node.gid, dir_fd=dirfd, follow_symlinks=False)
+def _dress(node: Node, dirfd: int, name: str, owner: tuple[int, int]) -> None:
+    os.chown(name, *owner, dir_fd=dirfd, follow_symlinks=False)
     if node.kind is not Kind.SYMLINK:
         set_mode(dirfd, name, node.mode)
     write_xattrs(dirfd, name, dict(node.xattrs))

@@ -87,6 +87,28 @@ def test_trees_and_archives_are_his(home: Path) -> None:
     assert " 0/0 " in names.stdout and str(UID) not in names.stdout
 
 
+def test_a_tree_of_his_gives_the_image_that_roots_gives(home: Path, tmp_path: Path) -> None:
+    """What he unpacked himself belongs to him, and to the superuser in the image: a round trip changes nothing."""
+    folder = home / "code" / "examples" / "hello"
+    (folder / "tree.metalor").write_text("FROM rootfs:written AS all\nFROM scratch\nCOPY --from=all / /\n")
+    his = metalor(home, "build", "hello.metalor", "-o", "rootfs:written")
+    assert his.returncode == 0, his.stderr
+    his = metalor(home, "build", "tree.metalor", "-o", "oci:tree:1")
+    assert his.returncode == 0, his.stderr
+    subprocess.run(["cp", "-a", folder / "written", tmp_path], check=True)
+    subprocess.run(["chown", "-hR", "0:0", tmp_path / "written"], check=True)
+    shutil.copy(folder / "tree.metalor", tmp_path)
+    ours = subprocess.run(
+        [*METALOR, "build", "tree.metalor", "-o", "oci:tree:1"],
+        cwd=tmp_path, env=dict(os.environ, METALOR_STORE=str(tmp_path / "store"), PYTHONPATH=str(ROOT)),
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert ours.returncode == 0, ours.stderr
+    assert his.stdout == ours.stdout != ""
+    tree = subprocess.run(["umoci", "raw", "unpack", "--image", "tree:1", tmp_path / "out"], cwd=tmp_path, check=True)
+    assert tree.returncode == 0 and {path.lstat().st_uid for path in (tmp_path / "out").rglob("*")} == {0}
+
+
 def test_a_command_runs_and_its_status_is_told(home: Path) -> None:
     done = metalor(home, "run", "hello.metalor", "--", "/bin/busybox", "sh", "-c", "id -u; exit 7")
     assert (done.returncode, done.stdout) == (7, "0\n")

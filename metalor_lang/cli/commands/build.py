@@ -29,7 +29,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         with (
             open_store(arguments, screen) as (store, world),
-            Session(arguments.recipe, options, store=store, events=screen, unpacker=arguments.unpacker) as session,
+            Session(
+                arguments.recipe, options, store=store, events=screen, unpacker=arguments.unpacker, owner=world.owner
+            ) as session,
             store.lease(),
         ):
             plans = session.plans()

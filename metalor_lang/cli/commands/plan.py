@@ -19,8 +19,8 @@ from metalor_lang.plan.graph import Configure, Plan
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan."""
     with (
-        open_store(arguments, runs=False) as (store, _),
-        Session(arguments.recipe, recipe_options(arguments), store=store) as session,
+        open_store(arguments, runs=False) as (store, world),
+        Session(arguments.recipe, recipe_options(arguments), store=store, owner=world.owner) as session,
         store.lease(),
     ):
         plan = session.plan()
