@@ -173,7 +173,8 @@ def _shift(path: Path, disk: int) -> str:
     try:
         view = syscalls.open_tree(disk, "", syscalls.OPEN_TREE_CLONE)
         try:
-            syscalls.mount_setattr(view, set=syscalls.MOUNT_ATTR_IDMAP, userns_fd=ids)
+            # Private: what is mounted below it must not spread to the machine's own mount of the store.
+            syscalls.mount_setattr(view, set=syscalls.MOUNT_ATTR_IDMAP, propagation=syscalls.MS_PRIVATE, userns_fd=ids)
             if status.st_uid == 0:
                 os.chown(path, SHIFT, SHIFT)
             syscalls.move_mount(view, disk)
