@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.support import bases
@@ -33,13 +34,29 @@ def commands(body: str) -> list[tuple[str, str]]:
     return found
 
 
-def walk(document: Path, folder: Path) -> int:
-    """Do everything in `folder`; how many commands were typed."""
+Type = Callable[[str, Path, dict[str, str]], "subprocess.CompletedProcess[str]"]
+
+
+def by_ourselves(command: str, work: Path, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    """Type a command; both kinds of output come as one."""
+    return subprocess.run(
+        ["bash", "-c", command], cwd=work, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def walk(document: Path, folder: Path, *, path: str | None = None, type_it: Type = by_ourselves) -> int:
+    """Do everything in `folder`; how many commands were typed.
+
+    Args:
+        path: PATH, else that of this process.
+        type_it: who types.
+
+    """
     env = dict(
         os.environ,
         BASES=str(bases.directory()),
         METALOR_STORE=str(folder / "store"),
-        PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        PATH=f"{Path(sys.executable).parent}:{path or os.environ['PATH']}",
     )
     work = folder / "work"
     work.mkdir()
@@ -55,9 +72,7 @@ def walk(document: Path, folder: Path) -> int:
             status = 0
             if match := re.search(r"\[(\d+)\]\n$", expected):
                 status, expected = int(match[1]), expected[: match.start()]
-            done = subprocess.run(
-                ["bash", "-c", command], cwd=work, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-            )
+            done = type_it(command, work, env)
             shown = f"{fence}: $ {command}\n{done.stdout}"
             assert done.returncode == status, shown
             assert pattern(expected).fullmatch(done.stdout) or expected.strip() == "…", (
