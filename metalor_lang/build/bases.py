@@ -27,7 +27,6 @@ from metalor_lang.plan.graph import BaseInfo, InputError
 from metalor_lang.store.records import StepRecord
 from metalor_lang.store.store import Store
 
-UNPACKERS: Final = ("own", "umoci")
 _UNPACKER_VERSION: Final = 1
 """Raised when the trees that our unpacker writes change."""
 
@@ -85,7 +84,7 @@ class Bases:
     Args:
         store: keeps fetched images and unpacked snapshots.
         folder: where relative paths of the recipe start.
-        unpacker: one of UNPACKERS.
+        unpacker: who unpacks images, "own" or "umoci".
         cache: digests of unchanged files.
         on_wait: called when another build is unpacking what we want.
         owner: the ordinary user who builds, see read_rootfs.

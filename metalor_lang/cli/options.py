@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
-from metalor_lang.cli.table import COMMANDS, EXIT_CODES, Command, Option, Value
+from metalor_lang.cli.table import COMMANDS, EXIT_CODES, Command, Option
 from metalor_lang.errors import UsageError
 
 WIDTH: Final = 100
@@ -143,8 +143,3 @@ def _columns(rows: Sequence[tuple[str, str]]) -> list[str]:
             result.append(f"  {name:<{left}}  {wrapped.pop(0)}")
         result += [" " * (left + 4) + line for line in wrapped]
     return result
-
-
-def completes(option: Option) -> bool:
-    """Whether an option's value is completed by the file system."""
-    return option.value in (Value.FILE, Value.DIRECTORY, Value.RECIPE)

@@ -17,7 +17,6 @@ AT_EMPTY_PATH = 0x1000
 AT_SYMLINK_NOFOLLOW = 0x100
 AT_RECURSIVE = 0x8000
 
-RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
@@ -74,13 +73,11 @@ SYSFS_MAGIC = 0x62656572
 
 # Numbers from 424 on are the same on every architecture; the older ones are not.
 _COMMON = {
-    "pidfd_send_signal": 424,
     "open_tree": 428,
     "move_mount": 429,
     "fsopen": 430,
     "fsconfig": 431,
     "fsmount": 432,
-    "pidfd_open": 434,
     "close_range": 436,
     "openat2": 437,
     "mount_setattr": 442,
@@ -88,7 +85,6 @@ _COMMON = {
 _GENERIC = {
     "rt_sigaction": 134,
     "pivot_root": 41,
-    "capget": 90,
     "capset": 91,
     "unshare": 97,
     "setns": 268,
@@ -99,7 +95,6 @@ _GENERIC = {
 _X86_64 = {
     "rt_sigaction": 13,
     "pivot_root": 155,
-    "capget": 125,
     "capset": 126,
     "unshare": 272,
     "setns": 308,
@@ -396,13 +391,3 @@ def set_disposition(number: int, *, ignored: bool = False) -> None:
     # struct sigaction of the kernel: handler (SIG_DFL is 0, SIG_IGN is 1), flags, restorer, mask; 32 bytes at most.
     action = ctypes.create_string_buffer(struct.pack("QQQQ", int(ignored), 0, 0, 0), 32)
     _call("rt_sigaction", f"signal {number}", number, action, None, 8)
-
-
-def pidfd_open(pid: int) -> int:
-    """pidfd_open(2)."""
-    return _call("pidfd_open", f"pid {pid}", pid, 0)
-
-
-def pidfd_send_signal(fd: int, number: int) -> None:
-    """pidfd_send_signal(2)."""
-    _call("pidfd_send_signal", f"signal {number}", fd, number, None, 0)

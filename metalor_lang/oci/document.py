@@ -3,8 +3,12 @@
 Invariant: every value that leaves here has its declared type; every refusal names the document and the field.
 """
 
+import errno
 import json
+import os
+import stat
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, NoReturn
 
 from metalor_lang.digest import Json, valid_digest
@@ -233,3 +237,14 @@ class Fields:
     def rest(self) -> dict[str, Json]:
         """The fields that were not asked for, as they are."""
         return {key: value for key, value in self._value.items() if key not in self._asked}
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a document that no digest guards: a fifo must not hang us, nor an endless file fill the memory."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    with open(fd, "rb") as file:
+        # One byte more than is read: the parser then says how much is too much.
+        return file.read(LIMIT + 1)

@@ -71,7 +71,7 @@ class Layout:
             hint = f"for a tar of a layout write oci-archive:{path}" if path.is_file() else ""
             raise NotALayout(f"{path} is not an OCI layout: it is not a directory", help=hint)
         try:
-            marker = _small_file(path / "oci-layout")
+            marker = document.read_file(path / "oci-layout")
         except OSError as error:
             reason = "it has no file oci-layout" if error.errno == errno.ENOENT else f"oci-layout: {error.strerror}"
             hint = "it looks like a root file system; write rootfs:" + str(path) if (path / "etc").is_dir() else ""
@@ -127,7 +127,7 @@ class Layout:
     def index(self) -> Index:
         """The index, read anew."""
         try:
-            data = _small_file(self.path / "index.json")
+            data = document.read_file(self.path / "index.json")
         except FileNotFoundError:
             raise NotALayout(f"{self.path} is not an OCI layout: it has no index.json") from None
         except OSError as error:
@@ -385,17 +385,6 @@ class Layout:
 def _names(path: Path) -> frozenset[str]:
     """What is in a directory, but for unfinished files of ours."""
     return frozenset(name for name in os.listdir(path) if not name.startswith(TEMPORARY))
-
-
-def _small_file(path: Path) -> bytes:
-    """The bytes of a document that no digest guards: a fifo must not hang us, nor an endless file fill the memory."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-    with open(fd, "rb") as file:
-        # One byte more than is read: the parser then says how much is too much.
-        return file.read(document.LIMIT + 1)
 
 
 def _refused(entry: Descriptor, where: str) -> UnknownMediaType:

@@ -4,7 +4,6 @@ Invariant: writes nothing, and touches no network and no namespace; images that 
 """
 
 import argparse
-import json
 import sys
 
 from metalor_lang.build.api import check_source, open_contexts, read_recipe
@@ -63,8 +62,3 @@ def _show(found: tuple[Diagnostic, ...], source: SourceFile, pending: tuple[str,
         count = f"{len(pending)} name waits" if len(pending) == 1 else f"{len(pending)} names wait"
         waiting = f"; {count} for the base's environment: {', '.join(pending)}"
     print(f"{source.path}: right{waiting}")
-
-
-def as_json(found: tuple[Diagnostic, ...], source: SourceFile) -> object:
-    """The JSON document of a recipe's errors, decoded."""
-    return json.loads(render_json(found, source))
