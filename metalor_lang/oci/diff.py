@@ -294,7 +294,7 @@ class _Diff:
             os.close(inner_above)
 
     def _split_groups(self, *, whole: bool) -> None:
-        """Names that shared one file below and no longer do: all parts but the first get a file of their own."""
+        """Names that shared one file below and no longer do: all parts but one get a file of their own."""
         groups: dict[tuple[int, int], list[str]] = {}
         for path, (old, _) in self._shared.items():
             if old is not None and old.inode[2] > 1:
@@ -303,10 +303,12 @@ class _Diff:
             paths.sort(key=path_key)
             old = self._shared[paths[0]][0]
             seen_all = whole or (old is not None and len(paths) >= old.inode[2])
-            kept = self._shared[paths[0]][1].inode[:2] if seen_all else None
-            for path in paths:
+            # What is written anew for another reason has left the group already.
+            staying = [path for path in paths if path not in self._changes]
+            kept = self._shared[staying[0]][1].inode[:2] if seen_all and staying else None
+            for path in staying:
                 new = self._shared[path][1]
-                if new.inode[:2] != kept and path not in self._changes:
+                if new.inode[:2] != kept:
                     self._changes[path] = Change(path=path, kind=ChangeKind.MODIFY, node=new)
 
     def _keep_groups_together(self) -> None:

@@ -94,11 +94,15 @@ def entries(path: Path) -> list:
 
 
 def test_a_hard_link_whose_other_name_was_replaced_above(tmp_path: Path) -> None:
+    """The layer has the replaced name alone, however the change was looked for."""
     (tmp_path / "base").mkdir()
     chain = [tmp_path / "base"]
     for number, steps in enumerate(([("write", "a", b""), ("link", "b", "a")], [("write", "a", b"")])):
         chain.append(draft(chain, tmp_path / str(number), steps))
     check(tmp_path / "result", chain[:1], chain)
+    check(tmp_path / "again", chain[:2], chain)
+    with Root(mount_view(chain[:2])) as lower, Root(mount_view(chain)) as upper:
+        assert [change.path for change in diff(lower, upper)] == ["a"]
 
 
 def test_only_the_touched_places_are_read(tmp_path: Path) -> None:

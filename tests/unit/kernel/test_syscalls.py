@@ -1,6 +1,5 @@
 import errno
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -90,16 +89,6 @@ def test_close_range_only_at_exec() -> None:
     root = Path(syscalls.__file__).parent.parent.parent
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout == "closed\n"
-
-
-def test_signals_by_descriptor() -> None:
-    child = subprocess.Popen(["sleep", "60"])
-    fd = syscalls.pidfd_open(child.pid)
-    syscalls.pidfd_send_signal(fd, signal.SIGTERM)
-    assert child.wait(10) == -signal.SIGTERM
-    with pytest.raises(ProcessLookupError):
-        syscalls.pidfd_send_signal(fd, signal.SIGTERM)
-    os.close(fd)
 
 
 def test_filesystem_types() -> None:
