@@ -183,6 +183,9 @@ def diff(
 ) -> Iterator[Change]:
     """The changes that make `upper` out of `lower`, parents first, names of a directory sorted by their bytes.
 
+    They are a function of the two views: how they were looked for changes none. So everything is looked at after all
+    when a place in `where` had a hard link elsewhere below.
+
     Args:
         lower: the view below, None for nothing.
         upper: the view to describe.
@@ -193,7 +196,14 @@ def diff(
         NotExportable: a name is reserved for whiteouts, or directories nest too deeply.
 
     """
-    return iter(_Diff(lower, upper, notice or (lambda _: None)).run(where))
+    try:
+        said, changes = _Diff(lower, upper).run(where)
+    except _LinkedElsewhere:
+        said, changes = _Diff(lower, upper).run(None)
+    for line in said:
+        if notice is not None:
+            notice(line)
+    return iter(changes)
 
 
 def path_key(path: str) -> bytes:
@@ -201,17 +211,21 @@ def path_key(path: str) -> bytes:
     return os.fsencode(path).replace(b"/", b"\0")
 
 
+class _LinkedElsewhere(Exception):
+    """A file that was looked at shares its inode below with names that were not."""
+
+
 class _Diff:
-    def __init__(self, lower: Root | None, upper: Root, notice: Callable[[str], None]) -> None:
+    def __init__(self, lower: Root | None, upper: Root) -> None:
         self._lower = lower
         self._upper = upper
-        self._notice = notice
+        self._said: list[str] = []
         self._changes: dict[str, Change] = {}
         self._deletes: set[str] = set()
         # Files that share their inode with another name in one of the views: path -> (below, above).
         self._shared: dict[str, tuple[Node | None, Node]] = {}
 
-    def run(self, where: Candidates | None) -> list[Change]:
+    def run(self, where: Candidates | None) -> tuple[list[str], list[Change]]:
         self._root()
         below = None if self._lower is None else self._lower.open(".", os.O_RDONLY | os.O_DIRECTORY)
         above = self._upper.open(".", os.O_RDONLY | os.O_DIRECTORY)
@@ -226,7 +240,7 @@ class _Diff:
         self._parents()
         ordered = [(path_key(path), 0, Change(path=path, kind=ChangeKind.DELETE)) for path in self._deletes]
         ordered += [(path_key(change.path), 1, change) for change in self._changes.values()]
-        return [change for _, _, change in sorted(ordered, key=lambda item: item[:2])]
+        return self._said, [change for _, _, change in sorted(ordered, key=lambda item: item[:2])]
 
     def _root(self) -> None:
         above = read_node(self._upper.fd, ".")
@@ -255,7 +269,7 @@ class _Diff:
         new = read_node(above, name)
         if new is None:
             if _exists(above, name):
-                self._notice(f"the socket /{path} was left out: layers cannot hold sockets")
+                self._said.append(f"the socket /{path} was left out: layers cannot hold sockets")
             if old is not None:
                 self._deletes.add(path)
             return
@@ -302,10 +316,11 @@ class _Diff:
         for paths in groups.values():
             paths.sort(key=path_key)
             old = self._shared[paths[0]][0]
-            seen_all = whole or (old is not None and len(paths) >= old.inode[2])
+            if not whole and (old is None or len(paths) < old.inode[2]):
+                raise _LinkedElsewhere
             # What is written anew for another reason has left the group already.
             staying = [path for path in paths if path not in self._changes]
-            kept = self._shared[staying[0]][1].inode[:2] if seen_all and staying else None
+            kept = self._shared[staying[0]][1].inode[:2] if staying else None
             for path in staying:
                 new = self._shared[path][1]
                 if new.inode[:2] != kept:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from metalor_lang.errors import MachineError
 from metalor_lang.kernel.paths import Root
-from metalor_lang.kernel.trees import walk
 from metalor_lang.oci.copytree import copy_tree
 from metalor_lang.oci.diff import candidates, diff
 from metalor_lang.oci.layer import write_layer
@@ -76,8 +75,7 @@ def check(result: Path, below: list[Path], above: list[Path]) -> None:
             apply_layers([source], root.fd)
             assert plain(tree_listing(root.fd)) == plain(tree_listing(upper.fd))
     assert listing_of(result) == plain(listing_of(result))
-    if not any(entry.stat.st_nlink > 1 and not entry.is_dir for entry in entries(below[0])):
-        assert sink.getvalue() == whole.getvalue()
+    assert sink.getvalue() == whole.getvalue()
 
 
 def plain(rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
@@ -88,21 +86,14 @@ def plain(rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
     ]
 
 
-def entries(path: Path) -> list:
-    with Root.at(path) as root:
-        return list(walk(root.fd))
-
-
 def test_a_hard_link_whose_other_name_was_replaced_above(tmp_path: Path) -> None:
-    """The layer has the replaced name alone, however the change was looked for."""
+    """The layer is the same, however the change was looked for."""
     (tmp_path / "base").mkdir()
     chain = [tmp_path / "base"]
     for number, steps in enumerate(([("write", "a", b""), ("link", "b", "a")], [("write", "a", b"")])):
         chain.append(draft(chain, tmp_path / str(number), steps))
     check(tmp_path / "result", chain[:1], chain)
     check(tmp_path / "again", chain[:2], chain)
-    with Root(mount_view(chain[:2])) as lower, Root(mount_view(chain)) as upper:
-        assert [change.path for change in diff(lower, upper)] == ["a"]
 
 
 def test_only_the_touched_places_are_read(tmp_path: Path) -> None:

@@ -52,4 +52,9 @@ def test_umoci_makes_the_upper_tree(before: list, after: list) -> None:
         play(upper, after)
         make_layout(place / "oci", [layer(None, lower), layer(lower, upper)])
         unpack_with_umoci(place / "oci", "latest", place / "umoci")
-        assert listing_of(place / "umoci") == listing_of(upper)
+        # An attribute without a value is none to umoci: Go's archive/tar reads an empty PAX value as "not there".
+        assert with_values(listing_of(place / "umoci")) == with_values(listing_of(upper))
+
+
+def with_values(rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    return [(*row[:9], tuple(pair for pair in row[9] if pair[1]), *row[10:]) for row in rows]  # type: ignore[attr-defined]
