@@ -58,4 +58,5 @@ bases:  ## the base images, made from Debian packages
 	@.venv/bin/python -m tests.support.bases debian busybox debian-c whiteouts busybox-multi debian-arm64
 
 clean:  ## remove caches and the virtual environment
+	@.ci/as-root rm -rf .cache/demo-store
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -3,6 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 metalor=$PWD/../.venv/bin/metalor
+# A store of the demo's own: whatever is in yours stays as it is, and a second demo is quick.
+export METALOR_STORE=$PWD/../.cache/demo-store
 as_root=("$PWD/../.ci/as-root")
 out=$(mktemp -d)
 trap 'rm -rf "$out" 2>/dev/null || "${as_root[@]}" rm -rf "$out"' EXIT
