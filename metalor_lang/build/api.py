@@ -27,7 +27,7 @@ from metalor_lang.checker.checker import check
 from metalor_lang.checker.platforms import PlatformError, parse_platforms, same_platform
 from metalor_lang.checker.program import Platform, Program
 from metalor_lang.diagnostics.model import Diagnostic
-from metalor_lang.errors import UsageError
+from metalor_lang.errors import UsageError, machine_error
 from metalor_lang.plan.evaluator import evaluate
 from metalor_lang.plan.graph import Plan
 from metalor_lang.plan.unsupported import unsupported
@@ -76,6 +76,7 @@ def read_recipe(path: str) -> tuple[Path, SourceFile, tuple[Diagnostic, ...]]:
 
     Raises:
         UsageError: the file is not there or cannot be read.
+        MachineError: the disk fails, or too many files are open.
 
     """
     if path == STANDARD_INPUT:
@@ -83,6 +84,8 @@ def read_recipe(path: str) -> tuple[Path, SourceFile, tuple[Diagnostic, ...]]:
     try:
         data = Path(path).read_bytes()
     except OSError as error:
+        if (shown := machine_error(error, "the recipe cannot be read")) is not None:
+            raise shown from None
         hint = f"did you mean {path}.metalor?" if Path(f"{path}.metalor").is_file() else ""
         raise UsageError(f"cannot read the recipe {path}: {error.strerror}", help=hint) from None
     return Path(path), *decode(path, data)

@@ -26,7 +26,7 @@ from metalor_lang.build.sources import (
 from metalor_lang.build.statcache import StatCache, hash_file
 from metalor_lang.checker.program import SourceMiss
 from metalor_lang.digest import Json, json_digest, sha256
-from metalor_lang.errors import UsageError
+from metalor_lang.errors import UsageError, machine_error
 from metalor_lang.kernel.paths import open_beneath
 from metalor_lang.plan.graph import BindMount, CopyFiles, CopySource
 
@@ -258,6 +258,8 @@ def _open_context(name: str, folder: Path) -> int:
     except NotADirectoryError:
         raise UsageError(f"{called} is not a directory: {folder}") from None
     except OSError as error:
+        if (shown := machine_error(error, f"{called} cannot be opened")) is not None:
+            raise shown from None
         raise UsageError(f"{called} cannot be opened: {folder}: {error.strerror}") from None
 
 

@@ -26,6 +26,7 @@ _OPEN_PARENTS: Final = 64
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
+_GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.EPERM, errno.EACCES})
 
 
@@ -75,7 +76,12 @@ class Applier:
         for inode, (path, mtime) in self._times.items():
             try:
                 fd = self._root.open(path, os.O_RDONLY | os.O_DIRECTORY)
-            except OSError:
+            except OSError as error:
+                if error.errno not in _GONE:
+                    raise UnpackFailed(
+                        f"the directory '{printable(path)}' of a layer cannot be finished: {error.strerror}",
+                        help=machine_help(error.errno),
+                    ) from error
                 continue
             try:
                 if os.fstat(fd).st_ino == inode:

@@ -307,7 +307,7 @@ class Assembly:
         """Cover a file by the null device, a directory by an empty one; what is absent needs no cover."""
         try:
             found = os.stat(name, dir_fd=base, follow_symlinks=False)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return
         cover = clone(self._nothing) if stat.S_ISDIR(found.st_mode) else clone(device, "null")
         syscalls.move_mount(cover, base, name)

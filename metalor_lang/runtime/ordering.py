@@ -143,5 +143,5 @@ def _resolver() -> str:
     try:
         with open("/etc/resolv.conf", "rb") as file:
             return file.read(_LARGEST_RESOLVER).decode("utf-8", "surrogateescape")
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
         return ""

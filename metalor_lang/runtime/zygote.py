@@ -105,6 +105,8 @@ def main(
     control.set_inheritable(False)
     try:
         _settle(parent, store, own_users, shift, count, no_new_privileges, guest, emulator)
+        own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        alive = os.pipe2(os.O_CLOEXEC)
     except emulation.NoEmulator as error:
         protocol.send(control, f"{error.message} ({error.help})".encode())
         return
@@ -113,8 +115,6 @@ def main(
         protocol.send(control, f"this machine gives steps no world of their own: {error.strerror}{what}".encode())
         return
     syscalls.set_dumpable(False)
-    own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-    alive = os.pipe2(os.O_CLOEXEC)
     os.chdir("/")
     gc.disable()
     gc.freeze()
