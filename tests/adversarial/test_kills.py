@@ -28,6 +28,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 KILLS: Final = int(os.environ.get("METALOR_KILLS", "18"))
 BACKENDS: Final = crashes.backends()
+EACH: Final = -(-KILLS // len(BACKENDS))
+"""Kills of one backend: a third of them at random."""
 POINTS: Final = frozenset(tracer.NUMBERS) - {
     *("prctl", "fcntl", "dup", "memfd_create", "pipe2", "socket", "socketpair", "epoll_create1", "eventfd2"),
     *("inotify_init1", "fsopen", "fsconfig", "fspick", "pidfd_open", "utimensat"),
@@ -110,7 +112,7 @@ def _spread(count: int, among: list[int]) -> list[int]:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_kills_at_every_call(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
-    budget = max(KILLS // len(BACKENDS) * 2 // 3, 1)
+    budget = EACH - EACH // 3
     began = time.monotonic()
     points, killed, missed = on_memory_disk(
         lambda folder: _kill_everywhere(_ground(folder / "kills", backend), budget), backend=backend
@@ -168,7 +170,7 @@ def _kill_at(ground: Ground, number: int, builder: bool, before: HostState) -> b
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_kills_at_random_moments(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
-    kills = max(KILLS // len(BACKENDS) - max(KILLS // len(BACKENDS) * 2 // 3, 1), 1)
+    kills = max(EACH // 3, 1)
     finished = on_memory_disk(lambda folder: _kill_randomly(_ground(folder / "kills", backend), kills), backend=backend)
     with capsys.disabled():
         print(f"\n{backend}: {kills} random kills, {finished} came after the end: nothing left, nothing torn")

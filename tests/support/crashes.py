@@ -258,10 +258,9 @@ def run_command(words: list[str], project: Project, output: Path) -> int:
     env = project.env
     os.environ.clear()
     os.environ.update(env)
-    fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-    for number, source in enumerate((null, fd, fd)):
-        os.dup2(source, number)
+    fd = os.open(output, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    for number in range(3):
+        os.dup2(fd, number)
     os.closerange(3, 64)
     sys.stdin = io.TextIOWrapper(io.FileIO(0, "rb", closefd=False))  # type: ignore[type-var]
     sys.stdout = io.TextIOWrapper(io.FileIO(1, "wb", closefd=False), write_through=True)  # type: ignore[type-var]

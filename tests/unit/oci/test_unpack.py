@@ -1,6 +1,7 @@
 import errno
 import io
 import os
+import resource
 import threading
 from pathlib import Path
 
@@ -69,6 +70,27 @@ def test_times_of_directories_are_set_last(tmp_path: Path) -> None:
     assert (tmp_path / "d/e").stat().st_mtime == 2000
     assert (tmp_path / "implied").stat().st_mtime == 0
     assert tmp_path.stat().st_mtime == 3000
+
+
+class LastFile(io.BytesIO):
+    """A layer after whose reading this process may open nothing any more."""
+
+    def close(self) -> None:
+        super().close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+
+def test_a_directory_whose_time_cannot_be_set_is_said(tmp_path: Path) -> None:
+    """All that is left to do at the end is the times; a base without them would be another image for ever."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    data = directory("d", mtime=5) + END
+    layer = LayerSource(open=lambda: LastFile(data), compression=Compression.NONE, diff_id=digest(data))
+    with Root.at(tmp_path) as root:
+        try:
+            with pytest.raises(UnpackFailed, match="directory 'd' of a layer cannot be finished: Too many open files"):
+                apply_layers([layer], root.fd)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_times_have_nanoseconds(tmp_path: Path) -> None:
