@@ -1,3 +1,4 @@
+import gzip
 import json
 import shutil
 import signal
@@ -360,3 +361,29 @@ def test_binds_show_contexts_and_stages_and_leave_nothing(shop):
     assert shop.run("run", "app").stdout == "from the context\nfrom the stage\n"
     (shop.path / "data/f").write_text("changed\n")
     assert ran(shop.events("app.metalor"))[0].startswith("SH --bind=data:/mnt")
+
+
+def test_what_the_caller_keeps_secret_is_nowhere(shop, monkeypatch):
+    """His environment, his files and the password of his proxy: not in image, config, history, log or store."""
+    words = {"env": "e7b1-kept-env", "file": "e7b1-kept-file", "proxy": "e7b1-kept-proxy"}
+    monkeypatch.setenv("CALLERS_TOKEN", words["env"])
+    (shop.path / "src").mkdir()
+    (shop.path / "src/key").write_text(words["file"])
+    (shop.path / ".metalorignore").write_text("key\n")
+    shop.recipe(
+        "FROM BASE\nSH env | cut -d= -f1 | sort > /names; cat /proc/1/environ > /init || true\n"
+        'SH test -n "$http_proxy"\nCOPY src/ /src/\nCMD ["/bin/true"]\n'
+    )
+    proxy = f"http_proxy=http://user:{words['proxy']}@127.0.0.1:9"
+    outputs = ("-o", "oci:out:1", "-o", "docker-archive:image.tar:app:1", "-o", "rootfs:tree")
+    shop.run("build", "app.metalor", "--arg", proxy, *outputs)
+    names = (shop.path / "tree/names").read_text().split()
+    assert "CALLERS_TOKEN" not in names and "http_proxy" in names
+    look = ["grep", "-rlE", "|".join(words.values()), "out", "tree", "store", "image.tar"]
+    assert subprocess.run(look, cwd=shop.path, capture_output=True, text=True).stdout == ""
+    layers = b"".join(gzip.decompress(path.read_bytes()) for path in layer_blobs(shop.path / "out"))
+    assert b"http_proxy" in layers and not [word for word in words.values() if word.encode() in layers]
+
+
+def layer_blobs(layout):
+    return [path for path in (layout / "blobs/sha256").iterdir() if path.read_bytes()[:2] == b"\x1f\x8b"]
