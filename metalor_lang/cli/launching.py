@@ -5,12 +5,9 @@ Invariant: while the command runs, Ctrl-C and SIGTERM are for it; afterwards the
 
 import argparse
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 from metalor_lang.build.api import Session, one_platform, recipe_name
 from metalor_lang.build.builder import Options
@@ -21,7 +18,7 @@ from metalor_lang.cli.common import build_in, build_options, limits_of, machine,
 from metalor_lang.cli.console import console
 from metalor_lang.errors import UsageError
 from metalor_lang.plan.graph import ImageState
-from metalor_lang.runtime.cancel import Cancel
+from metalor_lang.runtime.cancel import Cancel, signals_to
 from metalor_lang.runtime.client import Runtime
 from metalor_lang.runtime.rootfs import Snapshotter
 from metalor_lang.runtime.world import World
@@ -40,7 +37,7 @@ def run_image(arguments: argparse.Namespace, command: Callable[[ImageState], tup
         terminal = 0 if os.isatty(0) and os.isatty(1) else None
         environment = [("TERM", os.environ["TERM"])] if terminal is not None and "TERM" in os.environ else []
         cancel = Cancel()
-        with _signals_to(cancel):
+        with signals_to(cancel):
             status = launch(
                 what,
                 argv,
@@ -101,16 +98,3 @@ def _writer(fd: int) -> Callable[[bytes], None]:
             view = view[os.write(fd, view) :]
 
     return write
-
-
-@contextmanager
-def _signals_to(cancel: Cancel) -> Iterator[None]:
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        cancel.fire(number)
-
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -6,17 +6,14 @@ Invariant: the root given is used as it is, with the ids that it has on disk; th
 import os
 import signal
 import stat
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable, Sequence
 
 from metalor_lang.isolated.model import ContainerRunCommand
 from metalor_lang.isolated.paths import absolute, covers
 from metalor_lang.isolated.targets import Source
 from metalor_lang.kernel import syscalls
 from metalor_lang.kernel.paths import open_beneath
-from metalor_lang.runtime.cancel import Cancel
+from metalor_lang.runtime.cancel import Cancel, signals_to
 from metalor_lang.runtime.client import start_runtime
 from metalor_lang.runtime.request import BindSpec, StepRequest, StepStatus
 from metalor_lang.runtime.validate import InvalidRequest, validate
@@ -40,7 +37,7 @@ def run_in(root_fd: int, command: ContainerRunCommand, sources: Sequence[Source]
         syscalls.set_parent_death_signal(signal.SIGKILL)
         terminal = 0 if os.isatty(0) and os.isatty(1) else None
         cancel = Cancel()
-        with start_runtime() as runtime, _signals_to(cancel):
+        with start_runtime() as runtime, signals_to(cancel):
             return runtime.run(
                 root_fd, request, output=_writer(1), errors=_writer(2), stdin=_input(), terminal=terminal, cancel=cancel
             )
@@ -102,21 +99,3 @@ def _writer(fd: int) -> Callable[[bytes], None]:
             view = view[os.write(fd, view) :]
 
     return write
-
-
-@contextmanager
-def _signals_to(cancel: Cancel) -> Iterator[None]:
-    """While the command runs, what asks us to end is for it; only a main thread may say so (signal(3))."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        cancel.fire(number)
-
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

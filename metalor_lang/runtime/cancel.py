@@ -6,6 +6,9 @@ Invariant: a step that joins after the switch was fired is told at once.
 import signal
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 from metalor_lang.runtime import protocol
 
@@ -51,3 +54,21 @@ class Cancel:
         """Take the socket of a step out again."""
         with self._lock:
             self._steps.discard(sock)
+
+
+@contextmanager
+def signals_to(cancel: Cancel) -> Iterator[None]:
+    """While the command runs, what asks us to end is for it; only a main thread may say so (signal(3))."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        cancel.fire(number)
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
