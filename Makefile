@@ -44,8 +44,8 @@ lint:  ## style, types, import contracts
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-bench:  ## speed beside floors and peers
-	@.ci/setup test
+bench:  ## speed beside floors and peers (some minutes)
+	@.ci/setup bench
 	@.venv/bin/python -m tests.support.bases debian busybox
 	@.ci/as-root .venv/bin/python -m tests.bench
 
