@@ -24,6 +24,7 @@ def fresh_disk() -> Iterator[Path]:
     """Leave the machine's mount table and mount the disk; gives its directory."""
     with tempfile.TemporaryDirectory(prefix="metalor-bench-", ignore_cleanup_errors=True) as folder:
         try:
+            Path(folder).chmod(0o755)  # an ordinary user is measured too
             yield _mounted(Path(folder))
         finally:
             for name in ("disk", "memory"):

@@ -68,7 +68,7 @@ def steps(bench: Bench) -> Iterator[Row]:
 def flat(bench: Bench) -> Iterator[Row]:
     """1,000 steps: the last cost what the first do."""
     recipe = bench.recipe("many.metalor", body(MANY))
-    for how, kind in (("no cache", "step_finished"), ("cached", "step_cached")):
+    for how, kind in (("no cache", "step-finished"), ("cached", "step-cached")):
         times = [at for at, event in bench.events(recipe) if event["event"] == kind]
         first, last = _pace(times[:101]), _pace(times[-101:])
         yield Row(
@@ -86,7 +86,7 @@ def _pace(times: Sequence[float]) -> float:
 
 _TIMES = r"""
 for how in "" "" "" --no-cache --no-cache --no-cache; do
-    start=$EPOCHREALTIME; "$0" build "$1" $how >/dev/null 2>&1 || exit; end=$EPOCHREALTIME
+    start=$EPOCHREALTIME; "$0" build "$1" $how >/dev/null || exit; end=$EPOCHREALTIME
     echo "$how $((${end/./} - ${start/./}))"
 done
 """
@@ -103,6 +103,8 @@ def rootless(bench: Bench) -> Iterator[Row]:
         home = bench.disk / "home"
         command = ["bash", "-c", f'"$0" build "$1" >/dev/null && {_TIMES}', METALOR, bench.disk / recipe]
         done = run_as_user(command, home, env={"METALOR_STORE": str(home / "store")})
+        if done.returncode:
+            raise RuntimeError(f"as an ordinary user: {done.stderr[-2000:]}")
         rows = [row.split() for row in done.stdout.splitlines()]
         cached = statistics.median(int(row[-1]) for row in rows if len(row) == 1)
         return (statistics.median(int(row[-1]) for row in rows if len(row) == 2) - cached) / 1e6
@@ -121,7 +123,7 @@ def rootless(bench: Bench) -> Iterator[Row]:
 
 def stages(bench: Bench) -> Iterator[Row]:
     """Four independent stages at once."""
-    body = "".join(f"FROM base AS s{n}\nSH sleep 1\n" for n in range(4))
+    body = "".join(f"FROM base AS s{n}\nSH sleep 1 && echo {n}\n" for n in range(4))
     last = "FROM base\n" + "".join(f"COPY --from=s{n} /etc/passwd /p{n}\n" for n in range(4))
     recipe = bench.recipe("parallel.metalor", body + last)
     ours = median(lambda: bench.build(recipe, "--jobs", "4", "--no-cache"), 3)
