@@ -6,9 +6,9 @@ Invariant: nothing here knows a statement; offsets, names and values survive eve
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from metalor_lang.errors import MetalorError
+from metalor_lang.record import dataclass
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

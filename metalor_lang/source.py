@@ -5,8 +5,9 @@ lines and columns are 1-based; a column counts code points, a tab is one.
 """
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
 from functools import cached_property
+
+from metalor_lang.record import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -31,6 +30,7 @@ from metalor_lang.errors import UsageError, machine_error
 from metalor_lang.plan.evaluator import evaluate
 from metalor_lang.plan.graph import Plan
 from metalor_lang.plan.unsupported import unsupported
+from metalor_lang.record import dataclass, field, replace
 from metalor_lang.runtime.client import Runtime
 from metalor_lang.runtime.rootfs import Snapshotter
 from metalor_lang.source import SourceFile

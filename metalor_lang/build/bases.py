@@ -7,7 +7,6 @@ others wait and use it.
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,7 @@ from metalor_lang.oci.layout import Layout
 from metalor_lang.oci.spec import Descriptor
 from metalor_lang.oci.unpack import unpack, unpack_by_umoci
 from metalor_lang.plan.graph import BaseInfo, InputError
+from metalor_lang.record import dataclass
 from metalor_lang.store.records import StepRecord
 from metalor_lang.store.store import Store
 

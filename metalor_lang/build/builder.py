@@ -8,7 +8,6 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from metalor_lang.build.events import (
@@ -34,6 +33,7 @@ from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import MachineError, MetalorError
 from metalor_lang.plan.describe import base_name
 from metalor_lang.plan.graph import Configure, Kind, Plan, PlannedStage, Step
+from metalor_lang.record import dataclass
 from metalor_lang.runtime.request import Limits
 from metalor_lang.store.records import StepRecord
 from metalor_lang.store.store import Store

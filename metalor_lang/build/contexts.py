@@ -7,7 +7,6 @@ fails.
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +28,7 @@ from metalor_lang.digest import Json, json_digest, sha256
 from metalor_lang.errors import UsageError, machine_error
 from metalor_lang.kernel.paths import open_beneath
 from metalor_lang.plan.graph import BindMount, CopyFiles, CopySource
+from metalor_lang.record import dataclass
 
 IGNORE_FILE: Final = ".metalorignore"
 _IGNORE_LIMIT: Final = 1 << 20

@@ -11,7 +11,6 @@ copied, with mode 755 and the epoch as their time.
 import errno
 import os
 import stat
-from dataclasses import dataclass, field
 from typing import Final
 
 from metalor_lang.build.contexts import LocalContexts
@@ -26,6 +25,7 @@ from metalor_lang.errors import MachineError, machine_help
 from metalor_lang.kernel.paths import Root, copy_file_contents, open_beneath, read_xattrs, set_mode
 from metalor_lang.kernel.trees import write_xattrs
 from metalor_lang.plan.graph import CopyFiles
+from metalor_lang.record import dataclass, field
 
 _SMALL: Final = 1 << 16
 _NOT_KEPT: Final = ("user.overlay.", "trusted.overlay.", "security.selinux", "security.ima", "security.evm")

@@ -6,11 +6,12 @@ new keys may be added, none is renamed.
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from metalor_lang.digest import Json
+from metalor_lang.record import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

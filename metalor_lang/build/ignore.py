@@ -6,9 +6,10 @@ ignored then has git's meaning exactly (nothing comes back below an ignored dire
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
+
+from metalor_lang.record import dataclass, field
 
 _GLOB: Final = re.compile(r"[*?\[]")
 _NEVER: Final = "(?!)"

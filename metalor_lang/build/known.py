@@ -4,7 +4,6 @@ Invariant: only reads, and only manifests and configs of images that are on this
 here is left open, never guessed.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,7 @@ from metalor_lang.errors import MetalorError
 from metalor_lang.oci.fetch import known
 from metalor_lang.plan.evaluator import evaluate
 from metalor_lang.plan.graph import BaseInfo, BindMount, CopyFiles, InputError
+from metalor_lang.record import dataclass
 
 _OPEN: Final = ""
 """The code of the error that stands for "not known here"; it never reaches a person."""

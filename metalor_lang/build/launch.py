@@ -4,7 +4,6 @@ Invariant: nothing that the command writes outlives it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,7 @@ from metalor_lang.checker.platforms import host_platform
 from metalor_lang.checker.program import ImageBase, Platform, RootfsBase, Transport
 from metalor_lang.errors import MetalorError, UsageError
 from metalor_lang.plan.graph import ImageState, InputError
+from metalor_lang.record import dataclass
 from metalor_lang.runtime.cancel import Cancel
 from metalor_lang.runtime.client import Runtime
 from metalor_lang.runtime.request import Limits, StepRequest, StepStatus

@@ -5,10 +5,10 @@ Invariant: a directory that can be read can be entered: an octal mode for files 
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from metalor_lang.errors import MetalorError
+from metalor_lang.record import dataclass
 
 _CLAUSE: Final = re.compile(r"([ugoa]*)((?:[-+=](?:[ugo]|[rwxXst]*))+)")
 _ACTION: Final = re.compile(r"([-+=])([ugo]|[rwxXst]*)")

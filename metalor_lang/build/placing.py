@@ -6,12 +6,12 @@ copy is known to fit: what fails later is the machine.
 
 import os
 import stat
-from dataclasses import dataclass, field
 
 from metalor_lang.build.resolving import Resolved, TooManyLinks, resolve
 from metalor_lang.build.sources import EntryKind, Found, SourceEntry
 from metalor_lang.errors import MetalorError
 from metalor_lang.kernel.paths import Root
+from metalor_lang.record import dataclass, field
 
 
 class CopyError(MetalorError):

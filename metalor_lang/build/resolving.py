@@ -8,8 +8,9 @@ import errno
 import os
 import stat
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
+
+from metalor_lang.record import dataclass
 
 _LINKS: Final = 40
 

@@ -7,7 +7,6 @@ links and contents; a tree that changes between digest and copy is refused.
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -21,6 +20,7 @@ from metalor_lang.oci.inflate import inflate
 from metalor_lang.oci.media import Compression
 from metalor_lang.oci.unpack import LayerSource, apply_layers
 from metalor_lang.plan.graph import InputError
+from metalor_lang.record import dataclass
 
 _BLOCK: Final = 512
 

@@ -5,10 +5,10 @@ Invariant: a stage is shared only if its base, its steps and all that they read 
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from metalor_lang.checker.program import StageBase
 from metalor_lang.plan.graph import Plan, PlannedStage
+from metalor_lang.record import replace
 from metalor_lang.store.records import StepRecord
 
 Place = tuple[int, int]

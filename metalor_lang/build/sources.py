@@ -10,7 +10,6 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -21,6 +20,7 @@ from metalor_lang.errors import MetalorError
 from metalor_lang.kernel import syscalls
 from metalor_lang.kernel.paths import open_beneath
 from metalor_lang.plan.graph import CopySource
+from metalor_lang.record import dataclass, field
 
 EXACT: Final = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
 """How anything named by a canonical path is opened: beneath, and no link on the way."""

@@ -3,12 +3,11 @@
 Invariant: config_fields(image_state(c), c) means what c means; what of a base the language has no word for is kept.
 """
 
-from dataclasses import replace
-
 from metalor_lang.checker.program import Platform
 from metalor_lang.oci.config import ConfigFields, ImageConfig
 from metalor_lang.oci.media import Platform as OciPlatform
 from metalor_lang.plan.graph import ImageState
+from metalor_lang.record import replace
 
 
 def image_state(config: ConfigFields) -> ImageState:

@@ -6,11 +6,11 @@ host's accounts is asked.
 
 import difflib
 import errno
-from dataclasses import dataclass
 from typing import Final
 
 from metalor_lang.errors import MetalorError
 from metalor_lang.kernel.paths import Root
+from metalor_lang.record import dataclass
 
 _LIMIT: Final = 4 << 20
 _LARGEST: Final = (1 << 31) - 1

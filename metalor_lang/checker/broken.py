@@ -4,11 +4,11 @@ Invariant: one mistake gives one error: a name, or a stage, of a refused stateme
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.diagnostics.suggest import nearest
+from metalor_lang.record import dataclass
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
 from metalor_lang.syntax.statements import BY_WORD

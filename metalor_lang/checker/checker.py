@@ -5,7 +5,6 @@ Invariant: all errors of the file come in one go, sorted by place; a Program exi
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 from metalor_lang.checker import flags
@@ -33,6 +32,7 @@ from metalor_lang.checker.scope import EPOCH, StageFacts, expand
 from metalor_lang.checker.walk import Names, SecretUse, StageWalk
 from metalor_lang.diagnostics.model import Diagnostic, Label
 from metalor_lang.diagnostics.suggest import nearest
+from metalor_lang.record import dataclass, field
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
 

@@ -6,11 +6,11 @@ Invariant: the checker and the evaluator read a value with the same function, so
 import posixpath
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from metalor_lang.checker.platforms import PlatformError, parse_platform
 from metalor_lang.diagnostics.suggest import nearest
+from metalor_lang.record import dataclass
 from metalor_lang.source import Span
 from metalor_lang.syntax.statements import BY_WORD, ValueKind
 

@@ -3,9 +3,8 @@
 Invariant: an error stands once at its place; the result is sorted by place.
 """
 
-from dataclasses import dataclass, field, replace
-
 from metalor_lang.diagnostics.model import Diagnostic, Edit, Label
+from metalor_lang.record import dataclass, field, replace
 from metalor_lang.source import Span
 
 _Key = tuple[str, str, int, int]

@@ -5,13 +5,13 @@ Invariant: a stage refers to earlier stages only, so the graph has no cycle.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from metalor_lang.checker.flags import ValueProblem
 from metalor_lang.checker.program import Base, Contexts, ImageBase, RootfsBase, ScratchBase, StageBase, Transport
 from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.errors import MetalorError
+from metalor_lang.record import dataclass
 
 STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 

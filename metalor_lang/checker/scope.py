@@ -6,11 +6,11 @@ a value that only a base can settle is None here, never guessed.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
 from metalor_lang.checker.program import Platform
+from metalor_lang.record import dataclass, field
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
 

@@ -3,9 +3,10 @@
 Invariant: a subcommand, option or operand exists only here; its module is imported when it is called.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from metalor_lang.record import dataclass
 
 
 class Value(StrEnum):

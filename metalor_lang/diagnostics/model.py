@@ -3,9 +3,9 @@
 Invariant: `code` is a key of `diagnostics.codes.CODES`; spans lie in the source the diagnostic was made for.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from metalor_lang.record import dataclass
 from metalor_lang.source import Span
 
 

@@ -4,10 +4,10 @@ Invariant: a name means one row or is refused; nothing else in this package comp
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from metalor_lang.isolated.errors import UnsupportedArchitecture
+from metalor_lang.record import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,6 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +22,7 @@ from metalor_lang.oci.layout import Layout
 from metalor_lang.oci.placing import replace_file
 from metalor_lang.oci.skopeo import explain, skopeo_copy
 from metalor_lang.oci.spec import Platform
+from metalor_lang.record import dataclass
 
 TAG: Final = "image"
 LAYOUT: Final = "layout"

@@ -6,8 +6,9 @@ the fields and their meaning are the reference's.
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from metalor_lang.record import dataclass
 
 RUN_HELPER_DIR: Final = "/.metalor-run"
 """The directory in a root that holds helpers such as emulators."""

@@ -4,12 +4,12 @@ Invariant: a text without a transport means a registry; what is passed on to the
 """
 
 import os
-from dataclasses import dataclass
 from typing import Final, Self
 
 from metalor_lang.digest import Json
 from metalor_lang.isolated.errors import CommandRefused
 from metalor_lang.oci.reference import Reference
+from metalor_lang.record import dataclass
 
 REGISTRY: Final = "docker://"
 

@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Final
 
 from metalor_lang.isolated.errors import PathRefused
@@ -15,6 +14,7 @@ from metalor_lang.isolated.model import RUN_HELPER_DIR, BindMount, ContainerRunC
 from metalor_lang.isolated.paths import absolute, covers
 from metalor_lang.isolated.places import inspect
 from metalor_lang.kernel import syscalls
+from metalor_lang.record import dataclass
 
 AUTOMATIC_FILES: Final = ("/etc/resolv.conf", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/etc/hosts")
 AUTOMATIC_DIRECTORIES: Final = ("/proc", "/dev", "/sys")

@@ -9,10 +9,10 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from metalor_lang.errors import MachineError, MetalorError
+from metalor_lang.record import dataclass
 
 # The tools this project calls, and the Debian package that has each.
 PACKAGES: Mapping[str, str] = {

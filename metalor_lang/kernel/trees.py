@@ -7,8 +7,9 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from metalor_lang.record import dataclass
 
 _CHUNK: Final = 1 << 20
 _COPY_STEP: Final = 1 << 30

@@ -10,13 +10,13 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from metalor_lang.oci.errors import FetchFailed, ImageError
 from metalor_lang.oci.layout import Layout
 from metalor_lang.oci.spec import Descriptor, Platform
+from metalor_lang.record import replace
 
 
 def read_archive(path: str, tag: str | None, work: Path, into: Layout, platform: Platform) -> Descriptor:

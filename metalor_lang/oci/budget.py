@@ -3,10 +3,9 @@
 Invariant: every limit is checked before the disk or memory it stands for is used.
 """
 
-from dataclasses import dataclass
-
 from metalor_lang.errors import MachineError
 from metalor_lang.oci.errors import ImageError
+from metalor_lang.record import dataclass
 
 
 class LayerRefused(ImageError):

@@ -4,13 +4,13 @@ Invariant: from_json(to_json(x)) == x; fields that are not ours (a base's Health
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
 from metalor_lang.digest import Json, canonical_json, valid_digest
 from metalor_lang.oci.document import Fields, parse
 from metalor_lang.oci.media import Platform
+from metalor_lang.record import dataclass, field
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -7,7 +7,6 @@ directories) only narrows where to look; overlay's own marks are never part of i
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,7 @@ from metalor_lang.kernel.paths import Root
 from metalor_lang.kernel.trees import open_directory, read_xattrs
 from metalor_lang.oci.errors import ImageError
 from metalor_lang.oci.tarstream import Kind
+from metalor_lang.record import dataclass, field
 
 _BLOCK: Final = 256 << 10
 _DEEPEST: Final = 300

@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -26,6 +25,7 @@ from metalor_lang.oci.placing import clear, locked, own_folder, replace_file, sw
 from metalor_lang.oci.reference import Reference
 from metalor_lang.oci.skopeo import adopt, explain, skopeo_copy
 from metalor_lang.oci.spec import Descriptor, Platform
+from metalor_lang.record import dataclass
 
 _FORMAT: Final = 1
 _TAG_IN_CACHE: Final = "image"

@@ -4,13 +4,13 @@ Invariant: equal inputs give equal bytes; the base's layers and history stand fi
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 from metalor_lang.digest import Json, sha256
 from metalor_lang.oci.config import ConfigFields, HistoryEntry, ImageConfig, rfc3339
 from metalor_lang.oci.media import LAYERS, OCI_CONFIG, OCI_LAYERS, OCI_MANIFEST, Platform
 from metalor_lang.oci.spec import Descriptor, Manifest
+from metalor_lang.record import dataclass, replace
 
 _OF_THE_BASE_ONLY: Final = frozenset({"container", "container_config", "docker_version", "id", "parent", "Size"})
 """Old fields in which Docker noted how one image was made: not true of an image built on it."""

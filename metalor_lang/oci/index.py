@@ -4,12 +4,12 @@ Invariant: the index follows from its images alone: it lists them in order of th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from metalor_lang.digest import sha256
 from metalor_lang.oci.image import Image
 from metalor_lang.oci.media import OCI_INDEX
 from metalor_lang.oci.spec import Descriptor, Index
+from metalor_lang.record import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ and diff id; memory does not grow with the tree's files.
 import hashlib
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from metalor_lang.errors import MachineError
@@ -17,6 +16,7 @@ from metalor_lang.oci.gzipstream import GzipStream
 from metalor_lang.oci.media import OCI_LAYERS, Compression
 from metalor_lang.oci.tarheader import BLOCK, header
 from metalor_lang.oci.tarstream import Kind
+from metalor_lang.record import dataclass
 
 _CHUNK: Final = 256 << 10
 _NANO: Final = 1_000_000_000

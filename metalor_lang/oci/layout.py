@@ -13,7 +13,6 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
@@ -34,6 +33,7 @@ from metalor_lang.oci.errors import (
 from metalor_lang.oci.media import refuse_media_type
 from metalor_lang.oci.placing import TEMPORARY, check_tag, clear, locked, replace_file, sync_folder
 from metalor_lang.oci.spec import INDEXES, MANIFESTS, REF_NAME, Descriptor, ImageConfig, Index, Manifest, Platform
+from metalor_lang.record import dataclass, replace
 
 _CHUNK: Final = 1 << 20
 _MAX_NESTING: Final = 4

@@ -4,11 +4,11 @@ Invariant: a media type that is not in these tables is refused by name.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Self
 
 from metalor_lang.oci.errors import BadDocument, UnknownMediaType
+from metalor_lang.record import dataclass
 
 OCI_MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"

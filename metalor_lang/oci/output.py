@@ -10,7 +10,6 @@ import re
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -27,6 +26,7 @@ from metalor_lang.oci.placing import check_tag, own_folder, place
 from metalor_lang.oci.reference import Reference
 from metalor_lang.oci.skopeo import explain, skopeo_copy
 from metalor_lang.oci.spec import REF_NAME, Descriptor, Index
+from metalor_lang.record import dataclass, replace
 
 OpenBlob = Callable[[Descriptor], BinaryIO]
 """Gives the bytes of a layer; the caller of it closes the stream."""

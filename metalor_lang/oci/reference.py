@@ -5,11 +5,11 @@ The grammar is that of the distribution project's reference package: lower-case 
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final, Self
 
 from metalor_lang.digest import valid_digest
 from metalor_lang.oci.errors import BadReference
+from metalor_lang.record import dataclass
 
 DEFAULT_DOMAIN: Final = "docker.io"
 _LIBRARY: Final = "library"

@@ -10,7 +10,6 @@ HEALTHCHECK and SHELL; the files are then moved into a layout.
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from metalor_lang.kernel.process import run_tool
 from metalor_lang.oci.errors import FetchFailed
 from metalor_lang.oci.layout import Layout
 from metalor_lang.oci.spec import LAYERS, OCI_LAYERS, Compression, Descriptor, Manifest
+from metalor_lang.record import replace
 
 _PROBLEMS: Final[Sequence[tuple[str, str, str]]] = (
     (

@@ -5,7 +5,6 @@ know are carried on. The fields are those of the OCI image specification 1.1 and
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Self
 
 from metalor_lang.digest import Json, canonical_json
@@ -30,6 +29,7 @@ from metalor_lang.oci.media import (
     Platform,
     refuse_media_type,
 )
+from metalor_lang.record import dataclass, field
 
 __all__ = [
     "CONFIGS",

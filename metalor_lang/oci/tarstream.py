@@ -5,13 +5,13 @@ Invariant: an archive that two readers could take in two ways is refused, never 
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from metalor_lang.oci.budget import Budgets, LayerRefused
 from metalor_lang.oci.tarfields import GNU, POSIX, Extended, Header, Numbers, decimal, owner, sized, time_of, xattrs_of
 from metalor_lang.oci.tarheader import BLOCK
+from metalor_lang.record import dataclass, field
 
 _ZERO: Final = bytes(BLOCK)
 _SPARSE: Final = "GNU.sparse."

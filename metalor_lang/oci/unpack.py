@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +21,7 @@ from metalor_lang.oci.layout import Layout
 from metalor_lang.oci.media import LAYERS, Compression, refuse_media_type
 from metalor_lang.oci.spec import Descriptor, Manifest
 from metalor_lang.oci.tarstream import Chunks, TarStream
+from metalor_lang.record import dataclass
 
 DEFAULT_BUDGETS: Final = Budgets()
 _UMOCI_ENTRY: Final = re.compile(r"unpack entry: (?P<entry>.*?): (?P<reason>.+)")

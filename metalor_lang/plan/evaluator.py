@@ -3,8 +3,6 @@
 Invariant: a pure function of its arguments; what only a base could settle is settled here, or is an error with a place.
 """
 
-from dataclasses import dataclass, field, replace
-
 from metalor_lang.checker.flags import ValueProblem
 from metalor_lang.checker.platforms import same_platform
 from metalor_lang.checker.program import ImageBase, Platform, Program, RootfsBase, ScratchBase, Stage, StageBase
@@ -28,6 +26,7 @@ from metalor_lang.plan.graph import (
 )
 from metalor_lang.plan.key import base_parts, key_of, step_parts
 from metalor_lang.plan.steps import Drawing, Drawn, draw
+from metalor_lang.record import dataclass, field, replace
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
 from metalor_lang.syntax.printer import print_statement

@@ -4,12 +4,12 @@ Invariant: one pass; the result is never split and never read again. Which argum
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from metalor_lang.checker.program import Argument
 from metalor_lang.checker.scope import DEFAULT_PATH, EPOCH, glob_source, named_in_shell
 from metalor_lang.checker.scope import expand as expand_parts
 from metalor_lang.plan.graph import CopySource
+from metalor_lang.record import dataclass, field
 from metalor_lang.syntax import ast
 
 

@@ -3,10 +3,10 @@
 Invariant: pure functions, state in, state out; a name that is set again keeps its place, as in Docker.
 """
 
-from dataclasses import replace
 from typing import assert_never
 
 from metalor_lang.plan.graph import ImageState
+from metalor_lang.record import replace
 from metalor_lang.syntax.ast import UnsetKind
 
 Pairs = tuple[tuple[str, str], ...]

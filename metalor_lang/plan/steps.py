@@ -4,7 +4,6 @@ Invariant: values are read by the same functions as in the checker; nothing here
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar, assert_never
 
 from metalor_lang.checker import flags
@@ -32,6 +31,7 @@ from metalor_lang.plan.graph import (
     WriteFile,
 )
 from metalor_lang.plan.state import added, merged, names_of, unset, with_entrypoint
+from metalor_lang.record import dataclass, field, replace
 from metalor_lang.syntax import ast
 
 T = TypeVar("T")

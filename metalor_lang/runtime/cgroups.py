@@ -10,11 +10,11 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from metalor_lang.errors import MachineError
+from metalor_lang.record import dataclass, field
 from metalor_lang.runtime.request import Limits
 
 _ROOT: Final = Path("/sys/fs/cgroup")

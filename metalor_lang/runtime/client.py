@@ -12,12 +12,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from metalor_lang.errors import MachineError
 from metalor_lang.kernel import process, seccomp, syscalls
+from metalor_lang.record import replace
 from metalor_lang.runtime import cgroups, protocol, subids
 from metalor_lang.runtime import terminal as terminals
 from metalor_lang.runtime.cancel import Cancel

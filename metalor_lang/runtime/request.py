@@ -3,8 +3,9 @@
 Invariant: nothing here touches the machine; every path is one inside the step's root unless its name says `source`.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from metalor_lang.record import dataclass
 
 
 class Network(StrEnum):

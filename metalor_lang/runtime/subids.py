@@ -6,12 +6,12 @@ Invariant: only whole ranges that both files name for the user are used; nothing
 import os
 import pwd
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from metalor_lang.errors import MachineError
 from metalor_lang.kernel.process import find_tool, run_tool
+from metalor_lang.record import dataclass
 
 COUNT: Final = 65536
 """How many ids an image may use: what Debian's useradd gives, and enough for `nobody` (65534)."""

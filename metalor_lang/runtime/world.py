@@ -7,13 +7,13 @@ process only: its mount namespace, and (rootless) its user namespace.
 
 import errno
 import os
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from metalor_lang.errors import MachineError, UsageError
 from metalor_lang.kernel import syscalls, userns
+from metalor_lang.record import dataclass
 from metalor_lang.runtime import subids
 
 BACKEND_VARIABLE: Final = "METALOR_BACKEND"

@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +16,7 @@ from metalor_lang.errors import MetalorError
 from metalor_lang.kernel import seccomp
 from metalor_lang.kernel.process import PACKAGES, find_tool
 from metalor_lang.kernel.syscalls import MACHINE
+from metalor_lang.record import dataclass
 from metalor_lang.runtime import cgroups, emulation, subids
 from metalor_lang.runtime.client import Runtime, start_runtime
 from metalor_lang.runtime.overlay import tiers

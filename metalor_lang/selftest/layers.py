@@ -10,7 +10,6 @@ import io
 import os
 import tarfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +18,7 @@ from metalor_lang.kernel.paths import Root
 from metalor_lang.oci.budget import Budgets, LayerRefused
 from metalor_lang.oci.media import Compression
 from metalor_lang.oci.unpack import LayerSource, apply_layers
+from metalor_lang.record import dataclass
 
 _END: Final = bytes(1024)
 _BUDGETS: Final = Budgets(entries=100, data=64 << 20, ratio=50, ratio_from=1 << 20)

@@ -6,12 +6,12 @@ its programs, and the answer is the same at every run.
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from metalor_lang import __version__
 from metalor_lang.errors import MachineError
+from metalor_lang.record import dataclass
 from metalor_lang.runtime.client import Runtime
 from metalor_lang.runtime.request import Network, StepRequest
 from metalor_lang.runtime.rootfs import Snapshotter

@@ -9,12 +9,12 @@ import signal
 import stat
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from metalor_lang.kernel import syscalls
 from metalor_lang.kernel.paths import Root
+from metalor_lang.record import dataclass
 from metalor_lang.selftest.place import die_with
 
 _RENAME_EXCHANGE: Final = 2

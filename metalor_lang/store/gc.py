@@ -11,10 +11,10 @@ import os
 import re
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from metalor_lang.record import dataclass
 from metalor_lang.store.blobs import Blobs
 from metalor_lang.store.core import Core
 from metalor_lang.store.errors import MissingObject, guarded

@@ -11,11 +11,11 @@ import secrets
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from metalor_lang.record import dataclass
 from metalor_lang.store.errors import guarded
 from metalor_lang.store.files import open_private
 

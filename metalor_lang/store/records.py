@@ -7,11 +7,11 @@ is in the store; returning it pins those things, so that gc cannot take them in 
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from metalor_lang.digest import Json, valid_digest
+from metalor_lang.record import dataclass, field
 from metalor_lang.store import files
 from metalor_lang.store.blobs import Blobs
 from metalor_lang.store.core import Core

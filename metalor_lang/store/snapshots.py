@@ -9,13 +9,13 @@ import re
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from metalor_lang.digest import Json, sha256
 from metalor_lang.kernel import syscalls
+from metalor_lang.record import dataclass
 from metalor_lang.store import files, manifest
 from metalor_lang.store.core import Core, move_new
 from metalor_lang.store.errors import MissingObject, guarded

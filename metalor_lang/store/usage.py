@@ -3,8 +3,7 @@
 Invariant: reading changes nothing; a snapshot used by several recipes counts for each of them and once in the total.
 """
 
-from dataclasses import dataclass
-
+from metalor_lang.record import dataclass
 from metalor_lang.store.blobs import Blobs
 from metalor_lang.store.records import Layers, StepRecord, Steps
 from metalor_lang.store.snapshots import SnapshotInfo, Snapshots

@@ -5,10 +5,10 @@ names it is forgotten, so the next build makes it again.
 """
 
 import os
-from dataclasses import dataclass
 
 from metalor_lang.digest import sha256
 from metalor_lang.errors import MetalorError
+from metalor_lang.record import dataclass
 from metalor_lang.store import files, manifest
 from metalor_lang.store.blobs import Blobs
 from metalor_lang.store.core import Core

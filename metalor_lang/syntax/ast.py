@@ -3,10 +3,10 @@
 Invariant: nodes are immutable and compare by meaning: spans take no part in equality.
 """
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
+from metalor_lang.record import dataclass, field
 from metalor_lang.source import SourceFile, Span
 
 

@@ -8,11 +8,12 @@ import os
 import pickle
 import platform
 import tempfile
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from metalor_lang.record import dataclass
 
 if TYPE_CHECKING:
     from lark import Lark

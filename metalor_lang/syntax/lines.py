@@ -9,12 +9,12 @@ import re
 import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.primitives import significant_lines
+from metalor_lang.record import dataclass
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.syntax.statements import ARRAY_WORDS
 

@@ -6,9 +6,9 @@ Invariant: formatting keeps the meaning and every comment, and formatting twice 
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 from metalor_lang.primitives import WHITE_SPACE
+from metalor_lang.record import dataclass, field
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax import ast
 from metalor_lang.syntax.grammar import Token, scan

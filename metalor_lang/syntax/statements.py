@@ -3,8 +3,9 @@
 Invariant: every statement of the grammar has one row, in the order in which people meet them.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from metalor_lang.record import dataclass
 
 
 class ValueKind(StrEnum):

@@ -1,6 +1,6 @@
 """What is known of a code: title, why it is an error, a wrong and a right example."""
 
-from dataclasses import dataclass
+from metalor_lang.record import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

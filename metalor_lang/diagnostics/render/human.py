@@ -6,12 +6,12 @@ holds can move the cursor; without `color` the output has no escape sequence.
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from textwrap import wrap
 
 from wcwidth import wcwidth
 
 from metalor_lang.diagnostics.model import Diagnostic
+from metalor_lang.record import dataclass
 from metalor_lang.source import SourceFile, Span
 
 _TAB = 4

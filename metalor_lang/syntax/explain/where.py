@@ -5,9 +5,9 @@ Invariant: offsets are into the statement; only spans are absolute.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from metalor_lang.diagnostics.model import Diagnostic, Edit, Label
+from metalor_lang.record import dataclass
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.syntax.grammar import Token
 from metalor_lang.syntax.lines import Slice
