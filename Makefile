@@ -1,6 +1,6 @@
 # Every target sets up what it needs by itself; a second run is quick.
 .DEFAULT_GOAL := help
-.PHONY: help demo test adversarial adversarial-table unit lint bench docs bases clean
+.PHONY: help demo test adversarial adversarial-table unit lint grammar bench docs bases clean
 
 METALOR := .venv/bin/metalor
 export METALOR_BASES ?= $(CURDIR)/.cache/bases
@@ -43,6 +43,10 @@ lint:  ## style, types, import contracts
 	.venv/bin/ruff format --check metalor_lang tests examples
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+grammar:  ## what is made from the grammar: the automaton that reads recipes
+	@.ci/setup test
+	@.venv/bin/python -m metalor_lang.syntax.automaton.write
 
 bench:  ## speed beside floors and peers (some minutes)
 	@.ci/setup bench

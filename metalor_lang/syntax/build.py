@@ -1,129 +1,128 @@
 """Tokens of one accepted statement → its node, and what the grammar cannot say about it.
 
-Invariant: spans are absolute; a problem is kept (the first one counts) and the node is built nevertheless.
+Invariant: a problem is kept (the first one counts) and the node is built nevertheless.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from metalor_lang.diagnostics.model import Diagnostic, Edit
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
-from metalor_lang.syntax.grammar import Token
-from metalor_lang.syntax.reader import GAPS, Builder
+from metalor_lang.syntax.automaton.machine import Raw
+from metalor_lang.syntax.reader import Reader
 from metalor_lang.syntax.statements import BY_WORD, StatementSpec
 
 
-def build_statement(text: str, base: int, tokens: Sequence[Token]) -> tuple[ast.Statement, Diagnostic | None]:
+def build_statement(text: str, tokens: Sequence[Raw], end: int) -> tuple[ast.Statement, Diagnostic | None]:
     """The node of an accepted statement, and its first problem.
 
     Args:
-        text: the statement's text.
-        base: its offset in the source.
-        tokens: all its tokens.
+        text: the source.
+        tokens: those of the statement that `automaton.machine.read` gives, with offsets into the source.
+        end: where the statement's text ends.
 
     """
-    builder = Builder(text, base, tokens)
-    last = next(token for token in reversed(tokens) if token.type not in GAPS)
-    node = _statement(builder, builder.span(tokens[0].start, last.end))
-    return node, builder.problem
+    reader = Reader(text, tokens, end)
+    node = _statement(reader, tokens[-1][2])
+    return node, reader.problem
 
 
-def _step(read: Builder, span: Span) -> ast.Run | ast.Sh:
-    word = read.take()
-    spec = BY_WORD[word.type]
-    start = read.of(word)
-    flags = read.flags(spec)
-    whole = Span(start.start, span.end)
-    if word.type == "RUN":
-        return ast.Run(argv=read.array(), flags=flags, span=whole, word_span=start)
-    return ast.Sh(text=read.shell_text(), flags=flags, span=whole, word_span=start)
+_Build = Callable[[Reader, StatementSpec, Span, Span, tuple[ast.Flag, ...]], ast.Statement]
+"""Reads what follows the flags; the spans are of the whole statement and of its word."""
 
 
-def _statement(read: Builder, span: Span) -> ast.Statement:
-    if read.peek() in ("RUN", "SH"):
-        return _step(read, span)
-    token = read.take()
-    word = read.of(token)
-    spec = BY_WORD[token.type]
-    flags = read.flags(spec)
-    match token.type:
-        case "TEST":
-            return ast.Test(step=_step(read, span), span=span, word_span=word)
-        case "RECIPE":
-            return _recipe(read, span, word)
-        case "ARG":
-            name = read.take()
-            default = read.value_after(read.take()) if read.peek() == "EQ" else None
-            return ast.Arg(
-                name=read.raw(name), name_span=read.of(name), default=default, flags=flags, span=span, word_span=word
-            )
-        case "FROM":
-            base = read.word(spec)
-            if read.peek() != "AS":
-                return ast.From(base=base, flags=flags, span=span, word_span=word)
-            read.take()
-            stage = read.take()
-            return ast.From(
-                base=base, stage=read.raw(stage), stage_span=read.of(stage), flags=flags, span=span, word_span=word
-            )
-        case "ENV":
-            return ast.Env(pairs=read.pairs(), span=span, word_span=word)
-        case "LABEL":
-            return ast.Label(pairs=read.pairs(), span=span, word_span=word)
-        case "ANNOTATE":
-            return ast.Annotate(pairs=read.pairs(), span=span, word_span=word)
-        case "UNSET":
-            return _unset(read, span, word, spec)
-        case "WORKDIR":
-            return ast.Workdir(path=read.word(spec), span=span, word_span=word)
-        case "USER":
-            return ast.User(user=read.word(spec), span=span, word_span=word)
-        case "STOPSIGNAL":
-            return ast.StopSignal(signal=read.word(spec), span=span, word_span=word)
-        case "LAYER":
-            return ast.Layer(name=read.word(spec), span=span, word_span=word)
-        case "EXPOSE":
-            return ast.Expose(ports=read.words(spec), span=span, word_span=word)
-        case "VOLUME":
-            return ast.Volume(paths=read.words(spec), span=span, word_span=word)
-        case "SHELL":
-            return ast.Shell(argv=read.array(), span=span, word_span=word)
-        case "ENTRYPOINT":
-            return ast.Entrypoint(argv=read.array(), span=span, word_span=word)
-        case "CMD":
-            return ast.Cmd(argv=read.array(), span=span, word_span=word)
-        case "COPY":
-            *sources, destination = read.words(spec)
-            return ast.Copy(sources=tuple(sources), destination=destination, flags=flags, span=span, word_span=word)
-        case "FETCH":
-            return ast.Fetch(url=read.word(spec), destination=read.word(spec), flags=flags, span=span, word_span=word)
-        case "GIT":
-            return ast.Git(url=read.word(spec), destination=read.word(spec), flags=flags, span=span, word_span=word)
-        case "FILE":
-            return ast.File(destination=read.word(spec), block=read.block(), flags=flags, span=span, word_span=word)
-        case other:
-            raise AssertionError(f"the grammar has a statement {other} that has no node")
+def _statement(read: Reader, end: int) -> ast.Statement:
+    kind, start, behind = read.take()
+    spec = BY_WORD[kind]
+    # The flags of a test stand on its step.
+    flags = read.flags(spec) if spec.flags else ()
+    return _BUILD[kind](read, spec, Span(start, end), Span(start, behind), flags)
 
 
-def _recipe(read: Builder, span: Span, word: Span) -> ast.RecipeVersion:
+def _recipe(
+    read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tuple[ast.Flag, ...]
+) -> ast.RecipeVersion:
     token = read.take()
     if read.raw(token) != "1":
-        edit = Edit(span=read.of(token), text="1")
-        read.refuse(
-            "E0250", f"the language has no version {read.raw(token)[:20]}", read.of(token), "write RECIPE 1", (edit,)
-        )
+        where = Span(*token[1:])
+        message = f"the language has no version {read.raw(token)[:20]}"
+        read.refuse("E0250", message, where, "write RECIPE 1", (Edit(span=where, text="1"),))
     return ast.RecipeVersion(version=1, span=span, word_span=word)
 
 
-def _unset(read: Builder, span: Span, word: Span, spec: StatementSpec) -> ast.Unset:
-    kind = read.take()
-    match kind.type:
-        case "ENV" | "LABEL":
-            token = read.take()
-            part = ast.Text(value=read.raw(token), span=read.of(token))
-            name: ast.Word | None = ast.Word(parts=(part,), span=read.of(token))
-        case "VOLUME" | "EXPOSE":
-            name = read.word(spec)
-        case _:
-            name = None
-    return ast.Unset(kind=ast.UnsetKind(kind.type), name=name, span=span, word_span=word)
+def _arg(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tuple[ast.Flag, ...]) -> ast.Arg:
+    name = read.take()
+    default = read.value_after(read.take()) if read.peek() == "EQ" else None
+    return ast.Arg(
+        name=read.raw(name), name_span=Span(*name[1:]), default=default, flags=flags, span=span, word_span=word
+    )
+
+
+def _from(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tuple[ast.Flag, ...]) -> ast.From:
+    base = read.word(spec)
+    if read.peek() != "AS":
+        return ast.From(base=base, flags=flags, span=span, word_span=word)
+    read.take()
+    stage = read.take()
+    return ast.From(
+        base=base, stage=read.raw(stage), stage_span=Span(*stage[1:]), flags=flags, span=span, word_span=word
+    )
+
+
+def _unset(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tuple[ast.Flag, ...]) -> ast.Unset:
+    kind = read.take()[0]
+    name: ast.Word | None = None
+    if kind in ("ENV", "LABEL"):
+        token = read.take()
+        where = Span(*token[1:])
+        name = ast.Word(parts=(ast.Text(value=read.raw(token), span=where),), span=where)
+    elif kind in ("VOLUME", "EXPOSE"):
+        name = read.word(spec)
+    return ast.Unset(kind=ast.UnsetKind(kind), name=name, span=span, word_span=word)
+
+
+def _copy(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tuple[ast.Flag, ...]) -> ast.Copy:
+    *sources, destination = read.words(spec)
+    return ast.Copy(sources=tuple(sources), destination=destination, flags=flags, span=span, word_span=word)
+
+
+def _test(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tuple[ast.Flag, ...]) -> ast.Test:
+    step = _statement(read, span.end)
+    assert isinstance(step, ast.Run | ast.Sh)
+    return ast.Test(step=step, span=span, word_span=word)
+
+
+_BUILD: Final[Mapping[str, _Build]] = {
+    "RECIPE": _recipe,
+    "ARG": _arg,
+    "FROM": _from,
+    "ENV": lambda read, spec, span, word, flags: ast.Env(pairs=read.pairs(), span=span, word_span=word),
+    "LABEL": lambda read, spec, span, word, flags: ast.Label(pairs=read.pairs(), span=span, word_span=word),
+    "ANNOTATE": lambda read, spec, span, word, flags: ast.Annotate(pairs=read.pairs(), span=span, word_span=word),
+    "UNSET": _unset,
+    "WORKDIR": lambda read, spec, span, word, flags: ast.Workdir(path=read.word(spec), span=span, word_span=word),
+    "USER": lambda read, spec, span, word, flags: ast.User(user=read.word(spec), span=span, word_span=word),
+    "STOPSIGNAL": lambda read, spec, span, word, flags: ast.StopSignal(
+        signal=read.word(spec), span=span, word_span=word
+    ),
+    "LAYER": lambda read, spec, span, word, flags: ast.Layer(name=read.word(spec), span=span, word_span=word),
+    "EXPOSE": lambda read, spec, span, word, flags: ast.Expose(ports=read.words(spec), span=span, word_span=word),
+    "VOLUME": lambda read, spec, span, word, flags: ast.Volume(paths=read.words(spec), span=span, word_span=word),
+    "SHELL": lambda read, spec, span, word, flags: ast.Shell(argv=read.array(), span=span, word_span=word),
+    "ENTRYPOINT": lambda read, spec, span, word, flags: ast.Entrypoint(argv=read.array(), span=span, word_span=word),
+    "CMD": lambda read, spec, span, word, flags: ast.Cmd(argv=read.array(), span=span, word_span=word),
+    "RUN": lambda read, spec, span, word, flags: ast.Run(argv=read.array(), flags=flags, span=span, word_span=word),
+    "SH": lambda read, spec, span, word, flags: ast.Sh(text=read.shell_text(), flags=flags, span=span, word_span=word),
+    "COPY": _copy,
+    "FETCH": lambda read, spec, span, word, flags: ast.Fetch(
+        url=read.word(spec), destination=read.word(spec), flags=flags, span=span, word_span=word
+    ),
+    "GIT": lambda read, spec, span, word, flags: ast.Git(
+        url=read.word(spec), destination=read.word(spec), flags=flags, span=span, word_span=word
+    ),
+    "FILE": lambda read, spec, span, word, flags: ast.File(
+        destination=read.word(spec), block=read.block(), flags=flags, span=span, word_span=word
+    ),
+    "TEST": _test,
+}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from metalor_lang.record import dataclass
+from metalor_lang.syntax.automaton import machine
 
 if TYPE_CHECKING:
     from lark import Lark
@@ -74,7 +75,17 @@ def parser() -> "Lark":
 
 
 def scan(text: str) -> tuple[tuple[Token, ...], Refusal | None]:
-    """The tokens of one statement, as far as they are right, and the refusal if there is one."""
+    """The tokens of one statement, as far as they are right, and the refusal if there is one.
+
+    Right statements are read by the grammar's automaton; Lark says what is wrong with the others.
+    """
+    if (right := machine.tokens(text)) is not None:
+        return tuple(map(Token._make, right)), None
+    return scan_by_lark(text)
+
+
+def scan_by_lark(text: str) -> tuple[tuple[Token, ...], Refusal | None]:
+    """As `scan`, by the parser that is made from the grammar."""
     from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
     session = parser().parse_interactive(text)

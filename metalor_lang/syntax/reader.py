@@ -1,59 +1,64 @@
 """Reads the tokens of one accepted statement: values, arrays, flags, shell text, blocks.
 
-Invariant: spans are absolute; of the problems that the grammar cannot see the first one is kept, and reading goes on.
+Invariant: offsets are into the whole source; of the problems that the grammar cannot see the first one is kept, and
+reading goes on.
 """
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from metalor_lang.diagnostics.model import Diagnostic, Edit
 from metalor_lang.primitives import PrimitiveError, parse_exec_array
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
+from metalor_lang.syntax.ast import Form, Text, Word
+from metalor_lang.syntax.automaton.machine import Raw
 from metalor_lang.syntax.flags import flag_problem, unknown_flag
-from metalor_lang.syntax.grammar import Token
 from metalor_lang.syntax.statements import BY_WORD, StatementSpec
 
-GAPS = frozenset({"WS", "NL", "BACKSLASH", "COMMENT"})
 _WORD_TOKENS = frozenset({"WORD", "REST", "VALUE", "DOLLAR", "DOLLARS_BRACE", "REF_OPEN", "SINGLE", "QUOTE"})
+_LITERAL = frozenset({"WORD", "VALUE", "REST", "STRING", "ITEM"})
+"""Terminals that mean their own text."""
 _HEREDOC = re.compile(r"(?:^|\s)<<-?\s*(?:[\"'][A-Za-z_]\w*[\"']|[A-Za-z_]\w*)(?=\s|$|[>|;&])")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_Piece = tuple[str, int, int]
 
 
-class Builder:
-    """Reads the tokens of one statement from left to right."""
+class Reader:
+    """Reads the tokens of one statement from left to right.
 
-    def __init__(self, text: str, base: int, tokens: Sequence[Token]) -> None:
+    Args:
+        text: the source.
+        tokens: the statement's, without those between its words.
+        end: where its text ends.
+
+    """
+
+    __slots__ = ("at", "end", "problem", "text", "tokens")
+
+    def __init__(self, text: str, tokens: Sequence[Raw], end: int) -> None:
         self.text = text
-        self.base = base
-        self.all = tokens
-        self.tokens = [token for token in tokens if token.type not in GAPS]
+        self.tokens = tokens
+        self.end = end
         self.at = 0
         self.problem: Diagnostic | None = None
 
     # ---- tokens --------------------------------------------------------------------------------------------
 
     def peek(self) -> str:
-        """The type of the next token that is no gap, "" at the end."""
-        return self.tokens[self.at].type if self.at < len(self.tokens) else ""
+        """The type of the next token, "" at the end."""
+        return self.tokens[self.at][0] if self.at < len(self.tokens) else ""
 
-    def take(self) -> Token:
-        """The next token that is no gap."""
+    def take(self) -> Raw:
+        """The next token."""
         token = self.tokens[self.at]
         self.at += 1
         return token
 
-    def raw(self, token: Token) -> str:
+    def raw(self, token: Raw) -> str:
         """The token's text."""
-        return self.text[token.start : token.end]
-
-    def span(self, start: int, end: int) -> Span:
-        """The absolute span of offsets in the statement."""
-        return Span(self.base + start, self.base + end)
-
-    def of(self, token: Token) -> Span:
-        """The absolute span of a token."""
-        return self.span(token.start, token.end)
+        return self.text[token[1] : token[2]]
 
     def refuse(self, code: str, message: str, span: Span, help: str, edits: tuple[Edit, ...] = ()) -> None:
         """Keep a problem; the first one of a statement counts."""
@@ -62,61 +67,49 @@ class Builder:
 
     # ---- values --------------------------------------------------------------------------------------------
 
-    def parts(self, until: Callable[[Token], bool]) -> tuple[ast.Part, ...]:
-        """The parts of a value up to the token that `until` says yes to (which stays)."""
-        pieces: list[tuple[str, int, int] | ast.Ref] = []
-        while self.at < len(self.tokens) and not until(self.tokens[self.at]):
-            token = self.take()
-            if token.type == "REF_OPEN":
-                name, close = self.take(), self.take()
-                pieces.append(ast.Ref(name=self.raw(name), span=self.span(token.start, close.end)))
-            else:
-                pieces.append((self.decoded(token), token.start, token.end))
-        return self.joined(pieces)
-
-    def joined(self, pieces: Sequence["tuple[str, int, int] | ast.Ref"]) -> tuple[ast.Part, ...]:
+    def joined(self, pieces: Sequence[_Piece | ast.Ref]) -> tuple[ast.Part, ...]:
         """Pieces of text side by side become one Text."""
         out: list[ast.Part] = []
-        run: list[tuple[str, int, int]] = []
+        run: list[_Piece] = []
 
         def flush() -> None:
             value = "".join(piece[0] for piece in run)
             if value:
-                out.append(ast.Text(value=self.without_surrogates(value, run), span=self.span(run[0][1], run[-1][2])))
+                if _SURROGATE.search(value):
+                    value = self._without_surrogates(value, run)
+                out.append(Text(value=value, span=Span(run[0][1], run[-1][2])))
             run.clear()
 
         for piece in pieces:
             if isinstance(piece, ast.Ref):
-                flush()
+                if run:
+                    flush()
                 out.append(piece)
             else:
                 run.append(piece)
-        flush()
+        if run:
+            flush()
         return tuple(out)
 
-    def decoded(self, token: Token) -> str:
-        """What a token of literal text means."""
-        raw = self.raw(token)
-        match token.type:
-            case "DOLLARS_BRACE":
-                return raw[1:]
-            case "ESCAPE":
-                char: str = json.loads(f'"{raw}"')
-                if char == "\0":
-                    self.refuse(
-                        "E0225",
-                        "NUL cannot stand in a value",
-                        self.of(token),
-                        "remove it: no command, name or file can hold it",
-                    )
-                return char
-            case _:
-                return raw
+    def _piece(self, token: Raw) -> _Piece | ast.Ref:
+        """What a taken token means: text, or the expansion that it begins (whose tokens are taken)."""
+        kind, start, end = token
+        if kind == "REF_OPEN":
+            name, close = self.take(), self.take()
+            return ast.Ref(name=self.raw(name), span=Span(start, close[2]))
+        raw = self.text[start:end]
+        if kind == "DOLLARS_BRACE":
+            return raw[1:], start, end
+        if kind == "ESCAPE":
+            char: str = json.loads(f'"{raw}"')
+            if char == "\0":
+                help = "remove it: no command, name or file can hold it"
+                self.refuse("E0225", "NUL cannot stand in a value", Span(start, end), help)
+            return char, start, end
+        return raw, start, end
 
-    def without_surrogates(self, value: str, run: Sequence[tuple[str, int, int]]) -> str:
+    def _without_surrogates(self, value: str, run: Sequence[_Piece]) -> str:
         """The text with surrogate pairs joined; a lone one is a problem."""
-        if not any("\ud800" <= char <= "\udfff" for char in value):
-            return value
         joined = value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         high = None
         for char, start, end in run:
@@ -139,64 +132,63 @@ class Builder:
         self.refuse(
             "E0225",
             f"{self.text[start:end]} is half of a surrogate pair",
-            self.span(start, end),
+            Span(start, end),
             'write the character itself, or both halves: "\\ud83d\\ude00"',
         )
 
-    def value(self) -> ast.Word:
+    def value(self) -> Word:
         """One value in any of its forms; an absent one is an empty word behind the last token."""
-        if self.at >= len(self.tokens) or self.tokens[self.at].type not in _WORD_TOKENS:
-            end = self.tokens[self.at - 1].end
-            return ast.Word(parts=(), span=self.span(end, end))
-        first = self.tokens[self.at]
-        if first.type == "SINGLE":
-            self.at += 1
-            raw = self.raw(first)[1:-1]
-            inner = self.span(first.start + 1, first.end - 1)
-            parts = (ast.Text(value=raw, span=inner),) if raw else ()
-            return ast.Word(parts=parts, form=ast.Form.SINGLE, span=self.of(first))
-        if first.type == "QUOTE":
+        tokens, at = self.tokens, self.at
+        if at >= len(tokens) or (first := tokens[at])[0] not in _WORD_TOKENS:
+            end = tokens[at - 1][2]
+            return Word(parts=(), span=Span(end, end))
+        kind, start, end = first
+        if kind == "QUOTE":
             return self.double()
-        end = first.start
+        self.at = at + 1
+        if kind == "SINGLE":
+            parts = (
+                (Text(value=self.text[start + 1 : end - 1], span=Span(start + 1, end - 1)),) if end > start + 2 else ()
+            )
+            return Word(parts=parts, form=Form.SINGLE, span=Span(start, end))
+        if kind in _LITERAL and (at + 1 == len(tokens) or tokens[at + 1][1] != end):
+            span = Span(start, end)
+            return Word(parts=(Text(value=self.text[start:end], span=span),), form=Form.BARE, span=span)
+        pieces = [self._piece(first)]
+        # A bare word goes on as long as its tokens touch.
+        while self.at < len(tokens) and tokens[self.at][1] == tokens[self.at - 1][2]:
+            pieces.append(self._piece(self.take()))
+        return Word(parts=self.joined(pieces), form=Form.BARE, span=Span(start, tokens[self.at - 1][2]))
 
-        def ends(token: Token) -> bool:
-            nonlocal end
-            if token.start != end:
-                return True
-            # An expansion is three tokens, taken together.
-            end = token.end if token.type != "REF_OPEN" else self.tokens[self.at + 2].end
-            return False
-
-        bare = self.parts(ends)
-        return ast.Word(parts=bare, form=ast.Form.BARE, span=self.span(first.start, self.tokens[self.at - 1].end))
-
-    def double(self) -> ast.Word:
+    def double(self) -> Word:
         """A double-quoted value."""
-        opening = self.take()
-        parts = self.parts(lambda token: token.type == "QUOTE_END")
-        closing = self.take()
-        return ast.Word(parts=parts, form=ast.Form.DOUBLE, span=self.span(opening.start, closing.end))
+        tokens, at = self.tokens, self.at
+        start = tokens[at][1]
+        kind, inner, end = tokens[at + 1]
+        if kind in _LITERAL and tokens[at + 2][0] == "QUOTE_END":
+            self.at = at + 3
+            text = Text(value=self.text[inner:end], span=Span(inner, end))
+            return Word(parts=(text,), form=Form.DOUBLE, span=Span(start, end + 1))
+        self.at = at + 1
+        pieces = []
+        while (token := self.take())[0] != "QUOTE_END":
+            pieces.append(self._piece(token))
+        return Word(parts=self.joined(pieces), form=Form.DOUBLE, span=Span(start, token[2]))
 
-    def has_value(self, after: Token) -> bool:
-        """Whether a value begins right behind a token."""
-        if self.at >= len(self.tokens):
-            return False
-        token = self.tokens[self.at]
-        return token.start == after.end and token.type in _WORD_TOKENS
-
-    def value_after(self, equals: Token) -> ast.Word:
+    def value_after(self, equals: Raw) -> Word:
         """The value behind `=`, empty where none stands there."""
-        if self.has_value(equals):
+        at = self.at
+        if at < len(self.tokens) and self.tokens[at][1] == equals[2] and self.tokens[at][0] in _WORD_TOKENS:
             return self.value()
-        return ast.Word(parts=(), span=self.span(equals.end, equals.end))
+        return Word(parts=(), span=Span(equals[2], equals[2]))
 
-    def word(self, spec: StatementSpec) -> ast.Word:
+    def word(self, spec: StatementSpec) -> Word:
         """A word of a statement; a bare one that looks like a flag or a heredoc is a problem."""
         word = self.value()
-        if word.form is ast.Form.BARE and word.parts and isinstance(first := word.parts[0], ast.Text):
+        if word.form is Form.BARE and word.parts and isinstance(first := word.parts[0], Text):
             if first.value.startswith("--"):
                 self._flag_like(spec, word, first.value)
-            if first.value.startswith("<<"):
+            elif first.value.startswith("<<"):
                 help = "write FILE /path ''' and the text on the lines below it, closed by '''"
                 self.refuse("E0228", "there are no heredocs", word.span, help)
         return word
@@ -224,15 +216,14 @@ class Builder:
 
     def array(self) -> ast.Array:
         """An exec array."""
-        opening = self.take()
+        start = self.take()[1]
         items = []
-        while self.peek() != "RBRACKET":
-            if self.peek() == "COMMA":
+        while (kind := self.tokens[self.at][0]) != "RBRACKET":
+            if kind == "COMMA":
                 self.at += 1
-                continue
-            items.append(self.double())
-        closing = self.take()
-        return ast.Array(items=tuple(items), span=self.span(opening.start, closing.end))
+            else:
+                items.append(self.double())
+        return ast.Array(items=tuple(items), span=Span(start, self.take()[2]))
 
     def pairs(self) -> tuple[ast.Pair, ...]:
         """`key=value` up to the end."""
@@ -240,31 +231,40 @@ class Builder:
         while self.at < len(self.tokens):
             key, equals = self.take(), self.take()
             value = self.value_after(equals)
-            span = Span(self.base + key.start, value.span.end)
-            out.append(ast.Pair(key=self.raw(key), value=value, key_span=self.of(key), span=span))
+            span, key_span = Span(key[1], value.span.end), Span(key[1], key[2])
+            out.append(ast.Pair(key=self.raw(key), value=value, key_span=key_span, span=span))
         return tuple(out)
 
     # ---- flags ---------------------------------------------------------------------------------------------
 
     def flags(self, spec: StatementSpec) -> tuple[ast.Flag, ...]:
         """The flags; an unknown, repeated, valueless one is a problem and left out."""
+        if self.at >= len(self.tokens) or self.tokens[self.at][0] != "FLAG":
+            return ()
         out: list[ast.Flag] = []
         seen: set[str] = set()
         while self.peek() == "FLAG":
-            token = self.take()
-            name = self.raw(token)[2:]
+            _, start, end = self.take()
+            name_span = Span(start, end)
+            name = self.text[start + 2 : end]
             value = None
-            end = token.end
-            if self.peek() == "EQ" and self.tokens[self.at].start == token.end:
+            behind = end
+            if self.peek() == "EQ" and self.tokens[self.at][1] == end:
                 value = self.value_after(self.take())
-                end = value.span.end - self.base
-            flag = ast.Flag(name=name, value=value, name_span=self.of(token), span=self.span(token.start, end))
-            problem = flag_problem(
-                spec, name, has_value=value is not None, behind=self.text[token.end :], repeated=name in seen
-            )
-            if problem is None:
+                end = value.span.end
+            flag = ast.Flag(name=name, value=value, name_span=name_span, span=Span(start, end))
+            known = spec.flag(name)
+            if known is not None and known.takes_value is (value is not None) and (known.repeats or name not in seen):
                 out.append(flag)
             else:
+                problem = flag_problem(
+                    spec,
+                    name,
+                    has_value=value is not None,
+                    behind=self.text[behind : self.end],
+                    repeated=name in seen,
+                )
+                assert problem is not None
                 code, message, help = problem
                 self.refuse(code, message, flag.name_span if code in ("E0240", "E0242") else flag.span, help)
             seen.add(name)
@@ -280,11 +280,11 @@ class Builder:
             if not text.strip():
                 self.refuse("E0245", "SH without any text", block.span, "for example: SH apt-get update")
             return ast.ShellText(text=text, block=True, span=block.span)
-        pieces = [token for token in self.tokens[self.at :] if token.type == "SH_TEXT"]
+        pieces = self.tokens[self.at :]
         self.at = len(self.tokens)
-        text = "".join(self.raw(piece) for piece in pieces).rstrip(" \t")
-        end = pieces[-1].start + len(self.raw(pieces[-1]).rstrip(" \t"))
-        span = self.span(pieces[0].start, max(end, pieces[0].start + 1))
+        text = "".join([self.text[start:end] for _, start, end in pieces]).rstrip(" \t")
+        first, last = pieces[0][1], pieces[-1]
+        span = Span(first, max(last[1] + len(self.raw(last).rstrip(" \t")), first + 1))
         self._check_shell_text(text, span)
         return ast.ShellText(text=text, block=False, span=span)
 
@@ -298,20 +298,19 @@ class Builder:
                 parse_exec_array(text)
             except PrimitiveError:
                 return
-            edit = Edit(span=Span(self.base + self.tokens[0].start, self.base + self.tokens[0].end), text="RUN")
+            edit = Edit(span=Span(*self.tokens[0][1:]), text="RUN")
             self.refuse(
                 "E0246",
                 "SH takes shell text; an exec array belongs to RUN",
                 span,
                 f"write RUN {text}",
-                (edit,) if self.tokens[0].type == "SH" else (),
+                (edit,) if self.tokens[0][0] == "SH" else (),
             )
-        heredoc = _HEREDOC.search(text)
+        heredoc = _HEREDOC.search(text) if "<<" in text else None
         if heredoc and "((" not in text and _balanced(text[: heredoc.start()]):
             help = "write SH ''' and the text on the lines below it, closed by '''; a heredoc works inside such a block"
             self.refuse("E0228", "a heredoc needs lines of its own, which a line of SH has not", span, help)
-        last = text.split()[-1] if text.split() else ""
-        if last in ("'''", '"""') and text != last:
+        if ("'''" in text or '"""' in text) and (last := text.split()[-1]) in ("'''", '"""') and text != last:
             at = span.end - 3
             self.refuse(
                 "E0113",
@@ -322,52 +321,40 @@ class Builder:
 
     def block(self) -> ast.Block:
         """A block: indentation removed, line ends LF."""
-        opening = next(token for token in self.all if token.type in ("RAW_OPEN", "TEXT_OPEN"))
-        closing = self.all[-1] if self.all[-1].type.endswith("_CLOSE") else self.all[-2]
+        opening, closing = self.take(), self.tokens[-1]
         indent = self.raw(closing)[:-3]
-        start = self.text.index("\n", opening.end) + 1
-        pieces: list[tuple[str, int, int] | ast.Ref] = []
-        inner = [token for token in self.all if start <= token.start < closing.start]
-        lines: list[list[Token]] = [[]]
-        for token in inner:
-            if token.type == "NL":
-                pieces_of = self._block_line(lines[-1], indent)
-                pieces += pieces_of
-                pieces.append(("\n", token.start, token.end))
-                lines.append([])
+        self.at += 1  # the end of the opening line
+        pieces: list[_Piece | ast.Ref] = []
+        while (token := self.take()) is not closing:
+            if token[0] == "NL":
+                pieces.append(("\n", token[1], token[2]))
             else:
-                lines[-1].append(token)
-        self.at = len(self.tokens)
-        return ast.Block(
-            parts=self.joined(pieces), raw=opening.type == "RAW_OPEN", span=self.span(opening.start, closing.end)
-        )
+                self._block_line(token, indent, pieces)
+        span = Span(opening[1], closing[2])
+        return ast.Block(parts=self.joined(pieces), raw=opening[0] == "RAW_OPEN", span=span)
 
-    def _block_line(self, tokens: Sequence[Token], indent: str) -> list["tuple[str, int, int] | ast.Ref"]:
-        if not tokens:
-            return []
-        start, end = tokens[0].start, tokens[-1].end
-        line = self.text[start:end]
+    def _block_line(self, token: Raw, indent: str, pieces: list[_Piece | ast.Ref]) -> None:
+        """Read a line up to its end."""
+        start, at = token[1], self.at
+        while self.tokens[at][0] != "NL":
+            at += 1
+        line = self.text[start : self.tokens[at][1]]
         if line.startswith(indent):
             start += len(indent)
         elif not line.strip(" \t"):
-            return []
+            self.at = at
+            return
         else:
             self._less_indented(line, start, indent)
-        out: list[tuple[str, int, int] | ast.Ref] = []
-        index = 0
-        while index < len(tokens):
-            token = tokens[index]
-            if token.type == "REF_OPEN":
-                name, close = tokens[index + 1], tokens[index + 2]
-                out.append(ast.Ref(name=self.raw(name), span=self.span(token.start, close.end)))
-                index += 3
-                continue
-            at = max(token.start, start)
-            text = self.decoded(token) if token.type == "DOLLARS_BRACE" else self.text[at : token.end]
-            if text:
-                out.append((text, at, token.end))
-            index += 1
-        return out
+        while True:
+            piece = self._piece(token)
+            if token[1] >= start:
+                pieces.append(piece)
+            elif text := self.text[start : token[2]]:
+                pieces.append((text, start, token[2]))
+            if self.at == at:
+                return
+            token = self.take()
 
     def _less_indented(self, line: str, start: int, indent: str) -> None:
         own = line[: len(line) - len(line.lstrip(" \t"))]
@@ -378,7 +365,7 @@ class Builder:
         else:
             message = "this line is indented less than the closing fence"
             help = "the closing fence's indentation is removed from every line: indent the line, or the fence less"
-        self.refuse("E0112", message, self.span(start, end), help)
+        self.refuse("E0112", message, Span(start, end), help)
 
 
 def _balanced(text: str) -> bool:

@@ -5,7 +5,7 @@ Invariant: every statement of the grammar has one row, in the order in which peo
 
 from enum import StrEnum
 
-from metalor_lang.record import dataclass
+from metalor_lang.record import dataclass, field
 
 
 class ValueKind(StrEnum):
@@ -65,10 +65,14 @@ class StatementSpec:
     summary: str
     flags: tuple[FlagSpec, ...] = ()
     since: int = 1
+    _by_name: dict[str, FlagSpec] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._by_name.update((flag.name, flag) for flag in self.flags)
 
     def flag(self, name: str) -> FlagSpec | None:
         """The flag of a name, if the statement takes it."""
-        return next((flag for flag in self.flags if flag.name == name), None)
+        return self._by_name.get(name)
 
 
 def _flag(name: str, value: ValueKind, example: str, summary: str, *, repeats: bool = False) -> FlagSpec:
