@@ -7,29 +7,23 @@ stream is read and hashed before `finish` says that it was the right one.
 import hashlib
 import queue
 import threading
-import zlib
 from collections.abc import Callable, Iterator
-from typing import IO, Final, Protocol, cast
+from typing import IO, Final, cast
 
 from metalor_lang.errors import MachineError
 from metalor_lang.oci.budget import Budgets, LayerRefused
+from metalor_lang.oci.gunzip import CHUNK, Readable, gunzip
 from metalor_lang.oci.media import Compression
 
-CHUNK: Final = 256 << 10
 _READ: Final = 64 << 10
 _QUEUED: Final = 16
 _WINDOW: Final = 1 << 27
 """Bytes of a zstd window: what `zstd --ultra` reaches without --long, and registries refuse more."""
-_GZIP_MAGIC: Final = b"\x1f\x8b"
 _ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", *(bytes((0x50 + low, 0x2A, 0x4D, 0x18)) for low in range(16)))
 
 
-class Source(Protocol):
-    """Where compressed bytes come from; it raises by itself when its own digest is wrong."""
-
-    def read(self, size: int, /) -> bytes | None:
-        """At most `size` bytes, b"" at the end."""
-        ...
+Source = Readable
+"""Where compressed bytes come from; it raises by itself when its own digest is wrong."""
 
 
 def _nobody(_: int) -> None:
@@ -54,44 +48,9 @@ def inflate(source: Source, compression: Compression, holding: Callable[[int], N
             while chunk := source.read(CHUNK):
                 yield chunk
         case Compression.GZIP:
-            yield from _gunzip(source, holding)
+            yield from gunzip(source, holding)
         case Compression.ZSTD:
             yield from _unzstd(source)
-
-
-def _gunzip(source: Source, holding: Callable[[int], None]) -> Iterator[bytes]:
-    # One member after another (RFC 1952, 2.2); zeros may pad the end.
-    data = source.read(_READ) or b""
-    first = True
-    while data:
-        if not first and not data.strip(b"\0"):
-            data = source.read(_READ) or b""
-            continue
-        while len(data) < 2 and (more := source.read(_READ)):
-            data += more
-        if data[:2] != _GZIP_MAGIC:
-            raise LayerRefused("", "it is not gzip" if first else "something that is not gzip follows its gzip stream")
-        first = False
-        member = zlib.decompressobj(31)
-        try:
-            while True:
-                chunk = member.decompress(data, CHUNK)
-                if chunk:
-                    holding(len(member.unconsumed_tail) + len(member.unused_data))
-                    yield chunk
-                if member.eof:
-                    break
-                data = member.unconsumed_tail
-                # An empty result with nothing left to feed: only new input can help.
-                if not data and len(chunk) < CHUNK:
-                    data = source.read(_READ) or b""
-                    if not data:
-                        raise LayerRefused("", "its gzip stream ends early")
-        except zlib.error as error:
-            raise LayerRefused("", f"its gzip stream is damaged ({error})") from None
-        data = member.unused_data or source.read(_READ) or b""
-    if first:
-        raise LayerRefused("", "it is empty")
 
 
 def _unzstd(source: Source) -> Iterator[bytes]:
