@@ -16,7 +16,6 @@ from metalor_lang.build.api import RecipeOptions, Session, parse_epoch
 from metalor_lang.build.builder import BuildResult, Options
 from metalor_lang.build.events import EventSink, Notice
 from metalor_lang.build.failures import BuildFailed, Refused
-from metalor_lang.cli.text import output_line, parse_size
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.diagnostics.render import render_human
 from metalor_lang.errors import UsageError
@@ -28,6 +27,7 @@ from metalor_lang.runtime.request import Limits
 from metalor_lang.runtime.rootfs import Snapshotter, choose_snapshotter
 from metalor_lang.runtime.validate import LEAST_MEMORY
 from metalor_lang.runtime.world import World, enter
+from metalor_lang.screen.text import output_line, parse_size
 from metalor_lang.source import SourceFile
 from metalor_lang.store.store import Store, default_path
 

@@ -15,13 +15,13 @@ from metalor_lang.build.events import NullSink
 from metalor_lang.build.launch import PREFIXES, Launch, from_reference, launch
 from metalor_lang.build.sketch import choose_one, recall, remember, sketch
 from metalor_lang.cli.common import build_in, build_options, limits_of, machine, open_store, recipe_options
-from metalor_lang.cli.console import console
 from metalor_lang.errors import UsageError
 from metalor_lang.plan.graph import ImageState
 from metalor_lang.runtime.cancel import Cancel, signals_to
 from metalor_lang.runtime.client import Runtime
 from metalor_lang.runtime.rootfs import Snapshotter
 from metalor_lang.runtime.world import World
+from metalor_lang.screen.console import console
 from metalor_lang.store.store import Store
 
 

@@ -15,6 +15,7 @@ from typing import Final
 from metalor_lang import __version__
 from metalor_lang.cli.table import BY_NAME
 from metalor_lang.errors import Exit, MachineError, MetalorError, UsageError, machine_error
+from metalor_lang.screen.color import color
 
 INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141
@@ -110,16 +111,6 @@ def show_error(error: MetalorError) -> None:
     print(f"{bold}{red}error:{plain} {bold}{error.message}{plain}", file=sys.stderr)
     for line in error.help.splitlines():
         print(f"  help: {line}" if line == error.help.splitlines()[0] else f"        {line}", file=sys.stderr)
-
-
-def color(stream: object) -> bool:
-    """Whether colours are wanted on a stream (NO_COLOR, CLICOLOR_FORCE and the terminal decide)."""
-    if os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("CLICOLOR_FORCE", "0") != "0":
-        return True
-    isatty = getattr(stream, "isatty", None)
-    return bool(isatty and isatty()) and os.environ.get("TERM") != "dumb"
 
 
 def _terminate_as_interrupt() -> "Callable[[int, FrameType | None], object] | int | None":

@@ -11,10 +11,10 @@ from metalor_lang.build.export import Exporter, check_outputs
 from metalor_lang.build.foreign import emulators
 from metalor_lang.build.sketch import remember, sketch
 from metalor_lang.cli.common import build_in, build_options, machine, open_store, recipe_options
-from metalor_lang.cli.console import console
 from metalor_lang.errors import Exit
 from metalor_lang.oci.media import Compression
 from metalor_lang.oci.output import check_platforms, parse_output
+from metalor_lang.screen.console import console
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -10,11 +10,11 @@ from metalor_lang.build.api import check_source, open_contexts, read_recipe
 from metalor_lang.build.failures import Refused
 from metalor_lang.build.known import settle
 from metalor_lang.cli.common import frame, recipe_options
-from metalor_lang.cli.main import color
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.diagnostics.render import render_json
 from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.errors import Exit
+from metalor_lang.screen.color import color
 from metalor_lang.source import SourceFile
 from metalor_lang.store.store import default_path
 

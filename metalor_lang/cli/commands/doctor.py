@@ -8,8 +8,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from metalor_lang.cli.text import visible
 from metalor_lang.errors import Exit
+from metalor_lang.screen.text import visible
 from metalor_lang.selftest.checks import Examined, Finding, examine
 from metalor_lang.selftest.measure import measure
 from metalor_lang.store.store import default_path

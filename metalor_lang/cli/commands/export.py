@@ -10,11 +10,11 @@ from metalor_lang.build.api import recipe_name, several_platforms
 from metalor_lang.build.export import Exporter
 from metalor_lang.build.sketch import choose, recall
 from metalor_lang.cli.common import open_store
-from metalor_lang.cli.console import console
 from metalor_lang.errors import Exit
 from metalor_lang.oci.media import Compression
 from metalor_lang.oci.output import parse_output
 from metalor_lang.runtime.rootfs import choose_snapshotter
+from metalor_lang.screen.console import console
 
 
 def run(arguments: argparse.Namespace) -> int:

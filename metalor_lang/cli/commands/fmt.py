@@ -13,8 +13,8 @@ from pathlib import Path
 from metalor_lang.build.api import STANDARD_INPUT, read_recipe
 from metalor_lang.build.failures import Refused
 from metalor_lang.cli.common import render_refused
-from metalor_lang.cli.main import color
 from metalor_lang.errors import Exit, MachineError
+from metalor_lang.screen.color import color
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.parser import parse
 from metalor_lang.syntax.printer import format_recipe

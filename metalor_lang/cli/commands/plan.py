@@ -10,10 +10,10 @@ import sys
 from metalor_lang.build.api import Session
 from metalor_lang.build.cached import cached_steps
 from metalor_lang.cli.common import open_store, recipe_options
-from metalor_lang.cli.text import one_line
 from metalor_lang.errors import Exit
 from metalor_lang.plan.describe import base_name, describe
 from metalor_lang.plan.graph import Configure, Plan
+from metalor_lang.screen.text import one_line
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -10,8 +10,8 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from metalor_lang.cli.text import visible
 from metalor_lang.errors import Exit
+from metalor_lang.screen.text import visible
 from metalor_lang.selftest.run import Line, selftest
 from metalor_lang.store.store import default_path
 

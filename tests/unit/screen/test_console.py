@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metalor_lang.build import events as ev
-from metalor_lang.cli.console import JsonConsole, LiveConsole, PlainConsole
-from metalor_lang.cli.text import char_width, duration, fit, one_line, output_line, size, visible
+from metalor_lang.screen.console import JsonConsole, LiveConsole, PlainConsole
+from metalor_lang.screen.text import char_width, duration, fit, one_line, output_line, size, visible
 
 STEP = ev.StepRef(
     stage=0, title="web", number=2, total=5, kind="run", text='RUN ["a"]', line=7, key="sha256:" + "0" * 64

@@ -30,8 +30,8 @@ from metalor_lang.build.events import (
     StepStarted,
     to_json,
 )
-from metalor_lang.cli.main import color
-from metalor_lang.cli.text import duration, fit, one_line, output_line
+from metalor_lang.screen.color import color
+from metalor_lang.screen.text import duration, fit, one_line, output_line
 
 _FRAME: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _PERIOD: Final = 0.1

@@ -1,0 +1,1 @@
+"""What a person sees: texts fit for a terminal, colours, and the progress of builds."""
