@@ -46,12 +46,12 @@ class Refusal:
     expected: frozenset[str]
 
 
-def grammar_text() -> str:
-    """The grammar's source: the packaged one, else the checkout's."""
-    packaged = resources.files("metalor_lang").joinpath("grammar", GRAMMAR_NAME)
+def grammar_text(name: str = GRAMMAR_NAME) -> str:
+    """The grammar's source (or the table of roles beside it): the packaged one, else the checkout's."""
+    packaged = resources.files("metalor_lang").joinpath("grammar", name)
     if packaged.is_file():
         return packaged.read_text(encoding="utf-8")
-    return (Path(__file__).parents[2] / "grammar" / GRAMMAR_NAME).read_text(encoding="utf-8")
+    return (Path(__file__).parents[2] / "grammar" / name).read_text(encoding="utf-8")
 
 
 def build_parser(text: str) -> "Lark":

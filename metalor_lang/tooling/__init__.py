@@ -1,0 +1,1 @@
+"""What editors and the prompt ask of a recipe: completion, signatures, colours. Text in, data out."""

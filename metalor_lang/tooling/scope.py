@@ -1,0 +1,133 @@
+"""The names that mean something at a place in a recipe, by the checker's own rules.
+
+Invariant: a statement sees what the statements before it declare, as the checker sees it; nothing is looked up on disk.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from metalor_lang.checker.arguments import declare
+from metalor_lang.checker.flags import ValueProblem
+from metalor_lang.checker.platforms import host_platform
+from metalor_lang.checker.program import ScratchBase, SourceMiss, StageBase
+from metalor_lang.checker.report import Report
+from metalor_lang.checker.resolver import StageNames, classify
+from metalor_lang.checker.rules import check_statement
+from metalor_lang.checker.scope import Known, StageFacts, expand
+from metalor_lang.checker.walk import Names, StageWalk
+from metalor_lang.source import SourceFile
+from metalor_lang.syntax import ast
+from metalor_lang.syntax.parser import parse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What is known where a statement starts.
+
+    Args:
+        arguments: every ARG above and the always-defined names, with values where they are known.
+        environment: what ENV set in the stage so far.
+        stages: the named stages above the current one, in order.
+        current: the name of the current stage, "" without one.
+        in_stage: whether a FROM stands above.
+        first: whether nothing stands above.
+        set: names that are set here, by kind of UNSET.
+        written: words that stand once in a stage and are there already.
+        workdir: where WORKDIR left it, None where the base says.
+
+    """
+
+    arguments: Mapping[str, str | None]
+    environment: Mapping[str, str | None] = field(default_factory=dict)
+    stages: tuple[str, ...] = ()
+    current: str = ""
+    in_stage: bool = False
+    first: bool = True
+    set: Mapping[ast.UnsetKind, tuple[str, ...]] = field(default_factory=dict)
+    written: frozenset[str] = frozenset()
+    workdir: str | None = None
+
+
+class _EverythingIsThere:
+    """Contexts that answer every question without looking."""
+
+    def names(self) -> frozenset[str]:
+        return frozenset()
+
+    def find(self, context: str, source: str, *, glob: bool, excludes: tuple[str, ...]) -> SourceMiss | None:
+        return None
+
+    def exists(self, path: str) -> bool:
+        return True
+
+
+@lru_cache(maxsize=16)
+def scope_behind(before: str) -> Scope:
+    """The scope at the end of a text of whole statements; statements with errors count as far as they parse."""
+    recipe, _ = parse(SourceFile("", before))
+    return scope_of(recipe)
+
+
+def scope_of(recipe: ast.Recipe) -> Scope:
+    """The scope behind the last statement of a recipe."""
+    report = Report()
+    known = declare(recipe, {}, host_platform(), None, report, strict=False).known
+    names = Names(source=recipe.source, report=report, arguments=known, contexts=_EverythingIsThere())
+    arguments = {name: each.value for name, each in known.items()}
+    stages: list[tuple[ast.From, list[ast.Statement]]] = []
+    for node in recipe.statements:
+        if isinstance(node, ast.From):
+            stages.append((node, []))
+        elif stages and not isinstance(node, ast.Arg | ast.RecipeVersion):
+            stages[-1][1].append(node)
+    if not stages:
+        return Scope(arguments=arguments, first=not recipe.statements)
+    named: dict[str, int] = {}
+    facts: list[StageFacts] = []
+    walk = None
+    for index, (node, statements) in enumerate(stages):
+        seen = StageNames(named=dict(named), lines=[0] * len(stages), index=index)
+        facts.append(_base(node, seen, facts, known))
+        walk = StageWalk(names=names, index=index, facts=facts[-1], stages=seen)
+        for statement in statements:
+            check_statement(walk, statement)
+        if node.stage is not None:
+            named.setdefault(node.stage, index)
+    assert walk is not None
+    here, last = stages[-1]
+    return Scope(
+        arguments=arguments,
+        environment=dict(walk.facts.values),
+        stages=walk.stages.listed(),
+        current=here.stage or "",
+        in_stage=True,
+        first=False,
+        set={
+            kind: tuple(sorted(name for each, name in walk.facts.present if each is kind and name))
+            for kind in ast.UnsetKind
+        },
+        written=frozenset(walk.firsts) & {"CMD", "ENTRYPOINT"},
+        workdir=next((walk.value(each.path) for each in reversed(last) if isinstance(each, ast.Workdir)), None),
+    )
+
+
+def _base(node: ast.From, seen: StageNames, facts: list[StageFacts], known: Mapping[str, Known]) -> StageFacts:
+    """What is known of a stage at its FROM."""
+
+    def value_of(ref: ast.Ref) -> str | None:
+        argument = known.get(ref.name)
+        return argument.value if argument is not None and argument.visible(ref.span.start) else None
+
+    text = expand(node.base.parts, value_of)
+    try:
+        base = None if text is None else classify(text, seen, _EverythingIsThere())
+    except ValueProblem:
+        base = None
+    match base:
+        case StageBase(stage=index):
+            return facts[index].copy()
+        case ScratchBase():
+            return StageFacts(open=False)
+        case _:
+            return StageFacts(open=True)
