@@ -384,6 +384,37 @@ COMMANDS: Final[tuple[Command, ...]] = (
         ),
     ),
     Command(
+        name="jupyter",
+        summary="talk to a build in a notebook",
+        about="`install` tells Jupyter of the kernel, for this user or with --prefix for one environment; front ends"
+        " then start it by themselves with `kernel`. Cells hold what can be typed at `metalor repl`: statements and"
+        " commands. Needs the extra metalor-lang[jupyter].",
+        operands=(
+            Operand(name="ACTION", help="what to do", choices=("install", "kernel")),
+            Operand(name="CONNECTION", help="a front end's connection file", count="?", value=Value.FILE),
+        ),
+        options=(
+            Option(
+                name="--prefix",
+                metavar="DIR",
+                value=Value.DIRECTORY,
+                help="root of the environment to install into (else this user's own folder)",
+            ),
+            ARG,
+            CONTEXT,
+            PLATFORM,
+            EPOCH,
+            UNPACKER,
+            *LIMITS,
+            BACKEND,
+            STORE,
+        ),
+        examples=(
+            Example(line="metalor jupyter install --prefix .venv", about="for one virtual environment"),
+            Example(line="jupyter lab", about="then choose `metalor` for a new notebook"),
+        ),
+    ),
+    Command(
         name="completion",
         summary="print a completion script for a shell",
         about="Source it, or put it where the shell looks for completions.",

@@ -1,0 +1,1 @@
+"""A session behind a Jupyter notebook; needs the extra `metalor-lang[jupyter]`."""
