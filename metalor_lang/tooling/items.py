@@ -4,10 +4,10 @@ Invariant: replacing an item's span with its text and suffix gives the beginning
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from metalor_lang.record import dataclass
 from metalor_lang.source import Span
 
 
