@@ -103,9 +103,11 @@ class Live:
         self._running.pop(name_of(step), None)
         return self._lines.end(name_of(step))
 
-    def end_all(self) -> None:
-        """No step runs any more."""
+    def end_all(self) -> list[bytes]:
+        """No step runs any more; what they wrote last, without line ends."""
+        rests = [self._lines.end(name) for name in tuple(self._running)]
         self._running.clear()
+        return [rest for rest in rests if rest]
 
     def paint(self, number: int, text: str) -> str:
         """Text in a colour (SGR number), where colours are wanted."""

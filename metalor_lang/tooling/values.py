@@ -154,7 +154,7 @@ def _bases(asked: Asked) -> Iterator[Candidate]:
         if asked.written.startswith(transport):
             path = asked.written[len(transport) :]
             if ":" not in path:
-                for each in paths.candidates(asked.around, Place(where=Where.CONTEXT), path, asked.written):
+                for each in paths.candidates(asked.around, Place(where=Where.MACHINE), path, asked.written):
                     if transport != "oci:" or each.kind is ItemKind.FOLDER:
                         yield each
             return
