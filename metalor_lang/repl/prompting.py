@@ -93,7 +93,7 @@ class Prompt:
         return [("class:prompt", f"{where} {view.position + 1}> ")]
 
     @staticmethod
-    def _more(width: int, line: int, is_soft_wrap: bool) -> StyleAndTextTuples:
+    def _more(width: int, line: int, is_soft_wrap: int) -> StyleAndTextTuples:
         return [("class:prompt.more", " " * width if is_soft_wrap else "… ".rjust(width))]
 
     def _toolbar(self) -> StyleAndTextTuples:

@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 import termios
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -22,7 +22,7 @@ from metalor_lang.kernel.process import run_attached
 from metalor_lang.record import replace
 from metalor_lang.repl.history import HistoryFile, default_path
 from metalor_lang.repl.live import Output
-from metalor_lang.repl.outcome import Done, Failure, Question, Result
+from metalor_lang.repl.outcome import Done, Failure, Outcome, Question, Result
 from metalor_lang.repl.render import render, render_question
 from metalor_lang.screen.color import color
 from metalor_lang.screen.text import duration
@@ -41,6 +41,7 @@ class Terminal:
         self._history = history
         self._fd = fd
         self._found = termios.tcgetattr(fd)
+        self._closed = False
         self._prompt: Prompt | None = None
         self._owner: tuple[int, int] | None = None
         self.events = Output(sys.stdout)
@@ -51,42 +52,45 @@ class Terminal:
         return cls(HistoryFile.open(default_path()))
 
     def close(self) -> None:
-        """Give the terminal back as it was found."""
+        """Give the terminal back as it was found; twice is once."""
+        if self._closed:
+            return
+        self._closed = True
         self.events.close()
         self._history.close()
         termios.tcsetattr(self._fd, termios.TCSADRAIN, self._found)
 
     # ---- the loop ----------------------------------------------------------------------------------------------
 
-    def run(self, session: "Session", *, owner: tuple[int, int] | None = None) -> int:
+    def run(self, session: "Session", *, owner: tuple[int, int] | None = None, recipe: str | None = None) -> int:
         """Talk until the person leaves; gives an exit status.
 
         Args:
             session: an open one, whose person, events and hearer this is.
             owner: the ordinary user who sits here, as this process sees him.
+            recipe: the file that the session begins with.
 
         """
         from metalor_lang.repl.prompting import Prompt
 
         self._owner = owner
         self._prompt = prompt = Prompt(session, self._history)
-        try:
-            while True:
-                try:
-                    text = prompt.read()
-                except EOFError:
-                    text = ":quit"
-                if text.strip() and self._feed(session, text):
-                    return Exit.DONE
-        finally:
-            self.close()
+        if recipe is not None:
+            self._do(session, lambda: session.begin(recipe))
+        while True:
+            try:
+                text = prompt.read()
+            except EOFError:
+                text = ":quit"
+            if text.strip() and self._do(session, lambda text=text: session.feed(text)):  # type: ignore[misc]
+                return Exit.DONE
 
-    def _feed(self, session: "Session", text: str) -> bool:
-        """Carry a text out; whether the person leaves."""
+    def _do(self, session: "Session", act: Callable[[], Outcome]) -> bool:
+        """Let the session work; whether the person leaves."""
         from metalor_lang.repl.opening import interrupts_to
 
         with self._silent(), interrupts_to(session):
-            outcome = session.feed(text)
+            outcome = act()
         self.events.still()
         if outcome.unrun and self._prompt is not None:
             self._prompt.offer(outcome.unrun)
