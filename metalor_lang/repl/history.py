@@ -104,7 +104,7 @@ class _Lock:
 def parse(text: str) -> Iterator[str]:
     """The entries of a history's text; what is no whole entry at its front is left out."""
     lines: list[str] = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if line.startswith("+"):
             lines.append(line[1:])
         elif lines:

@@ -125,18 +125,14 @@ class Reader:
         """What is wrong, without what only the end of the text, or the word at the cursor, makes wrong."""
         if not text.strip() or is_command(text):
             return
-        typed = unfinished(text, cursor) if cursor == len(text.rstrip(" \t")) or cursor == len(text) else None
         open_from = len(text)
-        if typed is not None:
-            done = typed.start + typed.at
-            open_from = done if typed.partial else cursor
-            if viable(typed.text) or _may_become(typed.partial, typed.accepts):
-                # The statement is not over: whatever its end lacks is still to come.
-                open_from = min(open_from, done)
+        typed = unfinished(text, cursor) if not text[cursor:].strip() else None
+        if typed is not None and (viable(typed.text) or _may_become(typed.partial, typed.accepts)):
+            # The statement is not over: its last word may go on, and what its end lacks is still to come.
+            open_from = typed.start + typed.at
         for each in self._session.check(text):
-            if each.span.end > open_from or each.span.start >= open_from:
-                continue
-            yield each
+            if each.span.end <= open_from and each.span.start < open_from:
+                yield each
 
     # ---- commands ----------------------------------------------------------------------------------------------
 
