@@ -203,22 +203,13 @@ class Builder:
     def stage(self, index: int, done: Mapping[int, StageResult]) -> StageResult:
         """Build a stage when those that it needs are done; errors as `build`."""
         stage = self._plan.stages[index]
-        self._check()
-        match stage.base:
-            case StageBase(stage=number):
-                start = done[number].chain
-            case ScratchBase():
-                start = ()
-            case ImageBase() | RootfsBase():
-                start = self._base(stage)
+        chains = {number: result.chain for number, result in done.items()}
+        chain = start = self.start(stage, chains)
         self._events.emit(
             StageStarted(stage=index, title=stage.title, base=base_name(self._plan, stage.base), steps=len(stage.steps))
         )
-        chain = start
-        chains = {number: result.chain for number, result in done.items()}
         try:
             for step in stage.steps:
-                self._check()
                 if index in self._unsaved:
                     break
                 chain = self._step(stage, step, chain, chains)
@@ -227,6 +218,17 @@ class Builder:
         if index in self._unsaved:
             raise self._unsaved[index]
         return StageResult(stage=stage, start=start, chain=chain)
+
+    def start(self, stage: PlannedStage, chains: Mapping[int, Chain]) -> Chain:
+        """What a stage begins with, unpacked; `chains` are the stages before it. Errors as `build`."""
+        self._check()
+        match stage.base:
+            case StageBase(stage=number):
+                return chains[number]
+            case ScratchBase():
+                return ()
+            case ImageBase() | RootfsBase():
+                return self._base(stage)
 
     def _base(self, stage: PlannedStage) -> Chain:
         try:
@@ -255,7 +257,27 @@ class Builder:
             platform=str(stage.platform),
         )
 
+    def step(self, stage: PlannedStage, step: Step, chain: Chain, chains: Mapping[int, Chain]) -> Chain:
+        """The chain after a step on `chain`, taken from the store or made; what was made is kept. Errors as `build`.
+
+        Args:
+            stage: whose step it is.
+            step: what to do.
+            chain: what it stands on.
+            chains: of the stages before its own.
+
+        """
+        try:
+            after = self._step(stage, step, chain, chains)
+        finally:
+            self._events.settle(stage.index, str(stage.platform))
+        if stage.index in self._unsaved:
+            raise self._unsaved[stage.index]
+        return after
+
     def _step(self, stage: PlannedStage, step: Step, chain: Chain, chains: Mapping[int, Chain]) -> Chain:
+        """As `step`, without waiting until what was made is kept."""
+        self._check()
         ref = self._ref(stage, step)
         if isinstance(step.action, Configure):
             self._events.emit(StepConfigured(step=ref))

@@ -5,7 +5,7 @@ stage's epoch before it is committed.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import Final, assert_never
@@ -55,6 +55,7 @@ class Machine:
 
     Args:
         titles: how stages are called, by index.
+        keep_failed: given the files as a command left them that failed; else they are thrown away.
 
     """
 
@@ -70,7 +71,9 @@ class Machine:
         titles: Mapping[int, str],
         grace: float = 5.0,
         limits: Limits = Limits(),  # noqa: B008 - immutable
+        keep_failed: Callable[[Chain], None] | None = None,
     ) -> None:
+        self._keep_failed = keep_failed
         self._limits = limits
         self._store = store
         self._runtime = runtime
@@ -112,7 +115,12 @@ class Machine:
                     self._facts.identity(chain, action.user, view)
                 return chain
             with self._snapshotter.draft(chain) as draft:
-                self._apply(stage, step, chain, draft, sources, ref)
+                try:
+                    self._apply(stage, step, chain, draft, sources, ref)
+                except BuildFailed:
+                    if self._keep_failed is not None and isinstance(action, Exec):
+                        self._keep_failed(draft.commit({"failed": step.key}))
+                    raise
                 if step.kind is Kind.TEST:
                     return chain
                 # Not durable: the builder has the step's record published, which syncs for several at once.

@@ -45,7 +45,7 @@ def recipe_options(arguments: argparse.Namespace) -> RecipeOptions:
     return RecipeOptions(
         args=parse_args(arguments.arg),
         contexts=parse_contexts(arguments.context),
-        target=arguments.target,
+        target=getattr(arguments, "target", None),
         platform=arguments.platform,
         epoch=parse_epoch(epoch) if epoch is not None else None,
     )

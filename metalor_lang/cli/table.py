@@ -136,6 +136,10 @@ PLATFORMS = Option(
     metavar="P[,P]",
     help="platforms of the image, such as linux/amd64,linux/arm64; several make one OCI index",
 )
+LIMITS = (
+    Option(name="--memory", metavar="SIZE", help="what a step may use at the most, such as 2G (else no limit)"),
+    Option(name="--processes", metavar="N", integer=True, help="how many processes a step may have at once"),
+)
 BUILDING = (
     EPOCH,
     Option(name="--no-cache", help="run every step anew"),
@@ -145,8 +149,7 @@ BUILDING = (
     UNPACKER,
     PROGRESS_OPTION,
     RAW,
-    Option(name="--memory", metavar="SIZE", help="what a step may use at the most, such as 2G (else no limit)"),
-    Option(name="--processes", metavar="N", integer=True, help="how many processes a step may have at once"),
+    *LIMITS,
     BACKEND,
     STORE,
 )
@@ -267,6 +270,41 @@ COMMANDS: Final[tuple[Command, ...]] = (
         ),
         examples=(Example(line="metalor shell hello.metalor", about="look around in what was built"),),
         rest=True,
+    ),
+    Command(
+        name="repl",
+        summary="talk to a build: each statement runs as it is typed, and everything can be undone",
+        about="Opens a session. A statement becomes part of the recipe when it succeeds; `:undo` brings back the files"
+        " and the configuration of the step before at once; `:save` writes the recipe, which builds to the same image;"
+        " `:help` lists the commands. With a recipe, its statements are carried out first. Without a terminal the"
+        " statements and commands come from -c or standard input: only what they print is printed, and the first error"
+        f" ends it. {NETWORK_NOTE}",
+        operands=(
+            Operand(name="RECIPE", help="a recipe to begin with (else an empty one)", count="?", value=Value.RECIPE),
+        ),
+        options=(
+            Option(
+                name="--command",
+                short="-c",
+                metavar="TEXT",
+                repeat=True,
+                help="statements and commands, instead of a terminal",
+            ),
+            ARG,
+            CONTEXT,
+            PLATFORM,
+            EPOCH,
+            UNPACKER,
+            RAW,
+            *LIMITS,
+            BACKEND,
+            STORE,
+        ),
+        examples=(
+            Example(line="metalor repl", about="begin with nothing: FROM oci:base:1 …"),
+            Example(line="metalor repl app.metalor", about="carry a recipe out and go on from there"),
+            Example(line="metalor repl -c ':run app.metalor' -c ':list'", about="without a terminal"),
+        ),
     ),
     Command(
         name="export",

@@ -19,7 +19,7 @@ from metalor_lang.digest import Json, canonical_json, json_digest, valid_digest
 from metalor_lang.errors import MachineError, machine_help
 from metalor_lang.kernel.process import ToolFailed
 from metalor_lang.oci.archive import read_archive
-from metalor_lang.oci.errors import FetchFailed, ImageError
+from metalor_lang.oci.errors import BadReference, FetchFailed, ImageError
 from metalor_lang.oci.layout import Layout, Selection
 from metalor_lang.oci.placing import clear, locked, own_folder, replace_file, sweep
 from metalor_lang.oci.reference import Reference
@@ -120,6 +120,19 @@ def known(
     if transport is Transport.OCI:
         return fetch(transport, location, tag, wanted, cache_root)
     return _cached(_Entry.of(transport, location, tag, wanted), cache_root, wanted)
+
+
+def references(cache_root: Path) -> tuple[str, ...]:
+    """The registry references that were fetched, as people write them, sorted; damaged notes are left out."""
+    found = set()
+    for path in cache_root.glob("*.json"):
+        try:
+            note = json.loads(path.read_bytes())
+            if note["transport"] == Transport.REGISTRY:
+                found.add(Reference.parse(note["location"]).familiar)
+        except (OSError, ValueError, KeyError, TypeError, BadReference):
+            continue
+    return tuple(sorted(found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,11 +45,16 @@ def char_width(char: str) -> int:
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
+def width_of(text: str) -> int:
+    """Columns a text takes."""
+    return len(text) if text.isascii() else sum(map(char_width, text))
+
+
 def fit(text: str, width: int) -> str:
     """`text` cut to `width` columns, with `…` where something was cut."""
     if len(text) <= width and text.isascii():
         return text
-    if sum(map(char_width, text)) <= width:
+    if width_of(text) <= width:
         return text
     if width < 1:
         return ""

@@ -4,11 +4,10 @@ Invariant: prints what the table of codes says and nothing else.
 """
 
 import argparse
-import textwrap
 from difflib import get_close_matches
 
-from metalor_lang.cli.options import WIDTH
-from metalor_lang.diagnostics.codes import CODES, Code
+from metalor_lang.diagnostics.codes import CODES
+from metalor_lang.diagnostics.render.page import page
 from metalor_lang.errors import Exit, UsageError
 
 
@@ -28,14 +27,3 @@ def run(arguments: argparse.Namespace) -> int:
         )
     print(page(found), end="")
     return Exit.DONE
-
-
-def page(code: Code) -> str:
-    """The page of a code as plain text."""
-    lines = [f"{code.id}: {code.title}", ""]
-    for paragraph in code.why.strip().split("\n\n"):
-        lines += [*textwrap.wrap(" ".join(paragraph.split()), WIDTH), ""]
-    for title, recipe in (("Wrong:", code.wrong), ("Right:", code.right)):
-        if recipe:
-            lines += [title, "", textwrap.indent(recipe.rstrip("\n"), "    "), ""]
-    return "\n".join(lines)

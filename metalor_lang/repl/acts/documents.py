@@ -1,0 +1,210 @@
+"""`:save :export`: the recipe and the image, written.
+
+Invariant: the recipe that is saved is in the store from its first step to its last, with the very results of the
+session: building it runs nothing and gives the image that the session has.
+"""
+
+import difflib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from metalor_lang.build.builder import BuildResult, StageResult
+from metalor_lang.build.export import Exporter, check_outputs
+from metalor_lang.build.failures import Refused
+from metalor_lang.build.lookup import read_stages
+from metalor_lang.build.owning import owned
+from metalor_lang.build.sketch import remember, sketch
+from metalor_lang.checker.program import Base, ImageBase, RootfsBase, Transport
+from metalor_lang.errors import MetalorError, UsageError
+from metalor_lang.oci.media import Compression
+from metalor_lang.oci.output import parse_output
+from metalor_lang.plan.graph import Configure
+from metalor_lang.repl.acts.words import one_word
+from metalor_lang.repl.carry import Planned, plan_recipe
+from metalor_lang.repl.core import Core
+from metalor_lang.repl.outcome import Entry, Mistake, Question, Refusal, Result, Said
+from metalor_lang.repl.timeline import cells, chains, length
+from metalor_lang.store.records import StepRecord
+from metalor_lang.syntax import ast
+from metalor_lang.syntax.printer import format_recipe
+
+
+def save(core: Core, words: str) -> Iterator[Result]:
+    """Write the recipe, formatted."""
+    now = core.now
+    if now.line is None:
+        yield Mistake(message="there is nothing to save yet", help="begin with a base: FROM debian:12")
+        return
+    planned = _planned(core)
+    path = _target(core, words, planned)
+    text = format_recipe(planned.source)
+    old = _old(path)
+    if old is not None and old != text:
+        answer = core.person.ask(
+            Question(
+                text=f"{path} is there already. Write over it?",
+                choices={"yes": "write it", "no": "leave it as it is"},
+                default="yes" if path == now.place.path and now.place.loaded else "no",
+                detail=tuple(_diff(path, old, text)),
+            )
+        )
+        if answer != "yes":
+            yield Mistake(message=f"{path} was left as it is", help="save under another name: :save NAME.metalor")
+            return
+    settle(core, planned)
+    if old != text:
+        _write(path, text, core.owner)
+    core.saved = core.saved | {entry.serial for entry in core.entries}
+    count = f"{now.line.count} statement{'' if now.line.count == 1 else 's'}"
+    yield Said(lines=(f"saved {path}, {count}", *_notes(core, planned)))
+
+
+def _planned(core: Core) -> Planned:
+    return plan_recipe(
+        [entry.text for entry in core.entries], args=core.now.args, ground=core.now.place, known=core.known()
+    )
+
+
+def _target(core: Core, words: str, planned: Planned) -> Path:
+    place = core.now.place
+    if not words and not place.loaded:
+        raise UsageError(":save: the name of the file is missing", help="write :save hello.metalor")
+    path = Path(words) if words else place.path
+    if path.is_dir():
+        raise UsageError(f":save {words}: it is a directory", help=f"write :save {path / 'hello.metalor'}")
+    if not path.parent.is_dir():
+        raise UsageError(f":save {words}: there is no folder {path.parent}", help=f"make it first: mkdir {path.parent}")
+    if planned.plan is not None and not path.parent.samefile(place.folder):
+        places = [_local(stage.base) for stage in planned.plan.program.stages]
+        local = [place for place in places if place and not place.startswith("/")]
+        own = "" in planned.plan.program.contexts and "" not in place.options.contexts
+        if local or own:
+            what = f"the base {local[0]}" if local else "COPY"
+            raise UsageError(
+                f":save {words}: {what} is looked for beside the recipe, in {place.folder}",
+                help=f"save it there: :save {place.folder / path.name}",
+            )
+    return path
+
+
+def _local(base: Base) -> str:
+    """The path of a base that is one."""
+    match base:
+        case ImageBase(transport=transport, location=location) if transport is not Transport.REGISTRY:
+            return location
+        case RootfsBase(path=path):
+            return path
+        case _:
+            return ""
+
+
+def _old(path: Path) -> str | None:
+    try:
+        return path.read_text("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        return None
+
+
+def _diff(path: Path, old: str, new: str) -> Iterator[str]:
+    found = difflib.unified_diff(old.splitlines(), new.splitlines(), str(path), "this session", lineterm="", n=2)
+    return iter(list(found))
+
+
+def _write(path: Path, text: str, owner: tuple[int, int] | None) -> None:
+    """Replace a file whole."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    mode = path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask()
+    try:
+        with owned(draft, owner), draft.open("x", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise UsageError(f"{path} cannot be written: {error.strerror}", help="save it elsewhere: :save FILE") from None
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _notes(core: Core, planned: Planned) -> Iterator[str]:
+    """What must be known to build the saved recipe."""
+    now = core.now
+    names = [node.name for node in planned.nodes if isinstance(node, ast.Arg) and node.name in now.args]
+    if names:
+        yield "build it with " + " ".join(f"--arg {name}={now.args[name]}" for name in names)
+    if now.queue is not None:
+        yield f"{length(now.queue)} more wait and are not in it: :continue, then :save"
+    try:
+        fresh = plan_recipe([entry.text for entry in core.entries], args=now.args, ground=now.place, known=())
+    except MetalorError as error:
+        yield f"it cannot be built as it is: {error.message}"
+        return
+    for number, (entry, answers) in enumerate(zip(core.entries, fresh.answers), 1):
+        if entry.answers != answers:
+            yield f"the files of statement {number} have changed since it was carried out: :replay takes the new ones"
+
+
+def settle(core: Core, planned: Planned) -> None:
+    """See to it that the store's records are the session's results: others may have made some anew meanwhile."""
+    for cell, (_, step) in zip(cells(core.now.line), planned.places):
+        entry = cell.entry
+        if step is None or isinstance(step.action, Configure) or cell.before is None:
+            continue
+        before = chains(cell.before)
+        record = StepRecord(
+            key=entry.key,
+            chain=entry.chain,
+            parent=cell.before.entry.chain,
+            inputs=tuple(identity for index in read_stages(step) for identity in before[index]),
+            parts=step.parts,
+            text=step.text,
+            created=int(time.time()),
+            duration_ms=entry.duration_ms,
+            recipe=core.now.place.name,
+        )
+        kept = core.store.steps.get(entry.key)
+        if kept is None or (kept.chain, kept.parent, kept.inputs) != (record.chain, record.parent, record.inputs):
+            core.store.steps.put(record)
+
+
+# --- the image --------------------------------------------------------------------------------------------------------
+
+
+def export(core: Core, words: str) -> Iterator[Result]:
+    """Write the image."""
+    spec = parse_output(one_word(words, ":export", ":export oci:image:latest"))
+    line = core.now.line
+    if line is None or line.entry.stage < 0:
+        raise UsageError("there is no image yet", help="begin one: FROM debian:12")
+    planned = _planned(core)
+    assert planned.plan is not None
+    try:
+        check_outputs((planned.plan,), (spec,), planned.source)
+    except Refused as error:
+        yield Refusal(diagnostics=error.diagnostics, source=error.source)
+        return
+    settle(core, planned)
+    made = sketch(_result(core, planned), core.now.place.bases, core.now.place.name)
+    remember(core.store, (made,))
+    exporter = Exporter(core.store, core.snapshotter, core.events, owner=core.owner)
+    image = exporter.export((made,), (spec,), Compression.GZIP)
+    yield Said(lines=(f"wrote {spec}", *((image.digest,) if image is not None else ())))
+
+
+def _result(core: Core, planned: Planned) -> BuildResult:
+    """The session's state as the result of a build."""
+    assert planned.plan is not None
+    last: dict[int, Entry] = {entry.stage: entry for entry in core.entries if entry.stage >= 0}
+    stages = {
+        index: StageResult(stage=stage, start=last[index].start, chain=last[index].chain)
+        for index, stage in planned.plan.stages.items()
+    }
+    return BuildResult(plan=planned.plan, stages=stages, ran=0, cached=0, skipped=())

@@ -1,0 +1,200 @@
+"""`:list :stages :env :why`: what there is, without looking into the image.
+
+Invariant: nothing runs and nothing changes.
+"""
+
+from collections.abc import Iterator
+
+from metalor_lang.build.perform import DEFAULT_PATH
+from metalor_lang.build.users import resolve
+from metalor_lang.digest import Json, canonical_json
+from metalor_lang.plan.graph import Step
+from metalor_lang.repl.acts.words import bare, no_words, step_of
+from metalor_lang.repl.carry import plan_recipe
+from metalor_lang.repl.core import Core
+from metalor_lang.repl.outcome import Entry, Mistake, Result, Said, Table
+from metalor_lang.repl.timeline import Line, cells, entries, waiting
+from metalor_lang.screen.text import duration, one_line, size
+from metalor_lang.store.records import StepRecord
+
+_LONGEST_VALUE = 60
+
+
+def listing(core: Core, words: str) -> Iterator[Result]:
+    """The recipe with numbers."""
+    no_words(words, ":list")
+    rows = []
+    for cell in cells(core.now.line):
+        entry = cell.entry
+        here = ">" if cell is core.now.line else ""
+        shown = one_line(bare(entry.text))
+        rows.append((here, str(cell.count), _came(entry), _took(entry), _added(core, cell), shown))
+    number = len(rows)
+    for item in waiting(core.now.queue):
+        number += 1
+        mark = "break" if item.serial in core.breaks else "waits"
+        rows.append(("", str(number), mark, "", "", one_line(bare(item.text))))
+    if not rows:
+        yield Said(lines=("nothing yet; begin with a base: FROM debian:12",))
+        return
+    yield Table(head=("", "#", "", "time", "size", "statement"), rows=tuple(rows))
+
+
+def _came(entry: Entry) -> str:
+    if not entry.key:
+        return ""
+    if entry.kind == "config":
+        return "set"
+    return "store" if entry.cached else "ran"
+
+
+def _took(entry: Entry) -> str:
+    return duration(entry.duration_ms) if entry.key and not entry.cached and entry.kind != "config" else ""
+
+
+def _added(core: Core, cell: Line) -> str:
+    """Bytes that a statement added to the chain."""
+    assert cell is not None
+    entry = cell.entry
+    before = cell.before.entry.chain if cell.before is not None and cell.before.entry.stage == entry.stage else ()
+    if entry.chain == before or not entry.chain or entry.kind in ("arg", "recipe"):
+        return ""
+    if entry.kind == "from":
+        return size(sum(map(core.size_of, entry.chain)))
+    return size(core.size_of(entry.chain[-1]))
+
+
+def stages(core: Core, words: str) -> Iterator[Result]:
+    """The stages side by side."""
+    no_words(words, ":stages")
+    last: dict[int, Entry] = {}
+    count: dict[int, int] = {}
+    for entry in core.entries:
+        if entry.stage >= 0:
+            last[entry.stage] = entry
+            count[entry.stage] = count.get(entry.stage, 0) + 1
+    if not last:
+        yield Said(lines=("there is no stage yet; begin one: FROM debian:12 AS build",))
+        return
+    now = core.now.line.entry.stage if core.now.line is not None else -1
+    rows = tuple(
+        (
+            ">" if index == now else "",
+            entry.title,
+            str(count[index]),
+            size(sum(map(core.size_of, entry.chain))),
+            entry.platform,
+            entry.base,
+        )
+        for index, entry in sorted(last.items())
+    )
+    notes = (f"{core.now.queue.count} statements wait: :continue",) if core.now.queue is not None else ()
+    yield Table(head=("", "stage", "statements", "size", "platform", "base"), rows=rows, notes=notes)
+
+
+def env(core: Core, words: str) -> Iterator[Result]:
+    """Every variable that a step sees, and who set it."""
+    no_words(words, ":env")
+    line = core.now.line
+    if line is None or line.entry.stage < 0:
+        yield Said(lines=("there is no stage yet; begin one: FROM debian:12",))
+        return
+    state = line.entry.state
+    found = {"PATH": (DEFAULT_PATH, "always"), "SOURCE_DATE_EPOCH": ("the stage's epoch", "always")}
+    with core.snapshotter.view(line.entry.chain) as view:
+        found["HOME"] = (resolve(view, state.user).home, "the image's passwd")
+    setters = _setters(line)
+    found |= {name: (value, setters.get(name, "the base")) for name, value in state.env}
+    rows = tuple((name, _short(value), by) for name, (value, by) in sorted(found.items()))
+    yield Table(head=("name", "value", "set by"), rows=rows)
+
+
+def _setters(line: Line) -> dict[str, str]:
+    """For each variable the statement that set it last, as far as the recipe did."""
+    found: dict[str, str] = {}
+    ends: dict[str, dict[str, str]] = {}
+    before: dict[str, str] = {}
+    for number, entry in enumerate(entries(line), 1):
+        now = dict(entry.state.env)
+        if entry.kind == "from":
+            found = dict(ends.get(entry.base, {}))
+        elif entry.stage >= 0:
+            for name, value in now.items():
+                if before.get(name) != value:
+                    found[name] = f"{number}: {one_line(entry.statement)}"
+        before = now
+        ends[entry.title] = dict(found)
+    return found
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+# --- why --------------------------------------------------------------------------------------------------------------
+
+
+def why(core: Core, words: str) -> Iterator[Result]:
+    """Why a statement ran, or did not."""
+    line = core.now.line
+    number = step_of(core, words, ":why") if words else (line.count if line is not None else 0)
+    if not number:
+        yield Mistake(message="there is no statement yet", help="begin with a base: FROM debian:12")
+        return
+    done = core.entries
+    planned = plan_recipe(
+        [entry.text for entry in done], args=core.now.args, ground=core.now.place, known=core.known()
+    )  # fmt: skip
+    entry, step = done[number - 1], planned.places[number - 1][1]
+    lines = [f"{number}: {one_line(entry.statement)}"]
+    if step is None or entry.kind == "config":
+        lines.append("it changes the configuration only: nothing has to run" if step else _about_base(entry))
+    elif entry.cached:
+        lines.append("it did not run: the store has the result of a step with the same parts, on the same files")
+    else:
+        lines.append(f"it ran, in {duration(entry.duration_ms)}")
+        other = _other(core, step)
+        if other is None:
+            lines.append("the store had no step like it")
+        else:
+            lines += [f"the store had one like it, made for {other.recipe or 'a base'}; what differs:"]
+            lines += [f"  {each}" for each in _differences(other.parts, step.parts)]
+    if step is not None and entry.kind != "config":
+        lines.append(f"key {step.key}")
+    yield Said(lines=tuple(lines))
+
+
+def _about_base(entry: Entry) -> str:
+    if entry.kind != "from":
+        return "it is a name for what comes: nothing has to run"
+    return "the base is in the store, unpacked" if entry.cached else "the base was unpacked into the store"
+
+
+def _other(core: Core, step: Step) -> StepRecord | None:
+    """The newest record of the same statement under another key."""
+    alike = [
+        found.record
+        for found in core.store.steps.all()
+        if found.record.text == step.text and found.record.key != step.key
+    ]
+    return max(alike, key=lambda record: record.created, default=None)
+
+
+def _differences(old: "dict[str, Json] | object", new: "dict[str, Json] | object") -> Iterator[str]:
+    assert isinstance(old, dict) and isinstance(new, dict)
+    for name in sorted({*old, *new}):
+        one, two = old.get(name), new.get(name)
+        if one == two:
+            continue
+        if name == "base":
+            yield "base: the files that it stands on are made from something else"
+        elif isinstance(one, dict) and isinstance(two, dict):
+            for key in sorted({*one, *two}):
+                if one.get(key) != two.get(key):
+                    yield f"{name} {key}: {_json(one.get(key))} → {_json(two.get(key))}"
+        else:
+            yield f"{name}: {_json(one)} → {_json(two)}"
+
+
+def _json(value: Json) -> str:
+    return "nothing" if value is None else _short(canonical_json(value).decode())

@@ -1,0 +1,381 @@
+"""The heart of a session: versions, and statements carried out one by one.
+
+Invariant: a version is pushed only when everything in it was carried out and is durable in the store; what goes wrong
+pushes nothing.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from metalor_lang.build.api import RecipeOptions
+from metalor_lang.build.events import EventSink
+from metalor_lang.build.failures import BuildFailed, Interrupted, Refused
+from metalor_lang.build.lookup import Chain
+from metalor_lang.diagnostics.model import Diagnostic
+from metalor_lang.errors import MetalorError, machine_error
+from metalor_lang.repl.carry import Ahead, Carrier, Performers, joined
+from metalor_lang.repl.ground import Ground
+from metalor_lang.repl.outcome import (
+    WRONG,
+    Done,
+    Entry,
+    Failure,
+    Interruption,
+    Mistake,
+    Nobody,
+    Person,
+    Refusal,
+    Result,
+)
+from metalor_lang.repl.pieces import Piece
+from metalor_lang.repl.timeline import Line, Queue, Timeline, Version, Waiting, after, cells, entries, length, queued
+from metalor_lang.runtime.cancel import Cancel
+from metalor_lang.runtime.client import Runtime
+from metalor_lang.runtime.request import Limits
+from metalor_lang.runtime.rootfs import Snapshotter
+from metalor_lang.source import SourceFile, Span
+from metalor_lang.store.store import Store
+
+_LOOK: Final = "nothing of it is kept; `:shell --failed` looks at what it left behind"
+
+Here = Version[Ground]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stumble:
+    """The last statement that failed while it ran.
+
+    Args:
+        text: as typed.
+        line: what it stood on.
+        chain: the files as it left them, None when it was no command.
+
+    """
+
+    text: str
+    line: Line
+    chain: Chain | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typed:
+    """A text as it was typed, for errors in it: where the statement at hand begins."""
+
+    source: SourceFile
+    start: int
+
+
+class Core:
+    """Everything commands work on.
+
+    Args:
+        path: the recipe's file, which need not exist.
+        options: arguments, contexts, platform and epoch.
+        store, runtime, snapshotter: stay the caller's; the latter two are for looking around.
+        performers: makes who carries steps out.
+        events: hears of the steps.
+        person: who can be asked.
+        limits: what a step may use.
+        unpacker, owner: as for `build.api.Session`.
+
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        options: RecipeOptions,
+        *,
+        store: Store,
+        runtime: Runtime,
+        snapshotter: Snapshotter,
+        performers: Performers,
+        events: EventSink,
+        person: Person | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - immutable
+        unpacker: str = "own",
+        owner: tuple[int, int] | None = None,
+    ) -> None:
+        self.store = store
+        self.runtime = runtime
+        self.snapshotter = snapshotter
+        self.events = events
+        self.person: Person = person or Nobody()
+        self.limits = limits
+        self.unpacker = unpacker
+        self.owner = owner
+        self.carrier = Carrier(store=store, performers=performers, events=events)
+        self.stumble: Stumble | None = None
+        self.kept: list[Chain] = []
+        self.breaks: set[int] = set()
+        self.saved: frozenset[int] = frozenset()
+        self.typed: list[str] = []
+        self.said_network = False
+        self._options = options
+        self._serial = 0
+        self._cancel: Cancel | None = None
+        self._sizes: dict[str, int] = {}
+        self._stack = ExitStack()
+        self._stack.enter_context(store.lease())
+        self.timeline: Timeline[Ground] = Timeline(
+            Version(place=self.ground(path, loaded=False), args=dict(options.args))
+        )
+
+    def close(self) -> None:
+        """Give back folders and the lease."""
+        self._stack.close()
+
+    def ground(self, path: Path, *, loaded: bool = True) -> Ground:
+        """The folder of a recipe, open as long as the session; raises UsageError."""
+        ground = Ground(
+            path,
+            self._options,
+            store=self.store,
+            events=self.events,
+            unpacker=self.unpacker,
+            owner=self.owner,
+            loaded=loaded,
+        )
+        self._stack.callback(ground.close)
+        return ground
+
+    # --- where one stands -------------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> Here:
+        """The version that counts."""
+        return self.timeline.now
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The statements carried out."""
+        return entries(self.now.line)
+
+    def size_of(self, identity: str) -> int:
+        """Bytes of a snapshot; looked up once."""
+        if identity not in self._sizes:
+            self._sizes[identity] = self.store.snapshots.info(identity).size
+        return self._sizes[identity]
+
+    def serial(self) -> int:
+        """A number for a new statement."""
+        self._serial += 1
+        return self._serial
+
+    def queue_of(self, texts: Sequence[str], rest: Queue = None) -> Queue:
+        """Statements that are to be carried out before `rest`."""
+        numbers = [self.serial() for _ in texts]
+        for number, text in zip(reversed(numbers), reversed(texts)):
+            rest = queued(number, text, rest)
+        return rest
+
+    def push(self, version: Here) -> None:
+        """Acknowledge a version."""
+        self.timeline.push(version)
+
+    def move(self, by: int) -> None:
+        """Go to another version; raises IndexError."""
+        self.timeline.move(by)
+
+    def known(self) -> tuple[str, ...]:
+        """What contexts answered for the statements carried out."""
+        return tuple(answer for entry in self.entries for answer in entry.answers)
+
+    def stop(self) -> bool:
+        """End what runs; the second call kills it. False when nothing runs."""
+        if self._cancel is not None:
+            self._cancel.fire()
+            return True
+        return self.carrier.stop()
+
+    @contextmanager
+    def running(self) -> Iterator[Cancel]:
+        """While something runs that is no step: what ends it."""
+        self._cancel = Cancel()
+        try:
+            yield self._cancel
+        finally:
+            self._cancel = None
+
+    # --- carrying out -----------------------------------------------------------------------------------------------
+
+    def type(self, texts: Sequence[str], typed: Callable[[int], Typed]) -> Iterator[Result]:
+        """Carry typed statements out where one stands; what waits there goes on waiting.
+
+        Args:
+            texts: the statements.
+            typed: where the statement of an index stands in what was typed.
+
+        """
+        queue = self.now.queue
+        todo = _items(self.queue_of(texts), len(texts))
+        yield from self._advance(todo, lambda index: queue, typed=typed)
+
+    def places(self, text: str, cut: Sequence[Piece]) -> Callable[[int], Typed]:
+        """Where the statements of a typed text stand in it."""
+        source = SourceFile("typed", text)
+        return lambda index: Typed(source=source, start=cut[index].start)
+
+    def proceed(self, count: int, *, breaks: bool = True, anew: bool = False) -> Iterator[Result]:
+        """Carry out statements that wait, each into a version of its own; stops before those with a break."""
+        todo = _items(self.now.queue, count)
+        yield from self._advance(todo, lambda index: todo[index].rest, breaks=breaks, anew=anew)
+
+    def rework(self, version: Here, count: int, *, anew: bool = False, keep_failed: bool = True) -> Iterator[Result]:
+        """Go to a version and carry out `count` of what waits in it, all as one step back for `:undo`.
+
+        Args:
+            version: where to start.
+            count: how many.
+            anew: take nothing from the store.
+            keep_failed: when one goes wrong, stand before it; else stay in the version that counted before.
+
+        """
+        todo = _items(version.queue, count)
+        made = [version]
+        results = self._advance(
+            todo, lambda index: todo[index].rest, start=version, keep=made.append, breaks=False, anew=anew
+        )
+        for result in results:
+            yield result
+            if isinstance(result, WRONG) and not keep_failed:
+                return
+        self.push(made[-1])
+
+    def _advance(
+        self,
+        todo: Sequence[Waiting],
+        queue: Callable[[int], Queue],
+        *,
+        start: Here | None = None,
+        keep: Callable[[Here], None] | None = None,
+        typed: Callable[[int], Typed] | None = None,
+        breaks: bool = False,
+        anew: bool = False,
+    ) -> Iterator[Result]:
+        version = start or self.now
+        ahead, first = None, 0
+        for index, item in enumerate(todo):
+            if breaks and index and item.serial in self.breaks:
+                return
+            if item.cell is not None and item.cell.before is version.line and not anew:
+                ahead = None
+                line = item.cell
+                log = ""
+            else:
+                if ahead is None:
+                    ahead, first = self._ahead(version, [each.text for each in todo[index:]]), index
+                result = self._carry(ahead, index - first, version, item, typed and typed(index), anew=anew)
+                if not isinstance(result, Entry):
+                    yield result
+                    return
+                line = after(version.line, result)
+                log = self._log(result)
+            version = replace(version, line=line, queue=queue(index))
+            (keep or self.push)(version)
+            self.stumble = None
+            yield Done(entry=line.entry, number=line.count, log=log)
+
+    def _ahead(self, version: Here, texts: Sequence[str]) -> Ahead:
+        before = entries(version.line)
+        return Ahead(
+            [entry.text for entry in before],
+            texts,
+            args=version.args,
+            ground=version.place,
+            known=[answer for entry in before for answer in entry.answers],
+        )
+
+    def _log(self, entry: Entry) -> str:
+        path = self.store.logs_path(entry.key) if entry.cached and entry.kind in ("run", "sh", "test") else None
+        return str(path) if path is not None and path.exists() else ""
+
+    def _carry(
+        self, ahead: Ahead, index: int, version: Here, item: Waiting, typed: Typed | None, *, anew: bool
+    ) -> Entry | Result:
+        start = sum(len(each.entry.text) + 1 for each in cells(version.line))
+        self.kept.clear()
+        try:
+            planned = ahead.upto(index)
+            return self.carrier.carry(
+                planned,
+                length(version.line),
+                version.line,
+                version.place,
+                serial=item.serial,
+                text=item.text,
+                anew=anew,
+            )
+        except Refused as error:
+            found, source = _placed(error.diagnostics, error.source, start, typed)
+            return Refusal(diagnostics=found, source=source)
+        except BuildFailed as error:
+            self.stumble = Stumble(text=item.text, line=version.line, chain=self.kept[-1] if self.kept else None)
+            whole = joined([*(each.entry.text for each in cells(version.line)), item.text], str(version.place.path))[0]
+            diagnostic = replace(error.diagnostic, help=_LOOK) if self.kept else error.diagnostic
+            found, source = _placed((diagnostic,), whole, start, typed)
+            return Failure(
+                diagnostic=found[0],
+                source=source,
+                reason=error.reason,
+                status=error.command_status,
+                tail=error.tail,
+                log=error.log,
+                exit=error.exit,
+            )
+        except (Interrupted, KeyboardInterrupt):
+            return Interruption(statement=item.text)
+        except (MetalorError, OSError) as error:
+            return mistake(error)
+
+
+def _items(queue: Queue, count: int) -> tuple[Waiting, ...]:
+    found: list[Waiting] = []
+    while queue is not None and len(found) < count:
+        found.append(queue)
+        queue = queue.rest
+    return tuple(found)
+
+
+def mistake(error: MetalorError | OSError) -> Mistake:
+    """An error of the machine or of a command; an OSError that only a bug explains is raised again."""
+    if isinstance(error, OSError):
+        shown = machine_error(error)
+        if shown is None:
+            raise error
+        error = shown
+    return Mistake(message=error.message, help=error.help, exit=error.exit)
+
+
+def went_wrong(results: Sequence[Result]) -> bool:
+    """Whether the last result says that nothing more is to be done."""
+    return bool(results) and isinstance(results[-1], WRONG)
+
+
+def _placed(
+    diagnostics: tuple[Diagnostic, ...], source: SourceFile, start: int, typed: Typed | None
+) -> tuple[tuple[Diagnostic, ...], SourceFile]:
+    """Diagnostics in what was typed, when all that they point to lies there."""
+    if typed is None:
+        return diagnostics, source
+
+    spans = [span for each in diagnostics for span in (each.span, *(label.span for label in each.labels))]
+    if any(span.start < start for span in spans):
+        return diagnostics, source
+    return tuple(moved(each, typed.start - start) for each in diagnostics), typed.source
+
+
+def moved(diagnostic: Diagnostic, by: int) -> Diagnostic:
+    """A diagnostic in a text in which everything stands further on; edits that would stand before it are left out."""
+
+    def move(span: Span) -> Span:
+        return Span(max(span.start + by, 0), max(span.end + by, 0))
+
+    return replace(
+        diagnostic,
+        span=move(diagnostic.span),
+        labels=tuple(replace(label, span=move(label.span)) for label in diagnostic.labels),
+        edits=tuple(replace(edit, span=move(edit.span)) for edit in diagnostic.edits if edit.span.start + by >= 0),
+    )

@@ -1,0 +1,143 @@
+"""The folder a session works in: its contexts, its bases, and what they answered before.
+
+Invariant: what was carried out is planned with the answers it was carried out with, so that a file that changes later
+changes nothing that is done already.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from metalor_lang.build.api import RecipeOptions, open_contexts, recipe_name
+from metalor_lang.build.bases import Bases
+from metalor_lang.build.contexts import LocalContexts
+from metalor_lang.build.events import EventSink, Notice
+from metalor_lang.build.inputs import BuildInputs
+from metalor_lang.build.statcache import StatCache
+from metalor_lang.checker.program import Base, Platform, SourceMiss
+from metalor_lang.plan.graph import BaseInfo, BindMount, CopyFiles
+from metalor_lang.store.store import Store
+
+
+class Ground:
+    """Where contexts and bases of a recipe are; open until `close`.
+
+    Args:
+        path: the recipe's file, which need not exist: its folder is the default context.
+        options: contexts, platform and epoch.
+        store: the caller's.
+        events: who hears of waiting.
+        unpacker, owner: as for `build.api.Session`.
+        loaded: the recipe was read from that file: it is where `:save` writes to.
+
+    Raises:
+        UsageError: a context is no directory that can be read.
+
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        options: RecipeOptions,
+        *,
+        store: Store,
+        events: EventSink,
+        unpacker: str = "own",
+        owner: tuple[int, int] | None = None,
+        loaded: bool = False,
+    ) -> None:
+        self.path = path
+        self.name = recipe_name(path)
+        self.loaded = loaded
+        self.options = options
+        self._store = store
+        self._events = events
+        self._unpacker = unpacker
+        self._owner = owner
+        self._cache = StatCache(store.root / "contexts.json")
+        self._stack = ExitStack()
+        self._seen: set[tuple[str, str, bool, tuple[str, ...]]] = set()
+        self._places: set[str] = set()
+        self.look_again()
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths of the recipe start."""
+        return self.path.parent
+
+    def look_again(self) -> None:
+        """Forget what contexts and bases answered."""
+        self._stack.close()
+        self._seen.clear()
+        self._places.clear()
+        self.contexts: LocalContexts = self._stack.enter_context(open_contexts(self.path, self.options, self._cache))
+        self.bases = Bases(
+            self._store,
+            self.folder,
+            unpacker=self._unpacker,
+            cache=self._cache,
+            owner=self._owner,
+            on_wait=lambda _: self._events.emit(Notice(text="waiting for another build, which fetches the same base")),
+        )
+
+    def close(self) -> None:
+        """Close the folders."""
+        self._stack.close()
+
+    # --- what the checker asks: what was there once is not looked for again -----------------------------------------
+
+    def names(self) -> frozenset[str]:
+        """The named contexts."""
+        return self.contexts.names()
+
+    def find(self, context: str, source: str, *, glob: bool, excludes: tuple[str, ...]) -> SourceMiss | None:
+        """As `checker.program.Contexts`."""
+        asked = (context, source, glob, excludes)
+        if asked in self._seen:
+            return None
+        miss = self.contexts.find(context, source, glob=glob, excludes=excludes)
+        if miss is None:
+            self._seen.add(asked)
+        return miss
+
+    def exists(self, path: str) -> bool:
+        """As `checker.program.Contexts`."""
+        if path not in self._places and self.contexts.exists(path):
+            self._places.add(path)
+        return path in self._places
+
+    def answers(self, known: Sequence[str]) -> "Answers":
+        """What planning asks, answered from `known` as long as that lasts."""
+        return Answers(inputs=BuildInputs(self.bases, self.contexts), known=iter(known))
+
+
+@dataclass(slots=True, kw_only=True)
+class Answers:
+    """Implements `plan.graph.Inputs`: contexts are asked in the order of the recipe.
+
+    Args:
+        inputs: the real ones.
+        known: what they said before, in that order.
+
+    """
+
+    inputs: BuildInputs
+    known: Iterator[str]
+    given: list[str] = field(default_factory=list)
+
+    def base(self, base: Base, platform: Platform) -> BaseInfo:
+        """Identity and configuration of a base."""
+        return self.inputs.base(base, platform)
+
+    def content(self, files: CopyFiles) -> str:
+        """The digest of what a COPY takes."""
+        return self._note(next(self.known, None) or self.inputs.content(files))
+
+    def bound(self, mount: BindMount) -> str:
+        """The digest of a bound context path."""
+        return self._note(next(self.known, None) or self.inputs.bound(mount))
+
+    def _note(self, answer: str) -> str:
+        self.given.append(answer)
+        return answer

@@ -1,0 +1,115 @@
+"""Open a session on this machine.
+
+Invariant: the helper that runs steps is started before memory grows and threads exist; the first step waits for it.
+"""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from metalor_lang.build.api import RecipeOptions
+from metalor_lang.build.events import EventSink, Notice
+from metalor_lang.build.perform import Machine
+from metalor_lang.plan.graph import Plan
+from metalor_lang.repl.core import Core
+from metalor_lang.repl.ground import Ground
+from metalor_lang.repl.outcome import Person, Result
+from metalor_lang.repl.session import Session
+from metalor_lang.runtime.guests import GuestRuntimes
+from metalor_lang.runtime.request import Limits
+from metalor_lang.runtime.rootfs import choose_snapshotter
+from metalor_lang.runtime.world import World
+from metalor_lang.store.store import Store
+
+
+@contextmanager
+def open_session(
+    path: Path,
+    options: RecipeOptions,
+    *,
+    store: Store,
+    world: World,
+    events: EventSink,
+    person: Person | None = None,
+    hear: Callable[[Result], None] | None = None,
+    limits: Limits = Limits(),  # noqa: B008 - immutable
+    unpacker: str = "own",
+) -> Iterator[Session]:
+    """A session on an open store, with a helper of its own.
+
+    Args:
+        path: the recipe's file; nothing is read from it.
+        options: arguments, contexts, platform and epoch.
+        store: stays the caller's.
+        world: what this process has entered.
+        events: hears of steps, from the thread that feeds.
+        person: who can be asked; None for nobody.
+        hear: told of each result as soon as it is there.
+        limits: what a step may use.
+        unpacker: who unpacks images.
+
+    Raises:
+        MachineError: this machine cannot run steps.
+        UsageError: a context is no directory.
+
+    """
+
+    def notice(line: str) -> None:
+        events.emit(Notice(text=line))
+
+    runtime = GuestRuntimes(world, {}, on_notice=notice)
+    try:
+        snapshotter = choose_snapshotter(store, on_notice=notice)
+
+        def performer(plan: Plan, ground: Ground) -> Machine:
+            return Machine(
+                store=store,
+                runtime=runtime,
+                snapshotter=snapshotter,
+                bases=ground.bases,
+                contexts=ground.contexts,
+                events=events,
+                titles={index: stage.title for index, stage in plan.stages.items()},
+                limits=limits,
+                keep_failed=core.kept.append,
+            )
+
+        core = Core(
+            path,
+            options,
+            store=store,
+            runtime=runtime,
+            snapshotter=snapshotter,
+            performers=performer,
+            events=events,
+            person=person,
+            limits=limits,
+            unpacker=unpacker,
+            owner=world.owner,
+        )
+        with Session(core, hear=hear) as session:
+            yield session
+    finally:
+        runtime.close()
+
+
+@contextmanager
+def interrupts_to(session: Session) -> Iterator[None]:
+    """While a text is fed, Ctrl-C is for the step that runs; where none runs it ends the feeding (signal(3))."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if not session.interrupt():
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,99 @@
+"""Sessions on real images, by the command itself, without a terminal: transcripts, digests, files."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.goldens import GOLDENS, check_golden
+from tests.support.workshop import Workshop
+
+pytestmark = pytest.mark.integration
+TRANSCRIPTS = sorted((GOLDENS / "repl").glob("*.in"))
+
+
+@pytest.fixture
+def workshop(tmp_path):
+    return Workshop(tmp_path)
+
+
+def plain(text, workshop):
+    """What does not depend on the machine or the day."""
+    text = text.replace(workshop.base, "BASE").replace(str(workshop.path), "HERE")
+    text = re.sub(r"\b\d+\.\ds\b", "TIME", text)
+    text = re.sub(r"sha256:[0-9a-f]{64}", "sha256:HEX", text)
+    text = re.sub(r"logs/[0-9a-f]{64}", "logs/HEX", text)
+    return re.sub(r"\b2\.\d MB\b", "2 MB", text)
+
+
+@pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
+def test_transcripts(path: Path, workshop, update_goldens):
+    (workshop.path / "hello.txt").write_text("hello\n")
+    text = path.read_text().replace("BASE", workshop.base)
+    status = {"wrong": 1, "usage": 2}.get(path.stem.partition("-")[0], 0)
+    done = workshop.run("repl", input=text, status=status)
+    shown = plain(done.stdout, workshop)
+    if done.stderr:
+        shown += "--- errors\n" + plain(done.stderr, workshop)
+    check_golden(shown, path.with_suffix(".expected"), update=update_goldens)
+    assert workshop.leftovers() == []
+
+
+def test_there_are_transcripts():
+    assert len(TRANSCRIPTS) >= 6
+
+
+def test_a_saved_recipe_builds_to_the_same_image_without_running(workshop):
+    random = "cat /proc/sys/kernel/random/uuid"
+    statements = [
+        f"FROM {workshop.base} AS one",
+        f"SH {random} > /random",
+        "ENV A=1",
+        f"FROM {workshop.base} AS two",
+        "COPY --from=one /random /other",
+        f"SH {random} > /more",
+        ":undo",
+        f"SH {random} >> /more",
+        "WORKDIR /srv",
+        "USER user",
+        ":retry",
+        "LABEL a=b",
+        ":goto one",
+        "SH echo inserted > /inserted",
+        ":continue",
+        ":save app.metalor",
+        ":export oci:session:1",
+    ]
+    session = workshop.run("repl", input="\n".join(statements)).stdout
+    built = workshop.run("build", "app.metalor", "--expect-cached", "-o", "oci:built:1").stdout
+    digest = session.splitlines()[-1]
+    assert digest.startswith("sha256:") and digest == built.strip()
+    assert (workshop.path / "app.metalor").read_text() == (
+        f"FROM {workshop.base} AS one\nSH {random} > /random\nENV A=1\nSH echo inserted > /inserted\n"
+        f"FROM {workshop.base} AS two\nCOPY --from=one /random /other\nSH {random} >> /more\nWORKDIR /srv\n"
+        "USER user\nLABEL a=b\n"
+    )
+
+
+def test_what_was_run_anew_is_what_a_build_takes(workshop):
+    """`:retry` makes another result under the same key; after an undo the first one counts again."""
+    text = f"FROM {workshop.base}\nSH cat /proc/sys/kernel/random/uuid > /random\n:cat /random\n:retry\n:cat /random\n"
+    text += ":undo\n:cat /random\n"
+    text += ":save app.metalor\n:export tar:session.tar"
+    first, second, _, _, third, *_ = workshop.run("repl", input=text).stdout.splitlines()
+    assert first == third != second
+    workshop.run("build", "app.metalor", "--expect-cached", "-o", "tar:built.tar")
+    assert (workshop.path / "session.tar").read_bytes() == (workshop.path / "built.tar").read_bytes()
+
+
+def test_statuses(workshop):
+    workshop.run("repl", "-c", "FROM nope", status=1)
+    workshop.run("repl", "-c", ":nope", status=2)
+    workshop.run("repl", "-c", f"FROM {workshop.base}\nSH false\n", status=1)
+    assert workshop.run("repl", "-c", ":help").stdout.startswith("A statement")
+    workshop.recipe("FROM BASE\nSH echo hi\nSH exit 3\n")
+    done = workshop.run("repl", "app.metalor", "-c", ":list", status=1)
+    assert done.stdout == "hi\n" and "app.metalor:3:1" in done.stderr
+    workshop.recipe("FROM BASE\nSH echo hi\nCOPPY\n")
+    done = workshop.run("repl", "app.metalor", "-c", ":list", status=1)
+    assert done.stdout == "" and "app.metalor:3:1" in done.stderr
