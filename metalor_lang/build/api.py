@@ -22,6 +22,7 @@ from metalor_lang.build.inputs import BuildInputs
 from metalor_lang.build.perform import Machine
 from metalor_lang.build.several import Shared, named
 from metalor_lang.build.statcache import StatCache
+from metalor_lang.build.telling import Telling
 from metalor_lang.checker.checker import check
 from metalor_lang.checker.platforms import PlatformError, parse_platforms, same_platform
 from metalor_lang.checker.program import Platform, Program
@@ -268,6 +269,7 @@ class Session:
         emulators(plans)
         began = time.monotonic()
         shared = Shared() if len(plans) > 1 else None
+        telling = Telling(self.events)
         builders = [
             Builder(
                 plan,
@@ -278,11 +280,11 @@ class Session:
                     snapshotter=snapshotter,
                     bases=self.bases,
                     contexts=self.contexts,
-                    events=self.events,
+                    events=telling,
                     limits=options.limits,
                     titles={index: stage.title for index, stage in plan.stages.items()},
                 ),
-                events=self.events,
+                events=telling,
                 options=options,
                 recipe=self.name,
                 shared=shared,

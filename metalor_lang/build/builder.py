@@ -27,6 +27,7 @@ from metalor_lang.build.failures import BuildFailed, Interrupted, failed_with, n
 from metalor_lang.build.lookup import Chain as Chain
 from metalor_lang.build.lookup import read_stages, usable
 from metalor_lang.build.several import Shared, twins
+from metalor_lang.build.telling import Telling
 from metalor_lang.build.walk import walk
 from metalor_lang.checker.program import ImageBase, RootfsBase, ScratchBase, StageBase
 from metalor_lang.diagnostics.model import Diagnostic
@@ -35,6 +36,8 @@ from metalor_lang.plan.describe import base_name
 from metalor_lang.plan.graph import Configure, Kind, Plan, PlannedStage, Step
 from metalor_lang.record import dataclass
 from metalor_lang.runtime.request import Limits
+from metalor_lang.store.errors import StoreError
+from metalor_lang.store.locks import Held
 from metalor_lang.store.records import StepRecord
 from metalor_lang.store.store import Store
 
@@ -132,7 +135,9 @@ class Builder:
         self._shared = shared
         self._store = store
         self._performer = performer
-        self._events = events
+        # One that is given may be the performer's as well: what a step writes is then told in its order too.
+        self._events = events if isinstance(events, Telling) else Telling(events)
+        self._unsaved: dict[int, BuildFailed] = {}
         self._options = options
         self._recipe = recipe
         self._stopping = threading.Event()
@@ -203,8 +208,15 @@ class Builder:
         self._events.emit(
             StageStarted(stage=index, title=stage.title, base=base_name(self._plan, stage.base), steps=len(stage.steps))
         )
-        for step in stage.steps:
-            chain = self.step(stage, step, chain, chains)
+        try:
+            for step in stage.steps:
+                if index in self._unsaved:
+                    break
+                chain = self._step(stage, step, chain, chains)
+        finally:
+            self._events.settle(index, str(stage.platform))
+        if index in self._unsaved:
+            raise self._unsaved[index]
         return StageResult(stage=stage, start=start, chain=chain)
 
     def start(self, stage: PlannedStage, chains: Mapping[int, Chain]) -> Chain:
@@ -246,7 +258,7 @@ class Builder:
         )
 
     def step(self, stage: PlannedStage, step: Step, chain: Chain, chains: Mapping[int, Chain]) -> Chain:
-        """The chain after a step on `chain`: taken from the store, or made. Errors as `build`.
+        """The chain after a step on `chain`, taken from the store or made; what was made is kept. Errors as `build`.
 
         Args:
             stage: whose step it is.
@@ -255,6 +267,16 @@ class Builder:
             chains: of the stages before its own.
 
         """
+        try:
+            after = self._step(stage, step, chain, chains)
+        finally:
+            self._events.settle(stage.index, str(stage.platform))
+        if stage.index in self._unsaved:
+            raise self._unsaved[stage.index]
+        return after
+
+    def _step(self, stage: PlannedStage, step: Step, chain: Chain, chains: Mapping[int, Chain]) -> Chain:
+        """As `step`, without waiting until what was made is kept."""
         self._check()
         ref = self._ref(stage, step)
         if isinstance(step.action, Configure):
@@ -272,17 +294,22 @@ class Builder:
         if self._options.expect_cached:
             raise self._fail(ref, not_cached(step), 0)
         try:
-            with self._store.locks.exclusive(
+            held = self._store.locks.take(
                 f"step:{step.key}", on_wait=lambda _: self._wait_notice(stage, step), stop=self._stopping.is_set
-            ):
-                # Whoever held the lock may have made what we want.
-                found = self._lookup(step, chain, inputs)
-                if found is not None:
-                    return self._taken(ref, found)
-                self._check()
-                return self._run(stage, step, chain, chains, inputs, ref)
+            )
         except InterruptedError:
             raise Interrupted("the build was interrupted") from None
+        try:
+            # Whoever held the lock may have made what we want.
+            found = self._lookup(step, chain, inputs)
+            if found is not None:
+                held.release()
+                return self._taken(ref, found)
+            self._check()
+            return self._run(stage, step, chain, chains, inputs, ref, held)
+        except BaseException:
+            held.release()
+            raise
 
     def _taken(self, ref: StepRef, record: StepRecord) -> Chain:
         with self._lock:
@@ -297,7 +324,14 @@ class Builder:
         self._events.emit(Notice(text=text, title=stage.title))
 
     def _run(
-        self, stage: PlannedStage, step: Step, chain: Chain, chains: Mapping[int, Chain], inputs: Chain, ref: StepRef
+        self,
+        stage: PlannedStage,
+        step: Step,
+        chain: Chain,
+        chains: Mapping[int, Chain],
+        inputs: Chain,
+        ref: StepRef,
+        held: Held,
     ) -> Chain:
         self._events.emit(StepStarted(step=ref))
         began = time.monotonic()
@@ -317,7 +351,7 @@ class Builder:
                 duration_ms=took,
                 recipe=self._recipe,
             )
-            self._store.steps.put(record)
+            self._publish(record, step, ref, held)
         except BuildFailed as failure:
             raise self._fail(ref, failure, _since(began)) from None
         except Interrupted:
@@ -328,20 +362,33 @@ class Builder:
             self._shared.add(record)
         with self._lock:
             self._ran += 1
-        self._events.emit(StepFinished(step=ref, duration_ms=took))
         return after
 
+    def _publish(self, record: StepRecord, step: Step, ref: StepRef, held: Held) -> None:
+        """Have the record kept; the next step need not wait until it is, whoever listens or wants the same step must.
+
+        The step's lock is released, and the step's end told, when the record is on the disk.
+        """
+
+        def done(error: StoreError | OSError | None) -> None:
+            held.release()
+            if error is None:
+                self._events.tell(StepFinished(step=ref, duration_ms=record.duration_ms))
+                return
+            failure = failed_with(sayable(error), step, "E0604")
+            self._unsaved.setdefault(ref.stage, failure)
+            self._events.tell(_failed(ref, failure, record.duration_ms))
+
+        self._events.hold(ref)
+        held.hand_over()
+        try:
+            self._store.publishing.put(record, done)
+        except BaseException:
+            self._events.cancel(ref)
+            raise
+
     def _fail(self, ref: StepRef, failure: BuildFailed, took: int) -> BuildFailed:
-        self._events.emit(
-            StepFailed(
-                step=ref,
-                reason=failure.reason,
-                status=failure.command_status,
-                tail=tuple(line.decode("utf-8", "backslashreplace") for line in failure.tail),
-                log=failure.log,
-                duration_ms=took,
-            )
-        )
+        self._events.emit(_failed(ref, failure, took))
         return failure
 
     def _check(self) -> None:
@@ -399,6 +446,17 @@ def build_together(builders: Sequence[Builder]) -> tuple[BuildResult, ...]:
     return tuple(
         builder.result({index: results[which * width + index] for index in plans[which].stages})
         for which, builder in enumerate(builders)
+    )
+
+
+def _failed(ref: StepRef, failure: BuildFailed, took: int) -> StepFailed:
+    return StepFailed(
+        step=ref,
+        reason=failure.reason,
+        status=failure.command_status,
+        tail=tuple(line.decode("utf-8", "backslashreplace") for line in failure.tail),
+        log=failure.log,
+        duration_ms=took,
     )
 
 

@@ -4,10 +4,10 @@ Invariant: a step works on a draft that is discarded unless everything went well
 stage's epoch before it is committed.
 """
 
-import stat
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import Final, assert_never
 
 from metalor_lang.build.bases import Bases
@@ -15,10 +15,11 @@ from metalor_lang.build.builder import Chain
 from metalor_lang.build.contexts import LocalContexts
 from metalor_lang.build.copying import copy_into
 from metalor_lang.build.events import EventSink, StepOutput, StepRef
+from metalor_lang.build.facts import Facts
 from metalor_lang.build.failures import BuildFailed, Interrupted, command_failed, failed_with, no_workdir
 from metalor_lang.build.files import make_workdir, write_file
 from metalor_lang.build.logs import StepLog
-from metalor_lang.build.users import UserError, resolve
+from metalor_lang.build.users import Identity, UserError
 from metalor_lang.errors import MachineError, MetalorError
 from metalor_lang.kernel.paths import Root
 from metalor_lang.plan.graph import (
@@ -54,6 +55,7 @@ class Machine:
 
     Args:
         titles: how stages are called, by index.
+        keep_failed: given the files as a command left them that failed; else they are thrown away.
 
     """
 
@@ -69,7 +71,9 @@ class Machine:
         titles: Mapping[int, str],
         grace: float = 5.0,
         limits: Limits = Limits(),  # noqa: B008 - immutable
+        keep_failed: Callable[[Chain], None] | None = None,
     ) -> None:
+        self._keep_failed = keep_failed
         self._limits = limits
         self._store = store
         self._runtime = runtime
@@ -81,6 +85,7 @@ class Machine:
         self._grace = grace
         self._stopping = threading.Event()
         self._cancel = Cancel()
+        self._facts = Facts()
 
     def base(self, stage: PlannedStage) -> Chain:
         """The chain of an image or rootfs base, unpacked."""
@@ -105,14 +110,23 @@ class Machine:
         action = step.action
         try:
             if isinstance(action, CheckUser):
-                with self._snapshotter.view(chain) as view:
-                    resolve(view, action.user)
+                with ExitStack() as stack:
+                    view = partial(_viewed, self._snapshotter, chain, stack)
+                    self._facts.identity(chain, action.user, view)
                 return chain
             with self._snapshotter.draft(chain) as draft:
-                self._apply(stage, step, draft, sources, ref)
+                try:
+                    self._apply(stage, step, chain, draft, sources, ref)
+                except BuildFailed:
+                    if self._keep_failed is not None and isinstance(action, Exec):
+                        self._keep_failed(draft.commit({"failed": step.key}))
+                    raise
                 if step.kind is Kind.TEST:
                     return chain
-                return draft.commit({"step": step.key, "text": step.text}, epoch=stage.epoch)
+                # Not durable: the builder has the step's record published, which syncs for several at once.
+                after = draft.commit({"step": step.key, "text": step.text}, epoch=stage.epoch, durable=False)
+                self._facts.changed(chain, after, self._store.snapshots.fs_path(after[-1]))
+                return after
         except UserError as error:
             raise failed_with(error, step, "E0605") from error
         except (BuildFailed, Interrupted):
@@ -123,12 +137,18 @@ class Machine:
             raise
 
     def _apply(
-        self, stage: PlannedStage, step: Step, draft: DraftView, sources: Mapping[int, Chain], ref: StepRef
+        self,
+        stage: PlannedStage,
+        step: Step,
+        chain: Chain,
+        draft: DraftView,
+        sources: Mapping[int, Chain],
+        ref: StepRef,
     ) -> None:
         action = step.action
         match action:
             case Exec():
-                self._execute(stage, step, action, draft, sources, ref)
+                self._execute(stage, step, action, chain, draft, sources, ref)
             case CopyFiles(stage=None):
                 copy_into(draft.root, action, epoch=stage.epoch, contexts=self._contexts)
             case CopyFiles(stage=index):
@@ -153,18 +173,21 @@ class Machine:
         stage: PlannedStage,
         step: Step,
         action: Exec,
+        chain: Chain,
         draft: DraftView,
         sources: Mapping[int, Chain],
         ref: StepRef,
     ) -> None:
         with ExitStack() as stack:
-            found = draft.root.stat(action.workdir, follow=True)
+            # Asked before the draft is changed: it shows what the chain has.
+            identity = self._facts.identity(chain, action.user, lambda: draft.root)
+            found = self._facts.directory(chain, action.workdir, lambda: draft.root)
             if found is None and action.workdir == step.before.workdir:
                 # A base's WorkingDir need not exist: every tool makes it when something runs.
                 draft.root.makedirs(action.workdir)
-            elif found is None or not stat.S_ISDIR(found.st_mode):
+            elif not found:
                 raise failed_with(no_workdir(action.workdir, there=found is not None), step, "E0604")
-            request = self._request(stage, action, draft.root, sources, stack)
+            request = self._request(stage, action, identity, sources, stack)
             log = stack.enter_context(StepLog(self._store.logs_path(step.key)))
 
             def output(data: bytes) -> None:
@@ -189,9 +212,8 @@ class Machine:
             )
 
     def _request(
-        self, stage: PlannedStage, action: Exec, view: Root, sources: Mapping[int, Chain], stack: ExitStack
+        self, stage: PlannedStage, action: Exec, identity: Identity, sources: Mapping[int, Chain], stack: ExitStack
     ) -> StepRequest:
-        identity = resolve(view, action.user)
         env = {"PATH": DEFAULT_PATH, "HOME": identity.home, "SOURCE_DATE_EPOCH": str(stage.epoch)}
         env |= dict(action.environment)
         for name, value in action.proxies:
@@ -237,3 +259,7 @@ class Machine:
 
     def _tree(self, chain: Chain, stack: ExitStack) -> LayeredView | int:
         return self._snapshotter.for_step(chain) if chain else stack.enter_context(self._snapshotter.view(chain)).fd
+
+
+def _viewed(snapshotter: Snapshotter, chain: Chain, stack: ExitStack) -> Root:
+    return stack.enter_context(snapshotter.view(chain))

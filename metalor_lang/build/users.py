@@ -12,6 +12,9 @@ from metalor_lang.errors import MetalorError
 from metalor_lang.kernel.paths import Root
 from metalor_lang.record import dataclass
 
+USERS: Final = "/etc/passwd"
+GROUPS: Final = "/etc/group"
+
 _LIMIT: Final = 4 << 20
 _LARGEST: Final = (1 << 31) - 1
 _SHOWN: Final = 8
@@ -143,7 +146,7 @@ def _unknown(what: str, text: str, names: list[str], file: str) -> UserError:
 
 def _users(view: Root) -> list[_User]:
     found: list[_User] = []
-    for line in _lines(view, "/etc/passwd"):
+    for line in _lines(view, USERS):
         match line.split(":"):
             case [name, _, uid, gid, _, home, *_] if name and (ids := _ids(uid, gid)):
                 found.append(_User(name=name, uid=ids[0], gid=ids[1], home=home if home.startswith("/") else "/"))
@@ -154,7 +157,7 @@ def _users(view: Root) -> list[_User]:
 
 def _groups(view: Root) -> list[_Group]:
     found: list[_Group] = []
-    for line in _lines(view, "/etc/group"):
+    for line in _lines(view, GROUPS):
         match line.split(":"):
             case [name, _, gid, *rest] if name and (ids := _ids(gid)):
                 members = rest[0].split(",") if rest else []

@@ -125,6 +125,23 @@ def run_tool(
     return CompletedTool(stdout=done.stdout, stderr=done.stderr, status=0)
 
 
+def run_attached(argv: Sequence[str], *, user: tuple[int, int] | None = None) -> int:
+    """Run a program that talks to the person at our terminal, such as an editor; give its status (128 + a signal).
+
+    Args:
+        argv: the command; its first word is looked up in PATH.
+        user: (uid, gid) that it runs as; None for ours.
+
+    Raises:
+        ToolMissing: the program is not installed.
+
+    """
+    program = require_tool(argv[0])
+    ids = {} if user is None else {"user": user[0], "group": user[1], "extra_groups": ()}
+    status = subprocess.run([program, *argv[1:]], check=False, **ids).returncode  # type: ignore[call-overload]
+    return int(status) if status >= 0 else 128 - int(status)
+
+
 class Child:
     """A process of ours that was started with `spawn`."""
 

@@ -51,6 +51,7 @@ class Command:
 GROUPS: Final = {
     "time": "Time",
     "look": "Look",
+    "shell": "Shell",
     "files": "Files",
     "help": "Help",
 }
@@ -152,6 +153,20 @@ COMMANDS: Final = (
         takes=Takes.STEP,
         group="look",
         help="why a statement ran or was taken from the store",
+    ),
+    Command(
+        name=":shell",
+        handler="shells:shell",
+        arguments="[--failed] [COMMAND]",
+        takes=Takes.WORD,
+        group="shell",
+        help="a shell in the current state; then throw away what it did, or keep it as a step",
+        more=(
+            "The shell has a copy of the state. When it ends, what it changed is listed and you choose: throw it",
+            "away, or keep it as a step. What you typed is then offered as the text of an SH to edit, and the step",
+            "is carried out on the state before: only what the step itself does is kept.",
+            "--failed: in the files as the last statement that failed left them.",
+        ),
     ),
     Command(
         name=":load",

@@ -5,9 +5,10 @@ pushes nothing.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from metalor_lang.build.api import RecipeOptions
 from metalor_lang.build.events import EventSink
@@ -29,12 +30,16 @@ from metalor_lang.repl.outcome import (
     Refusal,
     Result,
 )
+from metalor_lang.repl.pieces import Piece
 from metalor_lang.repl.timeline import Line, Queue, Timeline, Version, Waiting, after, cells, entries, length, queued
+from metalor_lang.runtime.cancel import Cancel
 from metalor_lang.runtime.client import Runtime
 from metalor_lang.runtime.request import Limits
 from metalor_lang.runtime.rootfs import Snapshotter
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.store.store import Store
+
+_LOOK: Final = "nothing of it is kept; `:shell --failed` looks at what it left behind"
 
 Here = Version[Ground]
 
@@ -103,12 +108,14 @@ class Core:
         self.owner = owner
         self.carrier = Carrier(store=store, performers=performers, events=events)
         self.stumble: Stumble | None = None
+        self.kept: list[Chain] = []
         self.breaks: set[int] = set()
         self.saved: frozenset[int] = frozenset()
         self.typed: list[str] = []
         self.said_network = False
         self._options = options
         self._serial = 0
+        self._cancel: Cancel | None = None
         self._sizes: dict[str, int] = {}
         self._stack = ExitStack()
         self._stack.enter_context(store.lease())
@@ -176,6 +183,22 @@ class Core:
         """What contexts answered for the statements carried out."""
         return tuple(answer for entry in self.entries for answer in entry.answers)
 
+    def stop(self) -> bool:
+        """End what runs; the second call kills it. False when nothing runs."""
+        if self._cancel is not None:
+            self._cancel.fire()
+            return True
+        return self.carrier.stop()
+
+    @contextmanager
+    def running(self) -> Iterator[Cancel]:
+        """While something runs that is no step: what ends it."""
+        self._cancel = Cancel()
+        try:
+            yield self._cancel
+        finally:
+            self._cancel = None
+
     # --- carrying out -----------------------------------------------------------------------------------------------
 
     def type(self, texts: Sequence[str], typed: Callable[[int], Typed]) -> Iterator[Result]:
@@ -190,10 +213,10 @@ class Core:
         todo = _items(self.queue_of(texts), len(texts))
         yield from self._advance(todo, lambda index: queue, typed=typed)
 
-    def whole(self, text: str) -> Callable[[int], Typed]:
-        """For a statement that is all of what was typed."""
+    def places(self, text: str, cut: Sequence[Piece]) -> Callable[[int], Typed]:
+        """Where the statements of a typed text stand in it."""
         source = SourceFile("typed", text)
-        return lambda index: Typed(source=source, start=0)
+        return lambda index: Typed(source=source, start=cut[index].start)
 
     def proceed(self, count: int, *, breaks: bool = True, anew: bool = False) -> Iterator[Result]:
         """Carry out statements that wait, each into a version of its own; stops before those with a break."""
@@ -273,6 +296,7 @@ class Core:
         self, ahead: Ahead, index: int, version: Here, item: Waiting, typed: Typed | None, *, anew: bool
     ) -> Entry | Result:
         start = sum(len(each.entry.text) + 1 for each in cells(version.line))
+        self.kept.clear()
         try:
             planned = ahead.upto(index)
             return self.carrier.carry(
@@ -288,9 +312,10 @@ class Core:
             found, source = _placed(error.diagnostics, error.source, start, typed)
             return Refusal(diagnostics=found, source=source)
         except BuildFailed as error:
-            self.stumble = Stumble(text=item.text, line=version.line)
+            self.stumble = Stumble(text=item.text, line=version.line, chain=self.kept[-1] if self.kept else None)
             whole = joined([*(each.entry.text for each in cells(version.line)), item.text], str(version.place.path))[0]
-            found, source = _placed((error.diagnostic,), whole, start, typed)
+            diagnostic = replace(error.diagnostic, help=_LOOK) if self.kept else error.diagnostic
+            found, source = _placed((diagnostic,), whole, start, typed)
             return Failure(
                 diagnostic=found[0],
                 source=source,

@@ -74,6 +74,7 @@ def open_session(
                 events=events,
                 titles={index: stage.title for index, stage in plan.stages.items()},
                 limits=limits,
+                keep_failed=core.kept.append,
             )
 
         core = Core(

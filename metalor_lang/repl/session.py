@@ -152,7 +152,7 @@ class Session:
             false when no step runs.
 
         """
-        return self._core.carrier.stop()
+        return self._core.stop()
 
     # --- where it stands --------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Make the step's root: its view, /proc, /dev, /sys, the automatic files and the explicit mounts; then enter it.
+"""Make the step's root: its view, the furniture, the automatic files and the explicit mounts; then enter it.
 
 Invariant: every place is reached by descriptor, resolved by openat2 inside the view with magic links refused; a mount
 point that had to be created is remembered and taken away again. Lean: imported by the helper.
@@ -10,61 +10,17 @@ import stat
 
 from metalor_lang.kernel import syscalls
 from metalor_lang.runtime import layering
+from metalor_lang.runtime.furniture import READONLY, SAFE, SEALED, Furniture, clone, filesystem
 from metalor_lang.runtime.protocol import MountOrder, Order, from_memory
 from metalor_lang.runtime.stubs import Parent, Stub
 
-SAFE = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
-SEALED = SAFE | syscalls.MOUNT_ATTR_NOEXEC
-READONLY = syscalls.MOUNT_ATTR_RDONLY
 _INSIDE = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 
-_NODES = ("null", "zero", "full", "random", "urandom", "tty")
-_LINKS = (
-    ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
-    ("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx"),
-)  # fmt: skip
-# What tells about or changes the machine rather than the step; absent ones are passed over.
-_PROC_HIDDEN = (
-    "acpi", "interrupts", "kcore", "keys", "kpagecount", "kpageflags", "latency_stats", "sched_debug", "scsi",
-    "sysrq-trigger", "timer_list", "timer_stats", "vmallocinfo",
-)  # fmt: skip
-_PROC_READONLY = ("bus", "fs", "irq", "sys")
-# A fresh sysfs has nothing mounted on it, so debugfs, tracefs, bpf and securityfs need no cover.
-_SYS_HIDDEN = ("firmware", "devices/virtual/powercap")
 _MAX_LINKS = 40
 
 
 class Refused(Exception):
     """The step's root cannot be made; the message is for the user."""
-
-
-def filesystem(fstype: str, attributes: int, **options: str) -> int:
-    """Make a new filesystem as a detached mount and give its descriptor."""
-    context = syscalls.fsopen(fstype)
-    try:
-        for key, value in options.items():
-            syscalls.fsconfig_set_string(context, key, value)
-        syscalls.fsconfig_create(context)
-        return syscalls.fsmount(context, attributes)
-    finally:
-        os.close(context)
-
-
-def clone(fd: int, path: str = "", *, recursive: bool = False) -> int:
-    """Give a detached copy of the mount at `fd`/`path`."""
-    flags = syscalls.OPEN_TREE_CLONE | syscalls.AT_SYMLINK_NOFOLLOW
-    return syscalls.open_tree(fd, path, flags | (syscalls.AT_RECURSIVE if recursive else 0))
-
-
-def part(path: str) -> int:
-    """Give a detached copy of what is mounted at `path`."""
-    try:
-        return clone(syscalls.AT_FDCWD, path)
-    except OSError as error:
-        # In a user namespace the mounts below may be locked to it (mount_namespaces(7)), and must come along.
-        if error.errno != errno.EINVAL:
-            raise
-        return clone(syscalls.AT_FDCWD, path, recursive=True)
 
 
 def layered(layers: "list[list[str] | str | None]", tiers: "tuple[str, ...]") -> int:
@@ -93,36 +49,28 @@ class Assembly:
     Args:
         order: what is asked for; its view and the sources of its binds are detached mounts, or layers of the store.
         tiers: the ways to mount an overlay, in the order to try them.
+        scratch: our tmpfs, out of sight of the step; see Furniture.
 
     """
 
-    def __init__(self, order: Order, tiers: "tuple[str, ...]" = tuple(layering.WAYS)) -> None:
+    def __init__(self, order: Order, tiers: "tuple[str, ...]" = tuple(layering.WAYS), *, scratch: int = -1) -> None:
         self._order = order
         self._tiers = tiers
         self._view = order.view
-        self._scratch = -1
-        self._nothing = -1
+        self._scratch = scratch
         self._count = 0
         self._mounted: list[int] = []
         self._stubs: list[Stub] = []
         self._parents: dict[str, Parent] = {}
 
-    def build(self) -> None:
+    def build(self, furniture: Furniture) -> None:
         """Mount everything below the view, in the mount namespace of the step."""
-        syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
         if self._order.layers is not None:
             self._view = layered(self._order.layers, self._tiers)
-        self._scratch = scratch = filesystem("tmpfs", SAFE, mode="0700")
-        syscalls.move_mount(scratch, syscalls.AT_FDCWD, "/proc")
-        os.mkdir("root", 0o700, dir_fd=scratch)
-        os.mkdir("nothing", 0o700, dir_fd=scratch)
-        self._nothing = filesystem("tmpfs", SEALED | READONLY, mode="0555")
-        syscalls.move_mount(self._nothing, scratch, "nothing")
         syscalls.mount_setattr(self._view, set=syscalls.MOUNT_ATTR_NODEV)
-        syscalls.move_mount(self._view, scratch, "root")
-        device = self._own_dev()
-        self._own_proc(device)
-        self._own_sys()
+        syscalls.move_mount(self._view, self._scratch, "root")
+        for name, piece in furniture.pieces:
+            self._reserved(name, piece)
         for mount in sorted(self._order.mounts, key=lambda one: one.target.count("/")):
             try:
                 self._explicit(mount)
@@ -257,61 +205,6 @@ class Assembly:
         self._attach(mount, place)
 
     # -- what every step gets -----------------------------------------------------------------------------------
-
-    def _own_dev(self) -> int:
-        """Mount a /dev with the minimal nodes, its own pseudo-terminals and shared memory."""
-        plain = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NOEXEC
-        device = filesystem("tmpfs", plain, mode="0755", size="64k")
-        # Bound, not made: in a user namespace nobody may make a device node.
-        nodes = [(name, clone(syscalls.AT_FDCWD, f"/dev/{name}")) for name in _NODES]
-        for name, _ in nodes:
-            os.close(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666, dir_fd=device))
-        for name, leads in _LINKS:
-            os.symlink(leads, name, dir_fd=device)
-        for name in ("pts", "shm"):
-            os.mkdir(name, 0o755, dir_fd=device)
-        self._reserved("dev", device)
-        for name, node in nodes:
-            syscalls.mount_setattr(node, set=plain)
-            syscalls.move_mount(node, device, name)
-            os.close(node)
-        syscalls.move_mount(filesystem("devpts", plain, ptmxmode="0666", mode="0620", gid="5"), device, "pts")
-        syscalls.move_mount(filesystem("tmpfs", SEALED, mode="1777"), device, "shm")
-        return device
-
-    def _own_proc(self, device: int) -> None:
-        proc = filesystem("proc", SEALED)
-        self._reserved("proc", proc)
-        for name in _PROC_READONLY:
-            try:
-                copy = clone(proc, name)
-            except FileNotFoundError:
-                continue
-            syscalls.mount_setattr(copy, set=SEALED | READONLY)
-            syscalls.move_mount(copy, proc, name)
-            os.close(copy)
-        for name in _PROC_HIDDEN:
-            self._hide(proc, name, device)
-
-    def _own_sys(self) -> None:
-        try:
-            system = filesystem("sysfs", SEALED | READONLY)
-        except PermissionError:  # with the machine's network, only the machine's superuser may have a sysfs of his own
-            system = part("/sys")
-            syscalls.mount_setattr(system, set=SEALED | READONLY, recursive=True)
-        self._reserved("sys", system)
-        for name in _SYS_HIDDEN:
-            self._hide(system, name, -1)
-
-    def _hide(self, base: int, name: str, device: int) -> None:
-        """Cover a file by the null device, a directory by an empty one; what is absent needs no cover."""
-        try:
-            found = os.stat(name, dir_fd=base, follow_symlinks=False)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        cover = clone(self._nothing) if stat.S_ISDIR(found.st_mode) else clone(device, "null")
-        syscalls.move_mount(cover, base, name)
-        os.close(cover)
 
     def _automatic(self) -> None:
         """Give /etc/hosts and, with the machine's network, /etc/resolv.conf, as copies; explicit mounts win."""

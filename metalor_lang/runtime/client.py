@@ -166,7 +166,9 @@ class NamespaceRuntime:
                 order.output = self._pipe(request, fds, readers, output)
                 order.errors = -1 if errors is None else self._pipe(request, fds, readers, errors)
             fds.put(1, protocol.to_memory(order.encode(), "order"))
-            self._ask(fds.numbers)
+            self._ask(
+                protocol.kind(own_network=order.network == "none", grouped=bool(order.control_groups)), fds.numbers
+            )
             fds.close()
             theirs.close()
             if cancel is not None:
@@ -195,11 +197,11 @@ class NamespaceRuntime:
         os.fchmod(write, 0o666)
         return index
 
-    def _ask(self, fds: list[int]) -> None:
+    def _ask(self, kind: bytes, fds: list[int]) -> None:
         with self._lock:
             try:
                 self._greet()
-                protocol.send(self._control, b"step", fds)
+                protocol.send(self._control, kind, fds)
             except OSError as error:
                 raise RuntimeLost("the helper process that runs steps is gone", help="run the build again") from error
 

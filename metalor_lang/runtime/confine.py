@@ -68,8 +68,6 @@ def bound(*, no_new_privileges: bool) -> None:
 
 
 def _identity(order: Order) -> None:
-    # First: without no_new_privs it takes CAP_SYS_ADMIN (seccomp(2)), which a change of user gives up.
-    syscalls.install_seccomp(_FILTER)
     os.setgroups(order.groups)
     os.setresgid(order.gid, order.gid, order.gid)
     os.setresuid(order.uid, order.uid, order.uid)
@@ -79,7 +77,6 @@ def _identity(order: Order) -> None:
 
 
 def _streams(stdin: int, stdout: int, stderr: int, terminal: bool) -> None:
-    os.setsid()
     for number, fd in enumerate((stdin, stdout, stderr)):
         os.dup2(fd, number, inheritable=True)
     if terminal:
@@ -136,12 +133,19 @@ def with_pipefail(argv: "list[str]") -> "list[str]":
     return [*argv[:place], "-o", "pipefail", *argv[place:]]
 
 
-def become(order: Order, stdin: int, stdout: int, stderr: int) -> None:
-    """Confine this process and exec the command; comes back only with Failed or OSError."""
+def ready() -> None:
+    """Do to this process what is the same for every command."""
     for number in HANDLED:
         signal.signal(number, signal.SIG_DFL)  # an ignored signal would survive the exec (execve(2))
-    _streams(stdin, stdout, stderr, order.terminal is not None)
+    os.setsid()
     os.umask(0o022)
+    # Without no_new_privs it takes CAP_SYS_ADMIN (seccomp(2)), which the change of user gives up.
+    syscalls.install_seccomp(_FILTER)
+
+
+def become(order: Order, stdin: int, stdout: int, stderr: int) -> None:
+    """Confine this process, which is ready, and exec the command; comes back only with Failed or OSError."""
+    _streams(stdin, stdout, stderr, order.terminal is not None)
     for kind, most in order.rlimits:
         resource.setrlimit(kind, (most, most))
     try:

@@ -8,7 +8,7 @@ import os
 import stat
 
 from metalor_lang.kernel import syscalls, userns
-from metalor_lang.runtime.assemble import READONLY, SEALED, clone, filesystem, part
+from metalor_lang.runtime.furniture import READONLY, SEALED, clone, filesystem, part
 
 NODES = (("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0))
 _NO_EXEC = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NOEXEC

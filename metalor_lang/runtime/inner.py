@@ -1,5 +1,7 @@
 """PID 1 of a step: makes the root, starts the command, reaps, obeys the time limit and orders, and tells the status.
 
+It is made before its step is known, and waits with all done that is the same for every step.
+
 Invariant: it ends when its socket or the helper does, and with it, by the kernel, every process of the step; the status
 is sent only after all other processes are dead and the created mount points are gone. Lean: runs in the helper's fork.
 """
@@ -15,46 +17,87 @@ import termios
 import time
 
 from metalor_lang.kernel import syscalls
-from metalor_lang.runtime import assemble, confine, protocol
+from metalor_lang.runtime import assemble, protocol
+from metalor_lang.runtime.command import Command
+from metalor_lang.runtime.furniture import Furniture
 from metalor_lang.runtime.protocol import Order
 
-_NAMESPACES = (
-    syscalls.CLONE_NEWNS | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWCGROUP
-)  # the pid namespace was entered by the fork
+_NAMESPACES = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
+"""Of every step; the pid namespace was entered by the fork, those for network and control groups come as needed."""
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
 # KILL to end other users' processes; DAC_OVERRIDE, FOWNER, SYS_ADMIN to take mount points away again.
 _CAPABILITIES = 1 << 5 | 1 << 1 | 1 << 3 | 1 << 21
 _TIOCSPTLCK, _TIOCGPTN = 0x40045431, 0x80045430  # ioctl_tty(2); not in Python's termios
 
 
-def run(fds: "list[int]", alive: int, tiers: "tuple[str, ...]") -> None:
-    """Run the step of one message.
+def run(hand: socket.socket, alive: int, tiers: "tuple[str, ...]", kind: bytes) -> None:
+    """Make everything ready for a step, wait for its order, run it.
 
     Args:
-        fds: the step's socket, the order, then what the order names by index.
+        hand: gives the step's message: its socket, the order, then what the order names by index.
         alive: its end of file says that the helper is gone.
         tiers: the ways to mount an overlay.
+        kind: which namespaces the step wants; see protocol.kind.
 
     """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored by the kernel for PID 1, whoever sends it
     syscalls.set_parent_death_signal(signal.SIGKILL)
     syscalls.set_dumpable(False)
-    sock = socket.socket(fileno=fds[0])
+    ready: _Ready | None = None
+    answer = b""
     try:
-        order = Order.decode(protocol.from_memory(fds[1]), fds)
-        answer = _Step(sock, order, alive, tiers).run()
-    except assemble.Refused as refused:
-        answer = protocol.encode_status(protocol.OURS, message=str(refused))
-    except OSError as error:
-        what = f" ({error.filename})" if error.filename else ""
-        answer = protocol.encode_status(protocol.OURS, message=f"the step cannot be set up: {error.strerror}{what}")
+        ready = _Ready(own_network=b" network" in kind, grouped=b" groups" in kind)
     except Exception as error:
-        answer = protocol.encode_status(protocol.OURS, message=f"the step cannot be set up: {error!r}")
+        answer = _refusal(error)
+    payload, fds = protocol.receive(hand)
+    hand.close()
+    if not payload:
+        return  # it is not wanted any more
+    sock = socket.socket(fileno=fds[0])
+    if ready is not None:
+        try:
+            order = Order.decode(protocol.from_memory(fds[1]), fds)
+            answer = _Step(sock, order, fds[1], ready, alive, tiers).run()
+        except Exception as error:
+            answer = _refusal(error)
     try:
         protocol.send(sock, answer)
     except OSError:
         pass  # nobody listens any more
+
+
+def _refusal(error: Exception) -> bytes:
+    if isinstance(error, assemble.Refused):
+        return protocol.encode_status(protocol.OURS, message=str(error))
+    if isinstance(error, OSError):
+        what = f" ({error.filename})" if error.filename else ""
+        return protocol.encode_status(protocol.OURS, message=f"the step cannot be set up: {error.strerror}{what}")
+    return protocol.encode_status(protocol.OURS, message=f"the step cannot be set up: {error!r}")
+
+
+class _Ready:
+    """What can be done before the order is known: namespaces, what every step gets, the command's process."""
+
+    def __init__(self, *, own_network: bool, grouped: bool) -> None:
+        os.umask(0)
+        syscalls.unshare(
+            _NAMESPACES | (syscalls.CLONE_NEWNET if own_network else 0) | (0 if grouped else syscalls.CLONE_NEWCGROUP)
+        )
+        if own_network:
+            _loopback_up()  # while /proc is there
+        self.furniture = Furniture()
+        self._command = None if grouped else Command()
+
+    def command(self, control_groups: "list[int]") -> Command:
+        """Give the command's process, once this one is in its control groups: a child begins where its parent is."""
+        if self._command is None:
+            for fd in control_groups:
+                os.write(fd, b"0")  # before the cgroup namespace, whose root this becomes
+                os.close(fd)
+            syscalls.unshare(syscalls.CLONE_NEWCGROUP)
+            self._command = Command()
+        return self._command
 
 
 def _loopback_up() -> None:
@@ -81,9 +124,13 @@ def _kill_all(number: int) -> None:
 class _Step:
     """One step from the fork to its status."""
 
-    def __init__(self, sock: socket.socket, order: Order, alive: int, tiers: "tuple[str, ...]") -> None:
+    def __init__(
+        self, sock: socket.socket, order: Order, written: int, ready: _Ready, alive: int, tiers: "tuple[str, ...]"
+    ) -> None:
         self._sock = sock
         self._order = order
+        self._written = written
+        self._ready = ready
         self._alive = alive
         self._tiers = tiers
         self._command = 0
@@ -95,59 +142,26 @@ class _Step:
 
     def run(self) -> bytes:
         """Give the encoded status."""
-        order = self._order
-        os.umask(0)
-        assembly = assemble.Assembly(order, self._tiers)
-        for fd in order.control_groups:
-            os.write(fd, b"0")  # before the cgroup namespace, whose root this becomes
-            os.close(fd)
-        syscalls.unshare(_NAMESPACES | (syscalls.CLONE_NEWNET if order.network == "none" else 0))
-        if order.network == "none":
-            _loopback_up()  # while /proc is there
+        command = self._ready.command(self._order.control_groups)
+        self._command = command.pid
+        furniture = self._ready.furniture
+        assembly = assemble.Assembly(self._order, self._tiers, scratch=furniture.scratch)
         try:
-            assembly.build()
+            assembly.build(furniture)
             assembly.enter()
         except BaseException:
             assembly.abandon()
             raise
-        socket.sethostname(order.hostname)
-        wake, said = self._start()
+        socket.sethostname(self._order.hostname)
+        command.start(self._written, self._streams())
         syscalls.capset(_CAPABILITIES, _CAPABILITIES, 0)
         syscalls.set_dumpable(False)
-        self._watch(wake)
+        self._watch(command.wake)
         _kill_all(signal.SIGKILL)
         self._reap(block=True)
-        failure = b""
-        while part := os.read(said, 65536):
-            failure += part
+        failure = command.failure()
         assembly.undo()
         return self._status(failure)
-
-    def _start(self) -> "tuple[int, int]":
-        """Fork the command; give the descriptors that tell of dead children and of a failed exec."""
-        order = self._order
-        wake, wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        said, say = os.pipe2(os.O_CLOEXEC)
-        stdin, stdout, stderr = self._streams()
-        self._command = os.fork()
-        if not self._command:
-            status = 1
-            try:
-                signal.set_wakeup_fd(-1)
-                confine.become(order, stdin, stdout, stderr)
-            except confine.Failed as failed:
-                status = _tell(say, failed.code, str(failed))
-            except OSError as error:
-                status = _tell(say, protocol.OURS, f"the command cannot be confined: {error}")
-            except Exception as error:
-                status = _tell(say, protocol.OURS, f"the command cannot be confined: {error!r}")
-            finally:
-                os._exit(status)
-        for fd in {say, stdin, stdout, stderr}:
-            os.close(fd)
-        return wake, said
 
     def _streams(self) -> "tuple[int, int, int]":
         order = self._order
@@ -241,8 +255,3 @@ class _Step:
         return protocol.encode_status(
             code if number is None else 128 + number, signal=number, cancelled=self._cancelled
         )
-
-
-def _tell(fd: int, code: int, message: str) -> int:
-    os.write(fd, json.dumps({"code": code, "message": message[:4000]}).encode("ascii"))
-    return code

@@ -57,8 +57,10 @@ class Descriptors:
         self._ours.clear()
 
 
-def _layers(view: LayeredView) -> "list[list[str] | str | None]":
-    return [list(view.lowers), view.upper, view.work]
+def _layers(view: LayeredView, *, resolving: bool = False) -> "list[list[str] | str | None]":
+    points = view.mount_points
+    lowest = [] if points is None else [points.resolving if resolving else points.alone]
+    return [[*lowest, *view.lowers], view.upper, view.work]
 
 
 def _bound(mount: BindSpec, world: World | None) -> tuple[int, str]:
@@ -122,7 +124,7 @@ def order_of(
         control_groups=[fds.lend(fd) for fd in group.procs], rlimits=_rlimits(request.limits, group),
     )  # fmt: skip
     if isinstance(view, LayeredView):
-        order.layers = _layers(view)
+        order.layers = _layers(view, resolving=bool(order.resolver))
     else:
         order.view = fds.give(detached(view, world=world, safe=False))
     return order

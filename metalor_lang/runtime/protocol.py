@@ -27,6 +27,11 @@ _MAX_FDS = 253
 _CHUNK = 1 << 16
 
 
+def kind(*, own_network: bool, grouped: bool) -> bytes:
+    """Say in a message what a step's init must know before its order, to be made ahead: its namespaces."""
+    return b"step" + (b" network" if own_network else b"") + (b" groups" if grouped else b"")
+
+
 def send(sock: socket.socket, payload: bytes, fds: "list[int] | tuple[int, ...]" = ()) -> None:
     """Send one packet, with descriptors.
 
@@ -170,10 +175,12 @@ class Order:
 
     @classmethod
     def decode(cls, data: bytes, fds: "list[int]") -> "Order":
-        """Read JSON and put the received descriptors in place of their indices."""
+        """Read JSON and put the received descriptors in place of their indices; without any they stay indices."""
         fields = json.loads(data)
         fields["mounts"] = [MountOrder(**mount) for mount in fields["mounts"]]
         order = cls(**fields)
+        if not fds:
+            return order
         for mount in order.mounts:
             mount.fd = fds[mount.fd] if mount.fd >= 0 else -1
         order.control_groups = [fds[index] for index in order.control_groups]

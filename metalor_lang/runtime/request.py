@@ -23,12 +23,23 @@ class LayeredView:
         lowers: read-only directories, base first, by their names below the store.
         upper: where changes go; None is for reading.
         work: the overlay's own directory, with an `upper` on `lowers`.
+        mount_points: the mount points of every step, as directories for its lowest lower (see `skeleton`); None where
+            missing ones are made in the tree, and taken away again.
 
     """
 
     lowers: tuple[str, ...]
     upper: str | None = None
     work: str | None = None
+    mount_points: "MountPoints | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MountPoints:
+    """Names below the store of two directories: for steps with a resolv.conf and without one."""
+
+    resolving: str
+    alone: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

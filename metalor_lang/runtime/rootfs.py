@@ -8,6 +8,7 @@ one thread; a snapshotter to any number of them.
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -18,7 +19,8 @@ from metalor_lang.runtime.clamp import Unchanged, clamp
 from metalor_lang.runtime.layering import clean_work
 from metalor_lang.runtime.merge import copy_root_attributes, merge_layers
 from metalor_lang.runtime.overlay import OverlayRefused, clone_directory, mount_view, probe
-from metalor_lang.runtime.request import LayeredView
+from metalor_lang.runtime.request import LayeredView, MountPoints
+from metalor_lang.runtime.skeleton import mount_points
 from metalor_lang.store.errors import guarded
 from metalor_lang.store.snapshots import Draft
 from metalor_lang.store.store import Store
@@ -49,9 +51,10 @@ class DraftView:
         self,
         store: Store,
         draft: Draft,
-        lowers: Sequence[Path],
+        lowers: "Sequence[_Layer]",
         below: Chain,
         unchanged: Callable[[ExitStack], Unchanged],
+        mount_points: MountPoints | None = None,
     ) -> None:
         self.upper: Path = draft.fs
         self._store = store
@@ -59,7 +62,9 @@ class DraftView:
         self._lowers = tuple(lowers)
         self._below = below
         self._unchanged = unchanged
+        self._mount_points = mount_points
         self._root: Root | None = None
+        self._used = False
 
     @property
     def root(self) -> Root:
@@ -71,8 +76,11 @@ class DraftView:
         """
         if self._root is None:
             if self._lowers:
-                clean_work(str(self._draft.work))
-                self._root = Root(mount_view(self._lowers, self.upper, self._draft.work))
+                if self._used:
+                    clean_work(str(self._draft.work))
+                lowers = [layer.path for layer in self._lowers]
+                self._root = Root(mount_view(lowers, self.upper, self._draft.work))
+                self._used = True
             else:
                 self._root = Root(clone_directory(self.upper))
         return self._root
@@ -87,25 +95,34 @@ class DraftView:
         self._close()
         if not self._lowers:
             return LayeredView(lowers=(), upper=self._name(self.upper))
-        clean_work(str(self._draft.work))
-        lowers = tuple(map(self._name, self._lowers))
-        return LayeredView(lowers=lowers, upper=self._name(self.upper), work=self._name(self._draft.work))
+        if self._used:
+            clean_work(str(self._draft.work))
+        self._used = True
+        return LayeredView(
+            lowers=_names(self._lowers),
+            upper=self._name(self.upper),
+            work=self._name(self._draft.work),
+            mount_points=self._mount_points,
+        )
 
     def _name(self, path: Path) -> str:
-        return str(path.relative_to(self._store.root))
+        return os.path.relpath(path, self._store.root)
 
     def _close(self) -> None:
         if self._root is not None:
             self._root.close()
             self._root = None
 
-    def commit(self, meta: Mapping[str, Json], *, epoch: int | None = None, seal: bool = False) -> Chain:
+    def commit(
+        self, meta: Mapping[str, Json], *, epoch: int | None = None, seal: bool = False, durable: bool = True
+    ) -> Chain:
         """End the view and keep its changes as a snapshot.
 
         Args:
             meta: JSON kept with the snapshot.
             epoch: seconds since 1970; newer times of what changed are set to it first. None leaves times alone.
             seal: hash every file now, for a later verify.
+            durable: as of Draft.commit.
 
         Returns:
             the chain with the changes (it may be shorter than the old one, after a compaction or by copying).
@@ -119,7 +136,7 @@ class DraftView:
             with guarded(self.upper), ExitStack() as stack:
                 fd = _opened(self.upper, stack)
                 clamp(fd, epoch, unchanged=self._unchanged(stack))
-        return (*self._below, self._draft.commit(meta, seal=seal))
+        return (*self._below, self._draft.commit(meta, seal=seal, durable=durable))
 
     def discard(self) -> None:
         """End the view and forget its changes; does nothing after a commit."""
@@ -168,19 +185,54 @@ def _everything_changed(stack: ExitStack) -> Unchanged:
     return lambda path, status: False
 
 
-def _layers(store: Store, chain: Sequence[str]) -> tuple[Path, ...]:
-    return tuple(store.snapshots.fs_path(identity) for identity in _visible(store, chain))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layer:
+    """A snapshot's tree: where it lies, also as a name below the store, and whether it hides all that is below it."""
+
+    path: Path
+    name: str
+    whole: bool
 
 
-def _names(store: Store, layers: Sequence[Path]) -> tuple[str, ...]:
-    return tuple(str(path.relative_to(store.root)) for path in layers)
+class _Layers:
+    """The layers of chains; what a snapshot is never changes, so each is read once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[str, _Layer] = {}
+
+    def of(self, chain: Sequence[str]) -> tuple[_Layer, ...]:
+        """Those that show, base first; raises MissingObject."""
+        found: list[_Layer] = []
+        for identity in reversed(chain):
+            found.append(self._layer(identity))
+            if found[-1].whole:
+                break
+        return tuple(reversed(found))
+
+    def _layer(self, identity: str) -> _Layer:
+        layer = self._known.get(identity)
+        if layer is None:
+            path = self._store.snapshots.fs_path(identity)
+            whole = self._store.snapshots.info(identity).kind == "whole"
+            layer = _Layer(path=path, name=os.path.relpath(path, self._store.root), whole=whole)
+            self._known[identity] = layer
+        return layer
 
 
-def _visible(store: Store, chain: Sequence[str]) -> Chain:
-    for start in range(len(chain) - 1, 0, -1):
-        if store.snapshots.info(chain[start]).kind == "whole":
-            return tuple(chain[start:])
-    return tuple(chain)
+def _paths(layers: Sequence[_Layer]) -> tuple[Path, ...]:
+    return tuple(layer.path for layer in layers)
+
+
+def _names(layers: Sequence[_Layer]) -> tuple[str, ...]:
+    return tuple(layer.name for layer in layers)
+
+
+def _mount_points(store: Store) -> MountPoints | None:
+    try:
+        return mount_points(store.root)
+    except OSError:  # a store without room can still be read and emptied
+        return None
 
 
 def _empty_view(store: Store) -> Root:
@@ -221,10 +273,12 @@ class OverlaySnapshotter:
     def __init__(self, store: Store, *, longest: int = MAX_CHAIN) -> None:
         self._store = store
         self._longest = longest
+        self._layers = _Layers(store)
+        self._mount_points = _mount_points(store)
 
     def layers(self, chain: Sequence[str]) -> tuple[Path, ...]:
         """As the protocol says."""
-        return _layers(self._store, chain)
+        return _paths(self._layers.of(chain))
 
     def view(self, chain: Sequence[str]) -> Root:
         """As the protocol says.
@@ -240,22 +294,22 @@ class OverlaySnapshotter:
 
     def for_step(self, chain: Sequence[str]) -> LayeredView:
         """As the protocol says."""
-        return LayeredView(lowers=_names(self._store, self.layers(chain)))
+        return LayeredView(lowers=_names(self._layers.of(chain)))
 
     def draft(self, chain: Sequence[str]) -> DraftView:
         """As the protocol says; errors as `view`, and those of a full or read-only store."""
-        below = self._compacted(_visible(self._store, chain))
-        lowers = self.layers(below)
+        below = self._compacted(tuple(chain[-len(self._layers.of(chain)) :]) if chain else ())
+        lowers = self._layers.of(below)
         draft = self._store.snapshots.draft("overlay" if below else "whole")
         try:
             if lowers:
                 # The root directory of a view is the upper one: it must look like the root below.
                 with ExitStack() as stack:
-                    copy_root_attributes(_opened(lowers[-1], stack), _opened(draft.fs, stack))
+                    copy_root_attributes(_opened(lowers[-1].path, stack), _opened(draft.fs, stack))
         except BaseException:
             draft.discard()
             raise
-        return DraftView(self._store, draft, lowers, below, _everything_changed)
+        return DraftView(self._store, draft, lowers, below, _everything_changed, self._mount_points)
 
     def _compacted(self, chain: Chain) -> Chain:
         if len(chain) <= self._longest:
@@ -266,7 +320,8 @@ class OverlaySnapshotter:
         with guarded(self._store.root), self._store.snapshots.draft("overlay") as draft, ExitStack() as stack:
             fds = [_opened(path, stack) for path in (self._store.snapshots.fs_path(name) for name in young)]
             merge_layers(fds, _opened(draft.fs, stack), bottom=False)
-            return (*chain[:kept], draft.commit({"compacted": list(young)}))
+            # Nothing is acknowledged with it: the record of the step that stands on it is not kept before it is safe.
+            return (*chain[:kept], draft.commit({"compacted": list(young)}, durable=False))
 
 
 class CopySnapshotter:
@@ -281,10 +336,11 @@ class CopySnapshotter:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._layers = _Layers(store)
 
     def layers(self, chain: Sequence[str]) -> tuple[Path, ...]:
         """As the protocol says."""
-        return _layers(self._store, chain)
+        return _paths(self._layers.of(chain))
 
     def view(self, chain: Sequence[str]) -> Root:
         """As the protocol says.
@@ -302,7 +358,7 @@ class CopySnapshotter:
 
     def for_step(self, chain: Sequence[str]) -> LayeredView:
         """As the protocol says."""
-        return LayeredView(lowers=_names(self._store, self.layers(chain)))
+        return LayeredView(lowers=_names(self._layers.of(chain)))
 
     def draft(self, chain: Sequence[str]) -> DraftView:
         """As the protocol says; errors as `view`, and those of a full or read-only store."""

@@ -1,11 +1,12 @@
 """The helper process: a lean interpreter that forks one init process per step.
 
-Invariant: it holds no descriptor of any step after the fork, lives in a world of its own (see cradle), and ends at the
-end of file on its socket; every step's init dies with it. Started as `python -I -S zygote.py OPTIONS`, a JSON object:
-`control_fd`, `parent` (the builder's pid when its main thread starts us, else 0), `store` (a descriptor or -1),
-`own_users` (enter a user namespace) with `shift` and `count` (the ids of steps outside of it; 0: the same ones),
-`no_new_privileges`, `tiers`,
-`guest` (the architecture of the programs of steps; "" for this machine's) and `emulator` (its path on this machine).
+Invariant: it holds no descriptor of any step once that is handed over, lives in a world of its own (see cradle), and
+ends at the end of file on its socket; every step's init dies with it.
+
+Started as `python -I -S zygote.py OPTIONS`, a JSON object: `control_fd`, `parent` (the builder's pid when its main
+thread starts us, else 0), `store` (a descriptor or -1), `own_users` (enter a user namespace) with `shift` and `count`
+(the ids of steps outside of it; 0: the same ones), `no_new_privileges`, `tiers`, `guest` (the architecture of the
+programs of steps; "" for this machine's) and `emulator` (its path on this machine).
 """
 
 import gc
@@ -22,35 +23,71 @@ from metalor_lang.kernel import syscalls
 from metalor_lang.runtime import confine, cradle, emulation, inner, protocol
 
 
-def _close(fds: "list[int]") -> None:
-    for fd in fds:
-        os.close(fd)
+class _Inits:
+    """The init processes of steps: one is made ready while the step before it runs."""
 
+    def __init__(self, control: socket.socket, tiers: "tuple[str, ...]") -> None:
+        self._control = control
+        self._tiers = tiers
+        self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self._alive = os.pipe2(os.O_CLOEXEC)
+        self._kind = b""
+        self._waiting: socket.socket | None = None
 
-def _start(
-    control: socket.socket, own_pids: int, alive: "tuple[int, int]", fds: "list[int]", tiers: "tuple[str, ...]"
-) -> None:
-    """Fork the init process of one step: PID 1 of a new pid namespace, then come back to our own."""
-    try:
-        syscalls.unshare(syscalls.CLONE_NEWPID)
-        pid = os.fork()
-    except OSError as error:
-        with socket.socket(fileno=os.dup(fds[0])) as sock:
-            protocol.send(sock, protocol.encode_status(protocol.OURS, message=f"a step cannot start: {error}"))
-        return
-    if pid:
-        # Children go where setns says: unshare(NEWPID) works only from our own namespace (pid_namespaces(7)).
-        syscalls.setns(own_pids, syscalls.CLONE_NEWPID)
-        return
-    status = 1
-    try:
-        control.close()
-        os.close(own_pids)
-        os.close(alive[1])
-        inner.run(fds, alive[0], tiers)
-        status = 0
-    finally:
-        os._exit(status)
+    def start(self, kind: bytes, fds: "list[int]") -> None:
+        """Give a step to the one that waits, and make the next one ready: most often it will be of the same kind."""
+        try:
+            self._hand_over(kind, fds)
+        except OSError as error:
+            with socket.socket(fileno=os.dup(fds[0])) as sock:
+                protocol.send(sock, protocol.encode_status(protocol.OURS, message=f"a step cannot start: {error}"))
+            return
+        finally:
+            for fd in fds:
+                os.close(fd)
+        try:
+            self._waiting = self._fork(kind)
+        except OSError:
+            pass  # tried again, and said, when it is needed
+        self._kind = kind
+
+    def _hand_over(self, kind: bytes, fds: "list[int]") -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            with waiting:
+                if kind == self._kind:
+                    try:
+                        return protocol.send(waiting, kind, fds)
+                    except OSError:
+                        pass  # somebody has killed it: another one will do
+        with self._fork(kind) as fresh:
+            protocol.send(fresh, kind, fds)
+
+    def _fork(self, kind: bytes) -> socket.socket:
+        """Fork an init process, PID 1 of a new pid namespace, then come back to our own; give what leads to it."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            syscalls.unshare(syscalls.CLONE_NEWPID)
+            pid = os.fork()
+        except BaseException:
+            ours.close()
+            theirs.close()
+            raise
+        if pid:
+            theirs.close()
+            # Children go where setns says: unshare(NEWPID) works only from our own namespace (pid_namespaces(7)).
+            syscalls.setns(self._own_pids, syscalls.CLONE_NEWPID)
+            return ours
+        status = 1
+        try:
+            ours.close()
+            self._control.close()
+            os.close(self._own_pids)
+            os.close(self._alive[1])
+            inner.run(theirs, self._alive[0], self._tiers, kind)
+            status = 0
+        finally:
+            os._exit(status)
 
 
 def _settle(
@@ -105,8 +142,7 @@ def main(
     control.set_inheritable(False)
     try:
         _settle(parent, store, own_users, shift, count, no_new_privileges, guest, emulator)
-        own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        alive = os.pipe2(os.O_CLOEXEC)
+        inits = _Inits(control, tuple(tiers))
     except emulation.NoEmulator as error:
         protocol.send(control, f"{error.message} ({error.help})".encode())
         return
@@ -120,20 +156,17 @@ def main(
     gc.freeze()
     try:
         protocol.send(control, protocol.READY)
-        _serve(control, own_pids, alive, tuple(tiers))
+        _serve(control, inits)
     except (BrokenPipeError, ConnectionResetError):
         pass  # the builder is gone
 
 
-def _serve(control: socket.socket, own_pids: int, alive: "tuple[int, int]", tiers: "tuple[str, ...]") -> None:
+def _serve(control: socket.socket, inits: _Inits) -> None:
     while True:
         payload, fds = protocol.receive(control)
         if not payload:
             return
-        try:
-            _start(control, own_pids, alive, fds, tiers)
-        finally:
-            _close(fds)
+        inits.start(payload, fds)
 
 
 if __name__ == "__main__":

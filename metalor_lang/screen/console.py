@@ -9,8 +9,7 @@ import os
 import shutil
 import sys
 import threading
-import time
-from typing import Final, Protocol, TextIO
+from typing import Protocol, TextIO
 
 from metalor_lang.build.events import (
     BuildFinished,
@@ -30,11 +29,8 @@ from metalor_lang.build.events import (
     StepStarted,
     to_json,
 )
-from metalor_lang.screen.color import color
+from metalor_lang.screen.live import Live, StepLines, label, name_of
 from metalor_lang.screen.text import duration, fit, one_line, output_line
-
-_FRAME: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_PERIOD: Final = 0.1
 
 
 class Console(EventSink, Protocol):
@@ -77,10 +73,6 @@ class JsonConsole:
         """Nothing to put in order."""
 
 
-def _label(step: StepRef) -> str:
-    return f"[{step.title} {step.number}/{step.total}]"
-
-
 def _summary(event: BuildFinished) -> str:
     counts = [(event.ran, "ran"), (event.cached, "cached"), (event.skipped, "left out")]
     nothing = "nothing had to run" if event.ok else "no step was finished"
@@ -99,17 +91,17 @@ def event_lines(event: Event) -> list[str]:
         case StageStarted():
             return [f"[{event.title}] from {event.base}"]
         case StepStarted(step=step):
-            return [f"{_label(step)} {one_line(step.text)}"]
+            return [f"{label(step)} {one_line(step.text)}"]
         case StepCached(step=step):
-            return [f"{_label(step)} cached {one_line(step.text)}"]
+            return [f"{label(step)} cached {one_line(step.text)}"]
         case StepConfigured(step=step):
-            return [f"{_label(step)} {one_line(step.text)}"]
+            return [f"{label(step)} {one_line(step.text)}"]
         case StepSkipped(step=step):
-            return [f"{_label(step)} left out ({event.reason}) {one_line(step.text)}"]
+            return [f"{label(step)} left out ({event.reason}) {one_line(step.text)}"]
         case StepFinished(step=step):
-            return [f"{_label(step)} done in {duration(event.duration_ms)}"]
+            return [f"{label(step)} done in {duration(event.duration_ms)}"]
         case StepFailed(step=step):
-            return [f"{_label(step)} failed after {duration(event.duration_ms)}: {event.reason}"]
+            return [f"{label(step)} failed after {duration(event.duration_ms)}: {event.reason}"]
         case Notice():
             return [f"[{event.title}] {event.text}" if event.title else event.text]
         case Exported():
@@ -120,28 +112,6 @@ def event_lines(event: Event) -> list[str]:
             return []
 
 
-class _Lines:
-    """Cuts a step's bytes into lines; what has no end yet waits."""
-
-    def __init__(self) -> None:
-        self._rest: dict[str, bytes] = {}
-
-    def feed(self, key: str, data: bytes) -> list[bytes]:
-        *lines, rest = (self._rest.get(key, b"") + data).split(b"\n")
-        self._rest[key] = rest
-        return lines
-
-    def peek(self, key: str) -> bytes:
-        return self._rest.get(key, b"")
-
-    def end(self, key: str) -> bytes:
-        return self._rest.pop(key, b"")
-
-
-def _id(step: StepRef) -> str:
-    return f"{step.stage}.{step.number} {step.title}"
-
-
 class PlainConsole:
     """One line an event, output lines behind their step's label."""
 
@@ -149,18 +119,18 @@ class PlainConsole:
         self._out = out
         self._raw = raw
         self._lock = threading.Lock()
-        self._lines = _Lines()
+        self._lines = StepLines()
 
     def emit(self, event: Event) -> None:
         """Write the event's lines."""
         with self._lock:
             match event:
                 case StepOutput(step=step):
-                    lines = self._lines.feed(_id(step), event.data)
-                    texts = [f"{_label(step)} | {output_line(line, raw=self._raw)}" for line in lines]
+                    lines = self._lines.feed(name_of(step), event.data)
+                    texts = [f"{label(step)} | {output_line(line, raw=self._raw)}" for line in lines]
                 case StepFinished(step=step) | StepFailed(step=step):
-                    rest = self._lines.end(_id(step))
-                    texts = [f"{_label(step)} | {output_line(rest, raw=self._raw)}"] if rest else []
+                    rest = self._lines.end(name_of(step))
+                    texts = [f"{label(step)} | {output_line(rest, raw=self._raw)}"] if rest else []
                     texts += event_lines(event)
                 case _:
                     texts = event_lines(event)
@@ -172,112 +142,34 @@ class PlainConsole:
         """Nothing to put in order."""
 
 
-class _Running:
-    __slots__ = ("last", "started", "step")
-
-    def __init__(self, step: StepRef) -> None:
-        self.step = step
-        self.started = time.monotonic()
-        self.last = ""
-
-
-class LiveConsole:
+class LiveConsole(Live):
     """Live lines for the running steps below a log of the finished ones."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-        self._lock = threading.Lock()
-        self._lines = _Lines()
-        self._running: dict[str, _Running] = {}
-        self._drawn = 0
-        self._tick = 0
-        self._color = color(out)
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
 
     def emit(self, event: Event) -> None:
         """Take the event in and redraw."""
-        with self._lock:
+        with self.lock:
             match event:
                 case StepStarted(step=step):
-                    self._running[_id(step)] = _Running(step)
-                    self._redraw([])
-                    self._animate()
+                    self.start(step)
                 case StepOutput(step=step):
-                    self._note_output(step, event.data)
+                    self.take(step, event.data)
                 case StepFinished(step=step):
-                    self._end(step)
-                    self._redraw([self._done("✓", 32, step, duration(event.duration_ms))])
+                    self.end(step)
+                    self.redraw([self._done("✓", 32, step, duration(event.duration_ms))])
                 case StepFailed(step=step):
-                    self._end(step)
-                    self._redraw([self._done("✗", 31, step, event.reason)])
+                    self.end(step)
+                    self.redraw([self._done("✗", 31, step, event.reason)])
                 case StepCached(step=step):
-                    self._redraw([self._done("=", 36, step, "cached")])
+                    self.redraw([self._done("=", 36, step, "cached")])
                 case StepConfigured(step=step):
-                    self._redraw([self._done("·", 2, step, "")])
+                    self.redraw([self._done("·", 2, step, "")])
                 case BuildFinished():
-                    self._running.clear()
-                    self._redraw(event_lines(event))
+                    self.end_all()
+                    self.redraw(event_lines(event))
                 case _:
-                    self._redraw(event_lines(event))
-
-    def close(self) -> None:
-        """Stop drawing; erase what is live and show the cursor's line as it was."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-        with self._lock:
-            self._running.clear()
-            self._redraw([])
-
-    def _note_output(self, step: StepRef, data: bytes) -> None:
-        lines = self._lines.feed(_id(step), data)
-        running = self._running.get(_id(step))
-        if running is not None:
-            candidates = [*lines, self._lines.peek(_id(step))]
-            running.last = next(
-                (text for line in reversed(candidates) if (text := output_line(line)).strip()), running.last
-            )
-
-    def _end(self, step: StepRef) -> None:
-        self._running.pop(_id(step), None)
-        self._lines.end(_id(step))
-
-    def _paint(self, number: int, text: str) -> str:
-        return f"\x1b[{number}m{text}\x1b[0m" if self._color else text
+                    self.redraw(event_lines(event))
 
     def _done(self, mark: str, number: int, step: StepRef, note: str) -> str:
         width = shutil.get_terminal_size().columns - 1
-        text = fit(f"{_label(step)} {one_line(step.text)}", max(width - len(note) - 4, 10))
-        return f"{self._paint(number, mark)} {text}  {self._paint(2, note)}"
-
-    def _animate(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="console", daemon=True)
-            self._thread.start()
-
-    def _run(self) -> None:
-        while not self._stop.wait(_PERIOD):
-            with self._lock:
-                self._tick += 1
-                if self._running:
-                    self._redraw([])
-
-    def _redraw(self, above: list[str]) -> None:
-        columns, rows = shutil.get_terminal_size()
-        live = self._live(columns - 1)[: max(rows - 2, 1)]
-        erase = (f"\x1b[{self._drawn}A" if self._drawn else "") + "\r\x1b[J"
-        self._out.write(erase + "".join(line + "\n" for line in (*above, *live)))
-        self._out.flush()
-        self._drawn = len(live)
-
-    def _live(self, width: int) -> list[str]:
-        lines, now = [], time.monotonic()
-        frame = _FRAME[self._tick % len(_FRAME)]
-        for running in self._running.values():
-            passed = duration(int((now - running.started) * 1000))
-            text = fit(f"{_label(running.step)} {one_line(running.step.text)}", max(width - len(passed) - 4, 10))
-            lines.append(f"{self._paint(33, frame)} {text}  {self._paint(2, passed)}")
-            if running.last:
-                lines.append(self._paint(2, fit("    " + running.last, width)))
-        return lines
+        text = fit(f"{label(step)} {one_line(step.text)}", max(width - len(note) - 4, 10))
+        return f"{self.paint(number, mark)} {text}  {self.paint(2, note)}"

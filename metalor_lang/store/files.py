@@ -55,6 +55,23 @@ def sync_directory(path: Path) -> None:
         os.close(fd)
 
 
+def write_new(path: Path, data: bytes, *, durable: bool = False) -> None:
+    """Make a file of a name that must not exist; a failure leaves none."""
+    fd = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
 def write_whole(path: Path, data: bytes, *, scratch: Path, token: str, durable: bool = True) -> None:
     """Put a file in place by one rename, replacing an older one.
 
@@ -67,13 +84,8 @@ def write_whole(path: Path, data: bytes, *, scratch: Path, token: str, durable: 
 
     """
     draft = scratch / f"{token}-{secrets.token_hex(8)}"
-    fd = open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    write_new(draft, data, durable=durable)
     try:
-        with open(fd, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            if durable:
-                os.fsync(stream.fileno())
         os.rename(draft, path)
     except BaseException:
         draft.unlink(missing_ok=True)

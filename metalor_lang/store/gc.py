@@ -74,7 +74,8 @@ class GcReport:
     protected: int
 
 
-def _stands_on(record: StepRecord) -> tuple[str, ...]:
+def stands_on(record: StepRecord) -> tuple[str, ...]:
+    """The snapshots that a record names."""
     return (*record.chain, *record.parent, *record.inputs)
 
 
@@ -105,7 +106,7 @@ def choose(records: Iterable[Found[StepRecord]], sizes: dict[str, int], policy: 
         if policy.max_age is not None and now - found.used / 1e9 > policy.max_age:
             break
         closure = _closure(found.record, by_chain, by_top, kept)
-        fresh = {name for record in closure for name in _stands_on(record)} - held
+        fresh = {name for record in closure for name in stands_on(record)} - held
         cost = sum(sizes.get(name, 0) for name in fresh)
         if room is not None:
             if cost > room:
@@ -133,6 +134,17 @@ def _closure(
         for name in record.inputs:
             todo.extend(by_top.get(name, ()))
     return list(found.values())
+
+
+def named_results(root: Path) -> dict[Path, frozenset[str]]:
+    """The files of named results, and the snapshots that each one names."""
+    found = {}
+    for path in sorted((root / "refs").glob("*.json")):
+        try:
+            found[path] = frozenset(_SNAPSHOT.findall(path.read_text(errors="replace")))
+        except FileNotFoundError:
+            continue
+    return found
 
 
 class Collector:
@@ -167,13 +179,13 @@ class Collector:
     def _mark_and_take(self, policy: KeepPolicy, dry_run: bool, trash: list[Path]) -> GcReport:
         records = list(self._steps.all())
         layers = list(self._layers.all())
-        sizes = self._sizes()
+        sizes = self._sizes({name for found in records for name in stands_on(found.record)})
         pinned = frozenset[str]().union(*(lease.pins for lease in live_leases(self._core.root)))
         kept = choose(records, sizes, policy, time.time())
         # A living build may have been given this record: what it pinned says so.
         kept |= {found.record.key for found in records if pinned.intersection(found.record.chain[-1:])}
-        marked = {name for found in records if found.record.key in kept for name in _stands_on(found.record)}
-        names = self._named()
+        marked = {name for found in records if found.record.key in kept for name in stands_on(found.record)}
+        names = named_results(self._core.root)
         if policy.unlimited:
             marked.update(*names.values())
         dead_steps = [found for found in records if found.record.key not in kept]
@@ -202,21 +214,15 @@ class Collector:
             protected=sum(name in pinned and name not in marked for name in sizes),
         )
 
-    def _named(self) -> dict[Path, frozenset[str]]:
-        found = {}
-        for path in sorted((self._core.root / "refs").glob("*.json")):
-            try:
-                found[path] = frozenset(_SNAPSHOT.findall(path.read_text(errors="replace")))
-            except FileNotFoundError:
-                continue
-        return found
-
-    def _sizes(self) -> dict[str, int]:
+    def _sizes(self, named: set[str]) -> dict[str, int]:
         sizes: dict[str, int] = {}
         for identity in self._snapshots.ids():
             try:
                 sizes[identity] = self._snapshots.read(identity).size
             except Damaged as error:
+                if identity not in named:  # a power cut may leave such a one, and nobody was promised it
+                    sizes[identity] = 0
+                    continue
                 self._core.quarantine(self._snapshots.path(identity), f"snapshot {identity}", str(error))
             except MissingObject:
                 continue

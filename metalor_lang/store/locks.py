@@ -27,6 +27,38 @@ def rank_of(name: str) -> int:
     return _RANKS.get(name.partition(":")[0], _RANKS["step"])
 
 
+class Held:
+    """A lock that is held until `release`.
+
+    Args:
+        fd: of its flocked file.
+        ranks: what the thread that took it holds.
+        rank: of this lock.
+
+    """
+
+    def __init__(self, fd: int, ranks: list[int], rank: int) -> None:
+        self._fd = fd
+        self._ranks: list[int] | None = ranks
+        self._rank = rank
+
+    def hand_over(self) -> None:
+        """Let another thread release it: it no longer counts in the order of the one that took it.
+
+        Whoever gets it must not wait for another lock before it is released.
+        """
+        if self._ranks is not None:
+            self._ranks.remove(self._rank)
+            self._ranks = None
+
+    def release(self) -> None:
+        """Give it up; a second call does nothing."""
+        self.hand_over()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
 class Locks:
     """The locks of one store.
 
@@ -48,6 +80,16 @@ class Locks:
         """The file of a lock."""
         return self._root / "locks" / hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
 
+    def take(
+        self,
+        name: str,
+        *,
+        on_wait: Callable[[str], None] | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> Held:
+        """Take a lock alone, until it is released; arguments and errors as `exclusive`."""
+        return self._take(name, fcntl.LOCK_EX, on_wait, stop)
+
     @contextmanager
     def exclusive(
         self,
@@ -68,8 +110,11 @@ class Locks:
             InterruptedError: `stop` said so.
 
         """
-        with self._hold(name, fcntl.LOCK_EX, on_wait, stop):
+        held = self._take(name, fcntl.LOCK_EX, on_wait, stop)
+        try:
             yield
+        finally:
+            held.release()
 
     @contextmanager
     def shared(
@@ -80,19 +125,25 @@ class Locks:
         stop: Callable[[], bool] | None = None,
     ) -> Iterator[None]:
         """Hold a lock together with other shared holders; arguments and errors as `exclusive`."""
-        with self._hold(name, fcntl.LOCK_SH, on_wait, stop):
+        held = self._take(name, fcntl.LOCK_SH, on_wait, stop)
+        try:
             yield
+        finally:
+            held.release()
 
     @contextmanager
     def attempt(self, name: str) -> Iterator[bool]:
         """Take a lock alone if it is free at once; gives whether it was."""
-        with self._opened(name) as fd:
+        fd, held = self._opened(name)
+        try:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 yield False
             else:
                 yield True
+        finally:
+            held.release()
 
     @contextmanager
     def gate(self, *, alone: bool) -> Iterator[None]:
@@ -108,8 +159,7 @@ class Locks:
         finally:
             os.close(fd)
 
-    @contextmanager
-    def _opened(self, name: str) -> Iterator[int]:
+    def _opened(self, name: str) -> tuple[int, Held]:
         ranks: list[int] = self._held.__dict__.setdefault("ranks", [])
         rank = rank_of(name)
         if ranks and max(ranks) > rank:
@@ -117,24 +167,23 @@ class Locks:
         with guarded(self._root):
             fd = open_private(self.path(name), os.O_RDWR | os.O_CREAT)
         ranks.append(rank)
-        try:
-            yield fd
-        finally:
-            ranks.remove(rank)
-            os.close(fd)
+        return fd, Held(fd, ranks, rank)
 
-    @contextmanager
-    def _hold(
+    def _take(
         self, name: str, how: int, on_wait: Callable[[str], None] | None, stop: Callable[[], bool] | None
-    ) -> Iterator[None]:
-        with self._opened(name) as fd:
+    ) -> Held:
+        fd, held = self._opened(name)
+        try:
             try:
                 fcntl.flock(fd, how | fcntl.LOCK_NB)
             except BlockingIOError:
                 if on_wait is not None:
                     on_wait(name)
                 _wait(fd, how, stop, name)
-            yield
+        except BaseException:
+            held.release()
+            raise
+        return held
 
 
 def _wait(fd: int, how: int, stop: Callable[[], bool] | None, name: str) -> None:

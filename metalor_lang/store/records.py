@@ -169,6 +169,11 @@ class _Shelf(Generic[Record]):
         self._encode = encode
         self._decode = decode
 
+    @property
+    def directory(self) -> Path:
+        """Where the files lie."""
+        return self._directory
+
     def path(self, key: str) -> Path:
         """The file of a key, which may not exist."""
         return self._directory / f"{file_name(key)}.json"
@@ -214,6 +219,20 @@ class _Shelf(Generic[Record]):
             files.write_whole(
                 self.path(record.key), files.seal(self._encode(record)), scratch=self._core.tmp, token=lease.token
             )
+
+    def draft(self, record: Record) -> Path:
+        """Write a record as an unfinished file, not synced, with its objects pinned: one rename to `path` shows it.
+
+        Raises:
+            StoreFull, StoreUnwritable: see there.
+
+        """
+        lease = self._core.lease
+        lease.pin(self._names(record))
+        draft = self._core.scratch("record")
+        with guarded(self._core.root):
+            files.write_new(draft, files.seal(self._encode(record)))
+        return draft
 
     def remove(self, key: str) -> bool:
         """Forget a record; gives whether there was one."""

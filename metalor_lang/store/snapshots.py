@@ -1,7 +1,8 @@
 """Snapshots: immutable directories that a step left, committed by one rename.
 
-Invariant: a name in `snapshots/` is a whole snapshot whose bytes are on the disk: everything is written in `tmp/`,
-`snapshot.json` last, then one syncfs, one renameat2(RENAME_NOREPLACE), one fsync of the parent.
+Invariant: a name in `snapshots/` that a record names is a whole snapshot whose bytes are on the disk: everything is
+written in `tmp/`, `snapshot.json` last, then one renameat2(RENAME_NOREPLACE); a sync comes before the rename, or before
+the record (see publishing). What no record, no result and no living build names is garbage, whatever is in it.
 """
 
 import os
@@ -73,12 +74,14 @@ class Draft:
             files.make_directory(self.fs, 0o755)
             files.make_directory(self.work)
 
-    def commit(self, meta: Mapping[str, Json], *, seal: bool = False) -> str:
-        """Make it a snapshot that outlives a power cut, and give its id.
+    def commit(self, meta: Mapping[str, Json], *, seal: bool = False, durable: bool = True) -> str:
+        """Make it a snapshot, and give its id.
 
         Args:
             meta: JSON kept with it.
             seal: also hash every file now, so that a later verify knows each bit (reads the whole tree).
+            durable: it outlives a power cut when this returns. Without, only a record that is published later
+                (`Store.publishing`) may name it.
 
         Raises:
             StoreFull: no room; the draft is then discarded by its context.
@@ -90,24 +93,25 @@ class Draft:
         identity = secrets.token_hex(16)
         with guarded(self._core.root):
             self._core.discard(self.work)
-            self._write(identity, meta, seal)
+            self._write(identity, meta, seal, durable)
             # Before it can be seen: gc must not find it unprotected.
             self.lease.pin((identity,))
             target = self._core.root / "snapshots" / identity
             if not move_new(self.path, target):
                 raise RuntimeError(f"two snapshots drew the same random id {identity}")
             self._open = False
-            files.sync_directory(target.parent)
+            if durable:
+                files.sync_directory(target.parent)
         return identity
 
-    def _write(self, identity: str, meta: Mapping[str, Json], seal: bool) -> None:
+    def _write(self, identity: str, meta: Mapping[str, Json], seal: bool, durable: bool) -> None:
         fd = os.open(self.fs, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             found = manifest.survey(fd)
             rows = manifest.encode_rows(found.rows)
-            _put(self.path / "manifest", rows)
+            files.write_new(self.path / "manifest", rows)
             if seal:
-                _put(self.path / "contents", manifest.encode_contents(manifest.hash_contents(fd)))
+                files.write_new(self.path / "contents", manifest.encode_contents(manifest.hash_contents(fd)))
             body: dict[str, Json] = {
                 "id": identity,
                 "kind": self.kind,
@@ -117,8 +121,9 @@ class Draft:
                 "manifest": sha256(rows),
                 "meta": dict(meta),
             }
-            _put(self.path / "snapshot.json", files.seal(body))
-            syscalls.syncfs(fd)
+            files.write_new(self.path / "snapshot.json", files.seal(body))
+            if durable:
+                syscalls.syncfs(fd)
         finally:
             os.close(fd)
 
@@ -133,12 +138,6 @@ class Draft:
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
         self.discard()
-
-
-def _put(path: Path, data: bytes) -> None:
-    fd = files.open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-    with open(fd, "wb") as stream:
-        stream.write(data)
 
 
 class Snapshots:
@@ -236,12 +235,12 @@ class Snapshots:
                 yield name
 
     def all(self) -> tuple[SnapshotInfo, ...]:
-        """Every sound snapshot, oldest first."""
+        """Every sound snapshot, oldest first; whether one that is not is damage or garbage, `verify` finds out."""
         found = []
         for identity in self.ids():
             try:
-                found.append(self.info(identity))
-            except MissingObject:
+                found.append(self.read(identity))
+            except (MissingObject, files.Damaged):
                 continue
         return tuple(sorted(found, key=lambda info: (info.created, info.id)))
 

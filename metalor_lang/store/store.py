@@ -21,6 +21,7 @@ from metalor_lang.store.errors import StoreError, StoreUnwritable, WrongVersion,
 from metalor_lang.store.gc import Collector, GcReport, KeepPolicy
 from metalor_lang.store.leases import Lease, live_leases
 from metalor_lang.store.locks import Locks
+from metalor_lang.store.publishing import Publishing
 from metalor_lang.store.records import Layers, Steps, file_name
 from metalor_lang.store.snapshots import Snapshots
 from metalor_lang.store.usage import StoreUsage, usage
@@ -46,6 +47,7 @@ class Store:
     Attributes:
         root: its directory.
         blobs, snapshots, steps, layers, locks: its parts.
+        publishing: puts step records in groups, each when all it names is safe.
 
     """
 
@@ -56,6 +58,7 @@ class Store:
         self.blobs = Blobs(core)
         self.snapshots = Snapshots(core)
         self.steps = Steps(core, self.snapshots)
+        self.publishing = Publishing(core, self.steps)
         self.layers = Layers(core, self.blobs)
 
     @classmethod

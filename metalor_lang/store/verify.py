@@ -1,7 +1,7 @@
 """Find what has rotted: compare every object with what was written down when it was committed.
 
 Invariant: verifying changes nothing that is sound. A damaged object moves to the quarantine, and every record that
-names it is forgotten, so the next build makes it again.
+names it is forgotten, so the next build makes it again. A damaged snapshot that nothing names is deleted as garbage.
 """
 
 import os
@@ -13,6 +13,8 @@ from metalor_lang.store import files, manifest
 from metalor_lang.store.blobs import Blobs
 from metalor_lang.store.core import Core
 from metalor_lang.store.errors import DamagedBlob, MissingObject
+from metalor_lang.store.gc import named_results, stands_on
+from metalor_lang.store.leases import live_leases
 from metalor_lang.store.records import Layers, Steps
 from metalor_lang.store.snapshots import Snapshots
 
@@ -84,6 +86,8 @@ class Verifier:
                     sealed += 1
             except (FileNotFoundError, MissingObject):  # gc was faster
                 continue
+            if causes and self._is_garbage(identity):
+                continue
             snapshots += 1
             hashed += known
             if causes:
@@ -97,6 +101,20 @@ class Verifier:
             if cause:
                 damaged.append(self._drop_blob(digest, cause))
         return VerifyReport(snapshots=snapshots, blobs=blobs, hashed=hashed, sealed=sealed, damaged=tuple(damaged))
+
+    def _is_garbage(self, identity: str) -> bool:
+        """Whether nothing names a snapshot: a power cut may have torn it, and it is deleted, not reported."""
+        with self._core.locks.gate(alone=True):
+            if (
+                any(identity in stands_on(found.record) for found in self._steps.all())
+                or any(identity in names for names in named_results(self._core.root).values())
+                or any(identity in lease.pins for lease in live_leases(self._core.root))
+            ):
+                return False
+            moved = self._core.take_away(self._snapshots.path(identity))
+        if moved is not None:
+            self._core.discard(moved)
+        return True
 
     def _check_snapshot(self, identity: str, contents: bool) -> tuple[str, ...]:
         path = self._snapshots.path(identity)

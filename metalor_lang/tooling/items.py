@@ -4,10 +4,10 @@ Invariant: replacing an item's span with its text and suffix gives the beginning
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from metalor_lang.record import dataclass
 from metalor_lang.source import Span
 
 
@@ -79,11 +79,16 @@ class Where(StrEnum):
     CONTEXT = "context"
     STAGE = "stage"
     HERE = "here"
+    MACHINE = "machine"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A tree of files: a context ("" is the default one), an earlier stage, or the state at the cursor (HERE)."""
+    """A tree of files.
+
+    A context ("" is the default one), an earlier stage, the state at the cursor (HERE), or this machine, seen from the
+    recipe's folder.
+    """
 
     where: Where
     name: str = ""
@@ -93,7 +98,7 @@ class Surroundings(Protocol):
     """What completion may ask; the prompt answers from its session, an editor from folders alone. Nothing may raise."""
 
     def entries(self, place: Place, folder: str) -> Iterable[Entry]:
-        """The names in a folder; empty where there is none. Folders of contexts are relative, "" is their top."""
+        """The names in a folder; empty where there is none. Folders of contexts are relative ("" is their top)."""
         ...
 
     def contexts(self) -> Mapping[str, str]:

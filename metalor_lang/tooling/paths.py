@@ -6,9 +6,9 @@ Invariant: a candidate's text is a whole component; a folder ends in `/` and sta
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
+from metalor_lang.record import dataclass
 from metalor_lang.tooling.items import ItemKind, Place, Surroundings, Where
 
 _GLOB: Final = re.compile(r"[*?\[]")
@@ -77,7 +77,9 @@ def _folder(around: Surroundings, place: Place, written: str) -> str | None:
     """The folder that a path names, as `entries` takes it; None where it leads out of a context."""
     if place.where is Where.HERE:
         return posixpath.normpath(posixpath.join("/", around.workdir(), written))
-    clean = posixpath.normpath("./" + written)
     if place.where is Where.STAGE:
         return posixpath.normpath(f"/{written}")
+    if place.where is Where.MACHINE:
+        return written
+    clean = posixpath.normpath("./" + written)
     return None if clean.startswith("..") else "" if clean == "." else clean

@@ -4,7 +4,6 @@ Invariant: a statement sees what the statements before it declare, as the checke
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 from metalor_lang.checker.arguments import declare
@@ -16,6 +15,7 @@ from metalor_lang.checker.resolver import StageNames, classify
 from metalor_lang.checker.rules import check_statement
 from metalor_lang.checker.scope import Known, StageFacts, expand
 from metalor_lang.checker.walk import Names, StageWalk
+from metalor_lang.record import dataclass, field
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax import ast
 from metalor_lang.syntax.parser import parse

@@ -3,9 +3,9 @@
 Invariant: the active part is a part of the form that is shown; the words are those of the table of statements.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
+from metalor_lang.record import dataclass
 from metalor_lang.source import Span
 from metalor_lang.syntax.statements import BY_WORD, StatementSpec
 from metalor_lang.tooling.slots import Slot, slot_of

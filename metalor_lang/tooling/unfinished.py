@@ -4,11 +4,11 @@ Invariant: `accepts` is what the parser says of the settled tokens; nothing is g
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from metalor_lang.primitives import significant_lines
+from metalor_lang.record import dataclass
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.grammar import Refusal, Token, parser, scan
 from metalor_lang.syntax.lines import Open, cut_slice

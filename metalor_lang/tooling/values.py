@@ -4,11 +4,11 @@ Invariant: every kind of flag value and every statement has a row; a row that li
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from metalor_lang.checker.flags import SIGNALS
 from metalor_lang.checker.platforms import ARCHITECTURES, host_platform
+from metalor_lang.record import dataclass
 from metalor_lang.syntax.ast import UnsetKind
 from metalor_lang.syntax.statements import ValueKind
 from metalor_lang.tooling import paths
@@ -154,7 +154,7 @@ def _bases(asked: Asked) -> Iterator[Candidate]:
         if asked.written.startswith(transport):
             path = asked.written[len(transport) :]
             if ":" not in path:
-                for each in paths.candidates(asked.around, Place(where=Where.CONTEXT), path, asked.written):
+                for each in paths.candidates(asked.around, Place(where=Where.MACHINE), path, asked.written):
                     if transport != "oci:" or each.kind is ItemKind.FOLDER:
                         yield each
             return

@@ -44,15 +44,16 @@ def test_there_are_transcripts():
 
 
 def test_a_saved_recipe_builds_to_the_same_image_without_running(workshop):
+    random = "cat /proc/sys/kernel/random/uuid"
     statements = [
         f"FROM {workshop.base} AS one",
-        "SH cat /proc/sys/kernel/random/uuid > /random",
+        f"SH {random} > /random",
         "ENV A=1",
         f"FROM {workshop.base} AS two",
         "COPY --from=one /random /other",
-        "SH cat /proc/sys/kernel/random/uuid > /more",
+        f"SH {random} > /more",
         ":undo",
-        "SH cat /proc/sys/kernel/random/uuid >> /more",
+        f"SH {random} >> /more",
         "WORKDIR /srv",
         "USER user",
         ":retry",
@@ -68,8 +69,8 @@ def test_a_saved_recipe_builds_to_the_same_image_without_running(workshop):
     digest = session.splitlines()[-1]
     assert digest.startswith("sha256:") and digest == built.strip()
     assert (workshop.path / "app.metalor").read_text() == (
-        f"FROM {workshop.base} AS one\nSH cat /proc/sys/kernel/random/uuid > /random\nENV A=1\nSH echo inserted > /inserted\n"
-        f"FROM {workshop.base} AS two\nCOPY --from=one /random /other\nSH cat /proc/sys/kernel/random/uuid >> /more\nWORKDIR /srv\n"
+        f"FROM {workshop.base} AS one\nSH {random} > /random\nENV A=1\nSH echo inserted > /inserted\n"
+        f"FROM {workshop.base} AS two\nCOPY --from=one /random /other\nSH {random} >> /more\nWORKDIR /srv\n"
         "USER user\nLABEL a=b\n"
     )
 

@@ -8,7 +8,7 @@ import pytest
 
 from metalor_lang.errors import MachineError
 from metalor_lang.kernel.paths import Root
-from metalor_lang.runtime import assemble, layering
+from metalor_lang.runtime import furniture, layering
 from metalor_lang.runtime.client import NamespaceRuntime
 from metalor_lang.runtime.overlay import mount_view
 from metalor_lang.runtime.request import BindSpec, FileSpec, LayeredView, StepRequest, StepStatus, TmpfsSpec
@@ -155,7 +155,7 @@ def test_root_in_a_step_is_not_root_of_the_machine(steps: Steps, text: str) -> N
 
 
 def test_sensitive_files_are_covered(steps: Steps) -> None:
-    hidden = [name for name in assemble._PROC_HIDDEN if Path("/proc", name).exists()]
+    hidden = [name for name in furniture._PROC_HIDDEN if Path("/proc", name).exists()]
     assert {"keys", "interrupts"} & set(hidden)
     files = " ".join(f"/proc/{name}" for name in hidden if Path("/proc", name).is_file())
     _, out = steps.sh(f"for f in {files}; do stat -c %t:%T $f; head -c 9 $f | wc -c; done; ls /sys/firmware | wc -l")

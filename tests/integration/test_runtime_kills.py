@@ -122,6 +122,7 @@ def test_a_step_whose_init_is_killed_is_an_error_and_the_runtime_goes_on(tmp_pat
         def kill() -> None:
             while not (root / "tmp" / "ready").exists():
                 time.sleep(0.01)
+            # Also the one that waits for the next step: another is made then.
             for pid in children(helper):
                 os.kill(pid, signal.SIGKILL)
 
@@ -131,4 +132,6 @@ def test_a_step_whose_init_is_killed_is_an_error_and_the_runtime_goes_on(tmp_pat
             steps.sh("touch /tmp/ready; sleep 60")
         thread.join()
         assert "memory" in caught.value.help  # type: ignore[attr-defined]
+        while children(helper):
+            time.sleep(0.01)
         assert steps.sh("echo on")[1] == "on\n"

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.support.remains import start
 pytestmark = pytest.mark.integration
 
 
-def commit_for_ever(root: Path, acknowledge: int, turn: int) -> None:
+def commit_for_ever(root: Path, acknowledge: int, turn: int, grouped: bool) -> None:
     store = Store.open(root)
     count = 0
     while True:
@@ -27,21 +28,27 @@ def commit_for_ever(root: Path, acknowledge: int, turn: int) -> None:
             for index in range(3):
                 (draft.fs / f"{name}-{index}").write_text(name * 50)
             (draft.work / "work").mkdir(mode=0)
-            identity = draft.commit({"name": name})
+            identity = draft.commit({"name": name}, durable=not grouped)
         digest = store.blobs.put_bytes(name.encode())
-        store.steps.put(StepRecord(key=name, chain=(identity,), result={"blob": digest}))
-        os.write(acknowledge, f"{name}\n".encode())
+        record = StepRecord(key=name, chain=(identity,), result={"blob": digest})
+        line = f"{name}\n".encode()
+        if grouped:
+            store.publishing.put(record, lambda error, line=line: error or os.write(acknowledge, line))  # type: ignore[misc]
+        else:
+            store.steps.put(record)
+            os.write(acknowledge, line)
         count += 1
 
 
-def test_a_hundred_kills_lose_and_tear_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("grouped", [False, True], ids=["alone", "in groups"])
+def test_a_hundred_kills_lose_and_tear_nothing(tmp_path: Path, grouped: bool) -> None:
     root = tmp_path / "store"
     Store.open(root).close()
     rng = random.Random(1)
     acknowledged: list[str] = []
     for turn in range(100):
         read, write = os.pipe()
-        child = start(lambda write=write, turn=turn: commit_for_ever(root, write, turn))  # type: ignore[misc]
+        child = start(lambda write=write, turn=turn: commit_for_ever(root, write, turn, grouped))  # type: ignore[misc]
         os.close(write)
         if turn % 2:  # killed when it has surely done something, however slow the machine is
             acknowledged.append(os.read(read, len(f"{turn}-0\n")).decode().strip())
@@ -96,8 +103,9 @@ def die_at(point: int, *, after: bool) -> None:
         setattr(syscalls, name, counted(getattr(syscalls, name)))
 
 
+@pytest.mark.parametrize("grouped", [False, True], ids=["alone", "in groups"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_every_crash_point_of_a_commit(tmp_path: Path, after: bool) -> None:
+def test_every_crash_point_of_a_commit(tmp_path: Path, after: bool, grouped: bool) -> None:
     root = tmp_path / "store"
     with Store.open(root) as store:
         store.steps.put(StepRecord(key="old", chain=(store.snapshots.draft().commit({}),), text="old"))
@@ -107,9 +115,15 @@ def test_every_crash_point_of_a_commit(tmp_path: Path, after: bool) -> None:
         die_at(point, after=after)
         with store.snapshots.draft() as draft:
             (draft.fs / "file").write_text("new")
-            identity = draft.commit({})
+            identity = draft.commit({}, durable=not grouped)
         digest = store.blobs.put_bytes(b"blob")
-        store.steps.put(StepRecord(key="old", chain=(identity,), text="new", result={"blob": digest}))
+        record = StepRecord(key="old", chain=(identity,), text="new", result={"blob": digest})
+        if not grouped:
+            store.steps.put(record)
+            os._exit(7)
+        safe = threading.Event()
+        store.publishing.put(record, lambda error: safe.set())
+        safe.wait()
         os._exit(7)
 
     for point in range(1, 500):

@@ -27,6 +27,8 @@ class Around:
                 paths = self.stages.get(place.name, ())
             case Where.CONTEXT:
                 paths = self.named.get(place.name, ()) if place.name else self.context
+            case Where.MACHINE:
+                paths = self.context
         top = folder.strip("/")
         head = f"{top}/" if top else ""
         names: dict[str, bool] = {}

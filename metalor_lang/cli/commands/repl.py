@@ -5,6 +5,7 @@ first error ends it.
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -12,12 +13,15 @@ from metalor_lang.cli.common import limits_of, open_store, recipe_options
 from metalor_lang.repl.opening import interrupts_to, open_session
 from metalor_lang.repl.outcome import Interruption
 from metalor_lang.repl.plain import INTERRUPTED, Hearer, PlainEvents
+from metalor_lang.repl.terminal import Terminal
 
 UNNAMED = "session.metalor"
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Open a session; the exit status is that of the first error, else 0."""
+    if not arguments.command and sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        return _terminal(arguments)
     text = "\n".join(arguments.command)
     if not arguments.command:
         text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
@@ -47,3 +51,27 @@ def _plain(arguments: argparse.Namespace, text: str) -> int:
         if any(isinstance(each, Interruption) for each in outcome.results):
             return INTERRUPTED
         return int(outcome.status)
+
+
+def _terminal(arguments: argparse.Namespace) -> int:
+    path = Path(arguments.recipe) if arguments.recipe else Path.cwd() / UNNAMED
+    # First, while this process is the user's own in the user's own namespaces: his history is his file.
+    terminal = Terminal.open()
+    try:
+        with (
+            open_store(arguments, terminal.events) as (store, world),
+            open_session(
+                path,
+                recipe_options(arguments),
+                store=store,
+                world=world,
+                events=terminal.events,
+                person=terminal,
+                hear=terminal.hear,
+                limits=limits_of(arguments),
+                unpacker=arguments.unpacker,
+            ) as session,
+        ):
+            return terminal.run(session, owner=world.owner, recipe=arguments.recipe)
+    finally:
+        terminal.close()

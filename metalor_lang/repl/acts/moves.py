@@ -87,7 +87,7 @@ def retry(core: Core, words: str) -> Iterator[Result]:
         if queue is not None and queue.text == stumble.text:
             yield from core.proceed(1, breaks=False)
         else:
-            yield from core.type([stumble.text], core.whole(stumble.text))
+            yield from core.type([stumble.text], core.places(stumble.text, pieces(stumble.text)))
         return
     if now.line is None:
         yield Mistake(message="there is no statement to carry out again", help="type one, such as FROM debian:12")

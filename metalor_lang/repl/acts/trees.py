@@ -77,12 +77,23 @@ def described(found: Iterator[Change], old: Root) -> tuple[tuple[tuple[str, ...]
     rows: list[tuple[str, ...]] = []
     count = 0
     for change in found:
-        if change.kind is ChangeKind.PARENT:
+        if change.kind is ChangeKind.PARENT or _only_its_time(change, old):
             continue
         count += 1
         if len(rows) < _MOST_ROWS:
             rows.append(_row(change, old))
     return tuple(rows), ((f"and {count - len(rows)} more",) if count > len(rows) else ())
+
+
+def _only_its_time(change: Change, old: Root) -> bool:
+    """Whether a directory is listed only because something in it came or went."""
+    if change.kind is not ChangeKind.MODIFY or change.node is None or not change.node.is_dir:
+        return False
+    before = old.stat("/" + change.path)
+    node = change.node
+    return before is not None and (stat.S_IMODE(before.st_mode), before.st_uid, before.st_gid) == (
+        node.mode, node.uid, node.gid,
+    )  # fmt: skip
 
 
 def _row(change: Change, old: Root) -> tuple[str, ...]:

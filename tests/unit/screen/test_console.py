@@ -170,7 +170,7 @@ def test_live_lines_show_the_last_output(monkeypatch):
         console.emit(ev.StepStarted(step=STEP))
         console.emit(ev.StepOutput(step=STEP, data=b"x" * 100 + b"\n"))
         console.emit(ev.Notice(text="hello"))
-        with console._lock:
+        with console.lock:
             screen.feed(out.getvalue())
     finally:
         console.close()

@@ -1,0 +1,36 @@
+"""A step's output as it comes, at the prompt.
+
+Invariant: what a step writes is shown whole, line by line, with control characters made visible; what it did is said by
+the result that follows, so nothing is said twice.
+"""
+
+from metalor_lang.build.events import Event, Notice, StepFailed, StepFinished, StepOutput, StepStarted
+from metalor_lang.screen.live import Live
+from metalor_lang.screen.text import output_line, visible
+
+
+class Output(Live):
+    """An event sink for the prompt: a live line for the running step, its output above."""
+
+    def emit(self, event: Event) -> None:
+        """Take an event in."""
+        with self.lock:
+            match event:
+                case StepStarted(step=step):
+                    self.start(step)
+                case StepOutput(step=step):
+                    lines = self.take(step, event.data)
+                    if lines:
+                        self.redraw([output_line(line) for line in lines])
+                case StepFinished(step=step) | StepFailed(step=step):
+                    rest = self.end(step)
+                    self.redraw([output_line(rest)] if rest else [])
+                case Notice():
+                    self.redraw([self.paint(2, visible(event.text))])
+                case _:
+                    pass
+
+    def still(self) -> None:
+        """Nothing runs any more, whatever the events said."""
+        with self.lock:
+            self.redraw([output_line(rest) for rest in self.end_all()])

@@ -1,0 +1,251 @@
+"""The prompt: an editor of statements with the session's colours, menus, hints and history (prompt-toolkit).
+
+Invariant: the only module that imports prompt-toolkit; nothing here runs a statement.
+"""
+
+import sys
+from collections.abc import AsyncGenerator, Callable, Iterable
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import get_app
+from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.filters import Condition
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.history import History
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.lexers import Lexer
+from prompt_toolkit.output import ColorDepth
+from prompt_toolkit.shortcuts import CompleteStyle
+from prompt_toolkit.styles import Style
+
+from metalor_lang.diagnostics.model import Diagnostic
+from metalor_lang.repl.history import HistoryFile
+from metalor_lang.repl.outcome import Question
+from metalor_lang.repl.reading import Reader, Reading
+from metalor_lang.repl.session import Session
+from metalor_lang.repl.styles import STYLE
+from metalor_lang.repl.toolbar import hint, status
+from metalor_lang.screen.color import color
+from metalor_lang.screen.text import visible
+from metalor_lang.tooling.items import ItemKind
+
+_OPENS = "=/{:["
+"""Behind these a menu opens by itself."""
+
+
+class Prompt:
+    """The prompt of a session; `read` gives one text after the other."""
+
+    def __init__(self, session: Session, history: HistoryFile) -> None:
+        self._session = session
+        self._reader = Reader(session)
+        self._file = history
+        self._history = _Shared(history)
+        self._refused: tuple[str, Diagnostic] | None = None
+        self._offered = ""
+        self._toolkit: PromptSession[str] = PromptSession(
+            message=self._message,
+            multiline=True,
+            prompt_continuation=self._more,
+            lexer=_Colours(self._reader),
+            completer=_Menu(self._reader),
+            complete_while_typing=True,
+            complete_style=CompleteStyle.COLUMN,
+            auto_suggest=AutoSuggestFromHistory(),
+            history=self._history,
+            bottom_toolbar=self._toolbar,
+            key_bindings=self._keys(),
+            style=Style.from_dict(STYLE),
+            color_depth=None if color(sys.stdout) else ColorDepth.DEPTH_1_BIT,
+            enable_suspend=True,
+            reserve_space_for_menu=4,
+        )
+
+    def read(self) -> str:
+        """What the person typed, once nothing is known to be wrong with it, or once they insist.
+
+        Raises:
+            EOFError: Ctrl-D.
+
+        """
+        self._refused = None
+        offered, self._offered = self._offered, ""
+        self._history.refresh()
+        text = self._toolkit.prompt(default=offered)
+        if text.strip():
+            self._file.append(text.strip("\n"))
+        return text
+
+    def offer(self, text: str) -> None:
+        """Put a text into the next prompt, to be changed or sent again."""
+        self._offered = text
+
+    # ---- what is shown -----------------------------------------------------------------------------------------
+
+    def _message(self) -> StyleAndTextTuples:
+        view = self._session.view
+        where = visible(view.stage) or "metalor"
+        if len(where) > max(get_app().output.get_size().columns // 3, 8):
+            where = where[: max(get_app().output.get_size().columns // 3, 8) - 1] + "…"
+        return [("class:prompt", f"{where} {view.position + 1}> ")]
+
+    @staticmethod
+    def _more(width: int, line: int, is_soft_wrap: int) -> StyleAndTextTuples:
+        return [("class:prompt.more", " " * width if is_soft_wrap else "… ".rjust(width))]
+
+    def _toolbar(self) -> StyleAndTextTuples:
+        columns = get_app().output.get_size().columns
+        document = self._toolkit.default_buffer.document
+        reading = self._reader.read(document.text, document.cursor_position)
+        if self._refused is not None and self._refused[0] == document.text:
+            reading = Reading(colours=(), problem=self._refused[1], signature=None)
+        return [*hint(reading, columns - 1), ("", "\n"), *status(self._session.view, self._session.size(), columns)]
+
+    # ---- keys --------------------------------------------------------------------------------------------------
+
+    def _keys(self) -> KeyBindings:
+        keys = KeyBindings()
+        chosen = Condition(lambda: (state := get_app().current_buffer.complete_state) is not None
+                           and state.current_completion is not None)  # fmt: skip
+
+        @keys.add("enter", filter=chosen)
+        def _(event: KeyPressEvent) -> None:
+            event.current_buffer.complete_state = None
+
+        @keys.add("enter", filter=~chosen)
+        def _(event: KeyPressEvent) -> None:
+            self._entered(event.current_buffer)
+
+        @keys.add("escape", "enter")
+        def _(event: KeyPressEvent) -> None:
+            event.current_buffer.newline(copy_margin=True)
+
+        @keys.add("c-c")
+        def _(event: KeyPressEvent) -> None:
+            event.current_buffer.cancel_completion()
+            event.current_buffer.reset()
+
+        return keys
+
+    def _entered(self, buffer: Buffer) -> None:
+        """Enter: a new line where the statement goes on, else the text is sent unless something is wrong with it."""
+        text = buffer.text
+        if self._session.needs_more(text):
+            buffer.newline(copy_margin=buffer.document.is_cursor_at_the_end)
+            return
+        problems = self._reader.problems(text) if text.strip() else ()
+        insists = self._refused is not None and self._refused[0] == text
+        if problems and not insists:
+            self._refused = text, problems[0]
+            buffer.cursor_position = min(problems[0].span.start, len(text))
+            return
+        buffer.validate_and_handle()
+
+
+class _Colours(Lexer):
+    """The parser's colours."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._key: object = None
+
+    def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
+        """The coloured lines of a document."""
+        text = document.text
+        cursor = get_app().current_buffer.cursor_position
+        lines: list[StyleAndTextTuples] = [[]]
+        at = 0
+        for colour in self._reader.read(text, min(cursor, len(text))).colours:
+            style = f"class:{colour.role}" + (" class:wrong" if colour.wrong else "")
+            _add(lines, "", text[at : colour.start])
+            _add(lines, style, text[colour.start : colour.end])
+            at = colour.end
+        _add(lines, "", text[at:])
+        return lambda number: lines[number] if number < len(lines) else []
+
+    def invalidation_hash(self) -> object:
+        """Colours depend on the cursor, too: a word that ends there is not over."""
+        return get_app().current_buffer.cursor_position
+
+
+def _add(lines: list[StyleAndTextTuples], style: str, text: str) -> None:
+    first, *more = text.split("\n")
+    if first:
+        lines[-1].append((style, first))
+    for line in more:
+        lines.append([(style, line)] if line else [])
+
+
+class _Menu(Completer):
+    """The parser's menus."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        """What can stand at the cursor; unasked only where a word has begun."""
+        text, cursor = document.text, document.cursor_position
+        asked = complete_event.completion_requested
+        before = text[:cursor]
+        if not asked and (not before.strip() or (before[-1].isspace() and before[-1] not in _OPENS)):
+            return
+        for item in self._reader.items(text, cursor):
+            if not asked and (item.kind is ItemKind.MARK or before.endswith(item.text)):
+                continue
+            yield Completion(
+                item.insert,
+                start_position=item.span.start - cursor,
+                display=visible(item.shown),
+                display_meta=visible(item.help),
+            )
+
+
+class _Shared(History):
+    """The history's file, for prompt-toolkit: what other sessions typed comes in before each prompt."""
+
+    def __init__(self, file: HistoryFile) -> None:
+        super().__init__()
+        self._file = file
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read what is new."""
+        self._loaded_strings = self._file.entries()[::-1]
+        self._loaded = True
+
+    def load_history_strings(self) -> Iterable[str]:
+        """The entries, the youngest first."""
+        return self._file.entries()[::-1]
+
+    def store_string(self, string: str) -> None:
+        """Nothing: the prompt keeps what was typed."""
+
+    async def load(self) -> AsyncGenerator[str, None]:
+        """The entries, the youngest first."""
+        for text in self._loaded_strings:
+            yield text
+
+
+def ask(question: Question) -> str:
+    """One of a question's choices: a whole word, or the beginning of one."""
+    words = tuple(question.choices)
+    shown = "/".join(word.upper() if word == question.default else word for word in words)
+    toolkit: PromptSession[str] = PromptSession(
+        message=[("class:prompt", f"{shown}> ")],
+        style=Style.from_dict(STYLE),
+        color_depth=None if color(sys.stdout) else ColorDepth.DEPTH_1_BIT,
+    )
+    while True:
+        try:
+            answer = toolkit.prompt().strip().lower()
+        except (EOFError, KeyboardInterrupt):
+            return question.default
+        if not answer:
+            return question.default
+        found = [word for word in words if word == answer] or [word for word in words if word.startswith(answer)]
+        if len(found) == 1:
+            return found[0]
+        sys.stdout.write(f"answer one of: {', '.join(words)}\n")

@@ -1,0 +1,90 @@
+"""Step records that appear in groups: each once everything that it names is on the disk.
+
+Invariant: a record is renamed into `steps/` only after a syncfs that began when its snapshots and its own bytes were
+written; `done` is called when that rename outlives a power cut too. While one sync runs, the next group gathers: a
+build goes on at the speed of the machine, and what it tells lags behind by the time of a sync.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from metalor_lang.kernel import syscalls
+from metalor_lang.store import files
+from metalor_lang.store.core import Core
+from metalor_lang.store.errors import StoreError, translate
+from metalor_lang.store.records import StepRecord, Steps
+
+_PATIENCE: Final = 1.0
+"""Seconds that the thread waits for more before it ends; the next record starts another one."""
+
+Done = Callable[[StoreError | OSError | None], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting:
+    draft: Path
+    target: Path
+    done: Done
+
+
+class Publishing:
+    """The records of one store that are not on the disk yet; safe to use from any number of threads."""
+
+    def __init__(self, core: Core, steps: Steps) -> None:
+        self._core = core
+        self._steps = steps
+        self._changed = threading.Condition()
+        self._waiting: list[_Waiting] = []
+        self._serving = False
+
+    def put(self, record: StepRecord, done: Done) -> None:
+        """Write a record that will be seen, in place of an older one of its key, when it is safe.
+
+        Args:
+            record: names snapshots that were committed before, durably or not.
+            done: called once, in another thread and in the order of the puts, with None, or with what went wrong (a
+                StoreError where the machine is to blame, else an OSError): the record is forgotten then.
+
+        Raises:
+            StoreFull, StoreUnwritable: see there; `done` is not called.
+
+        """
+        draft = self._steps.draft(record)
+        with self._changed:
+            self._waiting.append(_Waiting(draft=draft, target=self._steps.path(record.key), done=done))
+            if not self._serving:
+                threading.Thread(target=self._serve, name="publishing", daemon=True).start()
+                self._serving = True
+            self._changed.notify_all()
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                if not self._waiting and not self._changed.wait_for(lambda: self._waiting, _PATIENCE):
+                    self._serving = False
+                    return
+                group, self._waiting = self._waiting, []
+            error = self._publish(group)
+            for one in group:
+                one.done(error)
+
+    def _publish(self, group: list[_Waiting]) -> StoreError | OSError | None:
+        root = self._core.root
+        try:
+            fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                syscalls.syncfs(fd)
+            finally:
+                os.close(fd)
+            for one in group:
+                os.rename(one.draft, one.target)
+            files.sync_directory(self._steps.directory)
+        except OSError as error:
+            for one in group:
+                one.draft.unlink(missing_ok=True)
+            return translate(root, error) or error
+        return None

@@ -1,0 +1,104 @@
+"""What a listener hears: of one stage everything in its order, and the end of a step only when it may be told."""
+
+import threading
+import time
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metalor_lang.build.events import Event, Recorder, StepFailed, StepFinished, StepOutput, StepRef, StepStarted
+from metalor_lang.build.telling import Telling
+
+
+def step(number: int, stage: int = 0, platform: str = "") -> StepRef:
+    return StepRef(
+        stage=stage, title=f"s{stage}", number=number, total=9, kind="run", text="x", line=1, key="k", platform=platform
+    )
+
+
+def finished(ref: StepRef) -> StepFinished:
+    return StepFinished(step=ref, duration_ms=1)
+
+
+def test_what_follows_a_held_step_waits_for_it_and_other_stages_do_not() -> None:
+    recorder = Recorder()
+    telling = Telling(recorder)
+    one, two = step(1), step(2)
+    telling.emit(StepStarted(step=one))
+    telling.hold(one)
+    telling.emit(StepStarted(step=two))
+    telling.emit(StepOutput(step=two, data=b"two"))
+    telling.emit(StepStarted(step=step(1, 1)))
+    telling.emit(StepStarted(step=step(1, 0, "linux/arm64")))
+    assert [event.step for event in recorder.events] == [one, step(1, 1), step(1, 0, "linux/arm64")]  # type: ignore[union-attr]
+    telling.tell(finished(one))
+    assert recorder.events[3:] == (finished(one), StepStarted(step=two), StepOutput(step=two, data=b"two"))
+
+
+def test_a_failure_is_heard_in_its_place_and_a_hold_can_be_taken_back() -> None:
+    recorder = Recorder()
+    telling = Telling(recorder)
+    failed = StepFailed(step=step(2), reason="no", status=1, tail=(), log="", duration_ms=1)
+    telling.hold(step(1))
+    telling.hold(step(2))
+    telling.cancel(step(2))
+    telling.emit(failed)
+    assert recorder.events == ()
+    telling.tell(finished(step(1)))
+    assert recorder.events == (finished(step(1)), failed)
+    telling.settle(0, "")
+
+
+def test_settling_waits_until_all_is_told() -> None:
+    telling = Telling(Recorder())
+    telling.hold(step(1))
+    thread = threading.Thread(target=lambda: (time.sleep(0.05), telling.tell(finished(step(1)))))
+    thread.start()
+    began = time.monotonic()
+    telling.settle(0, "")
+    assert time.monotonic() - began > 0.04
+    thread.join()
+
+
+def test_a_step_that_writes_much_waits_for_the_sync_before_it() -> None:
+    recorder = Recorder()
+    telling = Telling(recorder)
+    telling.hold(step(1))
+    written = []
+
+    def write() -> None:
+        for _ in range(100):
+            telling.emit(StepOutput(step=step(2), data=bytes(1 << 17)))
+            written.append(1)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    time.sleep(0.1)
+    assert len(written) < 10
+    telling.tell(finished(step(1)))
+    thread.join(10)
+    assert len(recorder.events) == 101
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["run", "tell"])), max_size=60),
+)
+def test_each_stage_is_heard_in_the_order_in_which_it_happened(calls: list[tuple[int, str]]) -> None:
+    recorder = Recorder()
+    telling = Telling(recorder)
+    happened: dict[int, list[Event]] = {0: [], 1: [], 2: []}
+    held: dict[int, list[StepRef]] = {0: [], 1: [], 2: []}
+    for stage, call in calls:
+        if call == "run":
+            ref = step(len(happened[stage]), stage)
+            telling.emit(StepStarted(step=ref))
+            telling.hold(ref)
+            held[stage].append(ref)
+            happened[stage] += [StepStarted(step=ref), finished(ref)]
+        elif held[stage]:
+            telling.tell(finished(held[stage].pop(0)))
+    for refs in held.values():
+        for ref in refs:
+            telling.tell(finished(ref))
+    for stage, events in happened.items():
+        assert [event for event in recorder.events if event.step.stage == stage] == events  # type: ignore[union-attr]
