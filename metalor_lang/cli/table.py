@@ -411,7 +411,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         ),
         examples=(
             Example(line="metalor jupyter install --prefix .venv", about="for one virtual environment"),
-            Example(line="jupyter lab", about="then choose `metalor` for a new notebook"),
+            Example(line="metalor jupyter install", about="for this user; then choose `metalor` in `jupyter lab`"),
         ),
     ),
     Command(
