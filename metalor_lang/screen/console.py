@@ -6,7 +6,6 @@ live lines are erased before anything else is written, so nothing of them stays 
 
 import json
 import os
-import shutil
 import sys
 import threading
 import time
@@ -247,7 +246,7 @@ class LiveConsole:
         return f"\x1b[{number}m{text}\x1b[0m" if self._color else text
 
     def _done(self, mark: str, number: int, step: StepRef, note: str) -> str:
-        width = shutil.get_terminal_size().columns - 1
+        width = _terminal_size().columns - 1
         text = fit(f"{_label(step)} {one_line(step.text)}", max(width - len(note) - 4, 10))
         return f"{self._paint(number, mark)} {text}  {self._paint(2, note)}"
 
@@ -264,7 +263,7 @@ class LiveConsole:
                     self._redraw([])
 
     def _redraw(self, above: list[str]) -> None:
-        columns, rows = shutil.get_terminal_size()
+        columns, rows = _terminal_size()
         live = self._live(columns - 1)[: max(rows - 2, 1)]
         erase = (f"\x1b[{self._drawn}A" if self._drawn else "") + "\r\x1b[J"
         self._out.write(erase + "".join(line + "\n" for line in (*above, *live)))
@@ -281,3 +280,9 @@ class LiveConsole:
             if running.last:
                 lines.append(self._paint(2, fit("    " + running.last, width)))
         return lines
+
+
+def _terminal_size() -> os.terminal_size:
+    import shutil
+
+    return shutil.get_terminal_size()

@@ -7,7 +7,6 @@ of its own body, so a torn or edited one is never believed.
 import errno
 import json
 import os
-import secrets
 from pathlib import Path
 from typing import Final
 
@@ -66,7 +65,7 @@ def write_whole(path: Path, data: bytes, *, scratch: Path, token: str, durable: 
         durable: flush the file before the rename and its directory after it.
 
     """
-    draft = scratch / f"{token}-{secrets.token_hex(8)}"
+    draft = scratch / f"{token}-{os.urandom(8).hex()}"
     fd = open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         with open(fd, "wb") as stream:

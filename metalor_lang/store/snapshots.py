@@ -6,7 +6,6 @@ Invariant: a name in `snapshots/` is a whole snapshot whose bytes are on the dis
 
 import os
 import re
-import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -87,7 +86,7 @@ class Draft:
         """
         if not self._open:
             raise RuntimeError("the draft is already committed or discarded")
-        identity = secrets.token_hex(16)
+        identity = os.urandom(16).hex()
         with guarded(self._core.root):
             self._core.discard(self.work)
             self._write(identity, meta, seal)
