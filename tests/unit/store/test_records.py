@@ -139,6 +139,7 @@ def test_many_records_at_once_are_what_each_is_alone(store: Store) -> None:
     store.steps.put(StepRecord(key=absent, chain=(one,)))
     os.rename(store.steps.path(absent), store.steps.path(renamed))
     os.utime(store.steps.path(sound), (1, 1))
+    store.close()  # what was written is pinned no more
     with store.lease() as lease:
         found = store.steps.get_all([*keys, sound])
         assert sorted(found) == [sound, long]
