@@ -1,7 +1,7 @@
-"""`dataclass`, `field` and `replace` as in the standard library, with the methods made when they are first called.
+"""Data classes as the standard library's, whose methods are made when they are first called.
 
-Invariant: a class made here behaves as one of `dataclasses` (fields, equality, order, hash, repr, errors, `replace`,
-`asdict`, pickling), of which it takes the arguments that this package uses.
+Invariant: `dataclass`, `field`, `fields`, `replace` and `asdict` are those of `dataclasses` to whoever uses them
+(equality, order, hash, repr, errors, pickling), as far as this package uses them.
 
 `dataclasses` compiles six methods for every frozen class at its definition: half a millisecond each, which for the
 two hundred of this package is most of what a short command does. Type checkers read the standard library's.
@@ -11,8 +11,10 @@ import typing
 
 if typing.TYPE_CHECKING:
     from dataclasses import FrozenInstanceError as FrozenInstanceError
+    from dataclasses import asdict as asdict
     from dataclasses import dataclass as dataclass
     from dataclasses import field as field
+    from dataclasses import fields as fields
     from dataclasses import replace as replace
 else:
     _MISSING = object()
@@ -52,6 +54,23 @@ else:
             elif each.name not in changes:
                 changes[each.name] = getattr(record, each.name)
         return record.__class__(**changes)
+
+    def fields(record, /):
+        """The fields of a record or of its class, in order; each has a `name` and a `type`."""
+        return getattr(record, _SPECS)
+
+    def asdict(record, /):
+        """As `dataclasses.asdict`, but what is neither a record nor a container of some is given as it is."""
+        return {each.name: _plain(getattr(record, each.name)) for each in getattr(record, _SPECS)}
+
+    def _plain(value):
+        if hasattr(type(value), _SPECS):
+            return asdict(value)
+        if isinstance(value, (tuple, list)):
+            return type(value)(map(_plain, value))
+        if isinstance(value, dict):
+            return {key: _plain(item) for key, item in value.items()}
+        return value
 
     def __getattr__(name):
         # The error is the standard library's own, whose import costs more than most commands: only who asks pays.

@@ -8,9 +8,10 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.builder import Builder, BuildResult, Options, build_together
@@ -19,7 +20,7 @@ from metalor_lang.build.events import BuildFinished, EventSink, Notice, NullSink
 from metalor_lang.build.failures import Refused, refuse
 from metalor_lang.build.foreign import emulators
 from metalor_lang.build.inputs import BuildInputs
-from metalor_lang.build.perform import Machine
+from metalor_lang.build.late import LateMachine
 from metalor_lang.build.several import Shared, named
 from metalor_lang.build.statcache import StatCache
 from metalor_lang.build.telling import Telling
@@ -32,12 +33,15 @@ from metalor_lang.plan.evaluator import evaluate
 from metalor_lang.plan.graph import Plan
 from metalor_lang.plan.unsupported import unsupported
 from metalor_lang.record import dataclass, field, replace
-from metalor_lang.runtime.client import Runtime
-from metalor_lang.runtime.rootfs import Snapshotter
 from metalor_lang.source import SourceFile
 from metalor_lang.store.store import Store
-from metalor_lang.syntax.lines import decode
+from metalor_lang.syntax.characters import decode
 from metalor_lang.syntax.parser import parse
+
+if TYPE_CHECKING:
+    from metalor_lang.build.perform import Machine
+    from metalor_lang.runtime.client import Runtime
+    from metalor_lang.runtime.rootfs import Snapshotter
 
 STANDARD_INPUT: Final = "-"
 
@@ -247,7 +251,7 @@ class Session:
             raise Refused(wrong, self.source)
         return plan
 
-    def build(self, plan: Plan, *, runtime: Runtime, snapshotter: Snapshotter, options: Options) -> BuildResult:
+    def build(self, plan: Plan, *, runtime: "Runtime", snapshotter: "Snapshotter", options: Options) -> BuildResult:
         """Build a plan.
 
         Raises:
@@ -260,7 +264,7 @@ class Session:
         return self.build_all((plan,), runtime=runtime, snapshotter=snapshotter, options=options)[0]
 
     def build_all(
-        self, plans: Sequence[Plan], *, runtime: Runtime, snapshotter: Snapshotter, options: Options
+        self, plans: Sequence[Plan], *, runtime: "Runtime", snapshotter: "Snapshotter", options: Options
     ) -> tuple[BuildResult, ...]:
         """Build the plans of several platforms together; what they share is built once. Errors as `build`."""
         for plan in plans:
@@ -270,20 +274,26 @@ class Session:
         began = time.monotonic()
         shared = Shared() if len(plans) > 1 else None
         telling = Telling(self.events)
+
+        def machine(plan: Plan) -> "Machine":
+            from metalor_lang.build.perform import Machine
+
+            return Machine(
+                store=self.store,
+                runtime=runtime,
+                snapshotter=snapshotter,
+                bases=self.bases,
+                contexts=self.contexts,
+                events=telling,
+                limits=options.limits,
+                titles={index: stage.title for index, stage in plan.stages.items()},
+            )
+
         builders = [
             Builder(
                 plan,
                 store=self.store,
-                performer=Machine(
-                    store=self.store,
-                    runtime=runtime,
-                    snapshotter=snapshotter,
-                    bases=self.bases,
-                    contexts=self.contexts,
-                    events=telling,
-                    limits=options.limits,
-                    titles={index: stage.title for index, stage in plan.stages.items()},
-                ),
+                performer=LateMachine(self.bases, runtime, partial(machine, plan)),
                 events=telling,
                 options=options,
                 recipe=self.name,

@@ -8,9 +8,8 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from metalor_lang.build.rootfs import RootfsTree, read_rootfs, write_rootfs
 from metalor_lang.build.statcache import StatCache
 from metalor_lang.build.state import image_state, oci_platform, plan_platform
 from metalor_lang.checker.program import Base, ImageBase, Platform, RootfsBase, Transport
@@ -19,13 +18,15 @@ from metalor_lang.errors import MachineError, MetalorError
 from metalor_lang.kernel.paths import Root
 from metalor_lang.oci.errors import FetchFailed, ImageError, ManifestMissing, NotALayout, PlatformMissing
 from metalor_lang.oci.fetch import Fetched, discard, fetch
-from metalor_lang.oci.layout import Layout
-from metalor_lang.oci.spec import Descriptor
-from metalor_lang.oci.unpack import unpack, unpack_by_umoci
 from metalor_lang.plan.graph import BaseInfo, InputError
 from metalor_lang.record import dataclass
 from metalor_lang.store.records import StepRecord
 from metalor_lang.store.store import Store
+
+if TYPE_CHECKING:
+    from metalor_lang.build.rootfs import RootfsTree
+    from metalor_lang.oci.layout import Layout
+    from metalor_lang.oci.spec import Descriptor
 
 _UNPACKER_VERSION: Final = 1
 """Raised when the trees that our unpacker writes change."""
@@ -38,7 +39,7 @@ class Resolved:
     info: BaseInfo
     key: str
     image: Fetched | None = None
-    tree: RootfsTree | None = None
+    tree: "RootfsTree | None" = None
 
 
 def image_location(base: ImageBase, folder: Path) -> str:
@@ -152,7 +153,15 @@ class Bases:
                     record = self._unpack(resolved, stop or (lambda: False))
         return record.chain
 
+    def unpacked(self, base: Base, platform: Platform) -> tuple[str, ...] | None:
+        """The snapshots of a base that the store has already, None where it must be unpacked first."""
+        record = self._store.steps.get(self.resolve(base, platform).key)
+        return None if record is None else record.chain
+
     def _unpack(self, resolved: Resolved, stop: Callable[[], bool]) -> StepRecord:
+        from metalor_lang.build.rootfs import write_rootfs
+        from metalor_lang.oci.unpack import unpack
+
         began = time.monotonic()
         with self._store.snapshots.draft("whole") as draft:
             with Root.at(draft.fs) as root:
@@ -193,7 +202,9 @@ class Bases:
                 ) from error
             raise damage from error
 
-    def _by_umoci(self, layout: Layout, image: Descriptor, target: Path, stop: Callable[[], bool]) -> None:
+    def _by_umoci(self, layout: "Layout", image: "Descriptor", target: Path, stop: Callable[[], bool]) -> None:
+        from metalor_lang.oci.unpack import unpack_by_umoci
+
         work = self._store.scratch("umoci")
         try:
             unpack_by_umoci(layout, image, work, target, stop=stop)
@@ -218,6 +229,8 @@ class Bases:
         return Resolved(info=base_info(image), key=key, image=image)
 
     def _tree(self, base: RootfsBase) -> Resolved:
+        from metalor_lang.build.rootfs import read_rootfs
+
         tree = read_rootfs(self._folder / base.path, base.path, self._cache, self._owner)
         info = BaseInfo(digest=tree.digest)
         return Resolved(info=info, key=self._key("rootfs", [], tree.digest), tree=tree)

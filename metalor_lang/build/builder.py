@@ -25,7 +25,7 @@ from metalor_lang.build.events import (
 )
 from metalor_lang.build.failures import BuildFailed, Interrupted, failed_with, not_cached, sayable
 from metalor_lang.build.lookup import Chain as Chain
-from metalor_lang.build.lookup import read_stages, usable
+from metalor_lang.build.lookup import Place, find_records, read_stages, usable
 from metalor_lang.build.several import Shared, twins
 from metalor_lang.build.telling import Telling
 from metalor_lang.build.walk import walk
@@ -107,6 +107,14 @@ class Performer(Protocol):
         """Run a step on a chain and give the chain after it; raises BuildFailed, MetalorError, Interrupted."""
         ...
 
+    def unpacked(self, stage: PlannedStage) -> Chain | None:
+        """The chain of an image or rootfs base that the store has already, else None."""
+        ...
+
+    def ready(self) -> None:
+        """Start what steps need; called before the first one runs, in the thread that builds; raises MachineError."""
+        ...
+
     def stop(self) -> None:
         """End running commands soon; later ones end at once."""
         ...
@@ -146,6 +154,8 @@ class Builder:
         self._cached = 0
         self._skipped: list[Step] = []
         self._began = int(time.time())
+        self._found: Mapping[Place, StepRecord] = {}
+        self._runs = True
 
     def build(self) -> BuildResult:
         """Build every needed stage.
@@ -162,6 +172,32 @@ class Builder:
         """End the build soon: running commands are ended, nothing new begins."""
         self._stopping.set()
         self._performer.stop()
+
+    def look_up(self) -> bool:
+        """Find the records of all steps at once; gives whether everything is in the store, bases and steps."""
+        if self._options.no_cache:
+            return False
+        missing = False
+
+        def start(stage: PlannedStage) -> Chain | None:
+            nonlocal missing
+            chain = self._performer.unpacked(stage)
+            missing = missing or chain is None
+            return chain
+
+        self._found = find_records(self._plan, self._store.steps.get_all, start, self._began)
+        self._runs = not all(
+            (index, step.number) in self._found
+            for index, stage in self._plan.stages.items()
+            for step in stage.steps
+            if not isinstance(step.action, Configure) and not (step.kind is Kind.TEST and self._options.no_tests)
+        )
+        return not self._runs and not missing
+
+    def ready(self) -> None:
+        """Start what steps need, if one may run; raises MachineError."""
+        if self._runs and not self._options.expect_cached:
+            self._performer.ready()
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -288,7 +324,8 @@ class Builder:
             self._events.emit(StepSkipped(step=ref, reason="--no-tests"))
             return chain
         inputs = tuple(identity for index in read_stages(step) for identity in chains[index])
-        found = self._lookup(step, chain, inputs)
+        found = usable(self._found.get((stage.index, step.number)), step, chain, inputs, self._began)
+        found = found or self._lookup(step, chain, inputs)
         if found is not None:
             return self._taken(ref, found)
         if self._options.expect_cached:
@@ -442,7 +479,15 @@ def build_together(builders: Sequence[Builder]) -> tuple[BuildResult, ...]:
     first = builders[0]
     own = tuple(plans[which].stages[index] for which, index in nodes.values() if (which, index) not in same)
     first.announce(tuple(str(plan.program.platform) for plan in plans), own)
-    results = walk(needs, work, jobs=first.jobs, stop=stop)
+    everything = [builder.look_up() for builder in builders]
+    if all(everything):
+        results: dict[int, StageResult] = {}
+        for node in sorted(needs):  # a stage needs earlier ones only
+            results[node] = work(node, results)
+    else:
+        for builder in builders:
+            builder.ready()
+        results = walk(needs, work, jobs=first.jobs, stop=stop)
     return tuple(
         builder.result({index: results[which * width + index] for index in plans[which].stages})
         for which, builder in enumerate(builders)

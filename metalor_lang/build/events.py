@@ -6,12 +6,13 @@ new keys may be added, none is renamed.
 
 import threading
 from collections.abc import Mapping
-from dataclasses import fields
-from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from metalor_lang.digest import Json
-from metalor_lang.record import dataclass
+from metalor_lang.record import dataclass, fields
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,12 +228,14 @@ class Recorder:
             return tuple(self._events)
 
 
-def to_json(event: Event, when: datetime | None = None) -> dict[str, Json]:
+def to_json(event: Event, when: "datetime | None" = None) -> dict[str, Json]:
     r"""One event as a JSON object for `--progress json`, one object a line.
 
     Fields of all: `event` (a name of EVENT_NAMES) and `time` (UTC, RFC 3339 with milliseconds). An event about a step
     has the fields of StepRef beside its own. Output is text: what is not UTF-8 stands as `\xNN`.
     """
+    from datetime import UTC, datetime
+
     moment = (when or datetime.now(UTC)).astimezone(UTC)
     result: dict[str, Json] = {
         "event": EVENT_NAMES[type(event)],

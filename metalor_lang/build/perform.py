@@ -51,7 +51,7 @@ DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
 
 
 class Machine:
-    """Performs the steps of one build; implements `builder.Performer`.
+    """Performs the steps of one build; behind `late.LateMachine`.
 
     Args:
         titles: how stages are called, by index.
@@ -86,10 +86,6 @@ class Machine:
         self._stopping = threading.Event()
         self._cancel = Cancel()
         self._facts = Facts()
-
-    def base(self, stage: PlannedStage) -> Chain:
-        """The chain of an image or rootfs base, unpacked."""
-        return self._bases.chain(stage.base, stage.platform, stop=self._stopping.is_set)
 
     def stop(self) -> None:
         """End running commands soon; later ones end at once."""

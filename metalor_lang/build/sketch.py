@@ -6,7 +6,6 @@ cannot be fulfilled any more is refused when it is recalled.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ from metalor_lang.checker.platforms import host_platform, same_platform
 from metalor_lang.checker.program import ImageBase, Platform, RootfsBase, StageBase
 from metalor_lang.errors import UsageError
 from metalor_lang.plan.graph import ImageState, Kind
-from metalor_lang.record import dataclass
+from metalor_lang.record import asdict, dataclass
 from metalor_lang.store.files import write_whole
 from metalor_lang.store.store import Store
 

@@ -4,10 +4,12 @@ Invariant: when `walk` returns or raises, no work of it is running any more.
 """
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from metalor_lang.errors import MetalorError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 
@@ -35,6 +37,8 @@ def walk(
         the first failure that is not a mere Stopped; KeyboardInterrupt after running work has ended.
 
     """
+    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
     waiting = dict(needs)
     results: dict[int, T] = {}
     running: dict[Future[T], int] = {}

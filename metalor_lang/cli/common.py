@@ -3,38 +3,37 @@
 Invariant: no subcommand reads an option of the table in its own way.
 """
 
-import argparse
 import os
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from metalor_lang.build.api import RecipeOptions, Session, parse_epoch
 from metalor_lang.build.builder import BuildResult, Options
 from metalor_lang.build.events import EventSink, Notice
 from metalor_lang.build.failures import BuildFailed, Refused
+from metalor_lang.build.late import LateRuntime, LateSnapshotter
 from metalor_lang.diagnostics.model import Diagnostic
-from metalor_lang.diagnostics.render import render_human
 from metalor_lang.errors import UsageError
 from metalor_lang.plan.graph import Plan
 from metalor_lang.primitives import valid_identifier
-from metalor_lang.runtime.client import Runtime
-from metalor_lang.runtime.guests import GuestRuntimes
 from metalor_lang.runtime.request import Limits
-from metalor_lang.runtime.rootfs import Snapshotter, choose_snapshotter
-from metalor_lang.runtime.validate import LEAST_MEMORY
-from metalor_lang.runtime.world import World, enter
-from metalor_lang.screen.text import output_line, parse_size
 from metalor_lang.source import SourceFile
 from metalor_lang.store.store import Store, default_path
+
+if TYPE_CHECKING:
+    import argparse
+
+    from metalor_lang.runtime.client import Runtime
+    from metalor_lang.runtime.rootfs import Snapshotter
+    from metalor_lang.runtime.world import World
 
 _NARROW: Final = 40
 
 
-def recipe_options(arguments: argparse.Namespace) -> RecipeOptions:
+def recipe_options(arguments: "argparse.Namespace") -> RecipeOptions:
     """The recipe's options of a command line.
 
     Raises:
@@ -86,19 +85,25 @@ def parse_contexts(words: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def limits_of(arguments: argparse.Namespace) -> Limits:
+def limits_of(arguments: "argparse.Namespace") -> Limits:
     """`--memory` and `--processes`."""
-    memory = parse_size(arguments.memory) if arguments.memory is not None else None
-    if memory is not None and memory < LEAST_MEMORY:
-        raise UsageError(
-            f"--memory {arguments.memory} is too little for any step", help="write at least 16M, such as --memory 2G"
-        )
+    memory = None
+    if arguments.memory is not None:
+        from metalor_lang.runtime.validate import LEAST_MEMORY
+        from metalor_lang.screen.text import parse_size
+
+        memory = parse_size(arguments.memory)
+        if memory < LEAST_MEMORY:
+            raise UsageError(
+                f"--memory {arguments.memory} is too little for any step",
+                help="write at least 16M, such as --memory 2G",
+            )
     if arguments.processes is not None and arguments.processes < 1:
         raise UsageError("--processes must be at least 1", help="write --processes 500")
     return Limits(memory=memory, processes=arguments.processes)
 
 
-def build_options(arguments: argparse.Namespace) -> Options:
+def build_options(arguments: "argparse.Namespace") -> Options:
     """How to build, of a command line."""
     if arguments.no_cache and arguments.expect_cached:
         raise UsageError("--no-cache and --expect-cached exclude each other", help="leave one of them out")
@@ -113,8 +118,8 @@ def build_options(arguments: argparse.Namespace) -> Options:
 
 @contextmanager
 def open_store(
-    arguments: argparse.Namespace, events: EventSink | None = None, *, runs: bool = True
-) -> Iterator[tuple[Store, World]]:
+    arguments: "argparse.Namespace", events: EventSink | None = None, *, runs: bool = True
+) -> Iterator[tuple[Store, "World"]]:
     """The store of a command line, in the world where this process can use it.
 
     Args:
@@ -123,6 +128,8 @@ def open_store(
         runs: steps will run; without it, an ordinary user who cannot run any has a store all the same.
 
     """
+    from metalor_lang.runtime.world import enter
+
     path = Path(arguments.store) if arguments.store else default_path()
     world = enter(path, getattr(arguments, "backend", None), runs=runs)
 
@@ -138,9 +145,9 @@ def open_store(
 
 @contextmanager
 def machine(
-    store: Store, world: World, events: EventSink | None = None, *, emulators: Mapping[str, str] | None = None
-) -> Iterator[tuple[Runtime, Snapshotter]]:
-    """A runtime and a snapshotter; the runtime first, from a small process without threads.
+    store: Store, world: "World", events: EventSink | None = None, *, emulators: Mapping[str, str] | None = None
+) -> Iterator[tuple["Runtime", "Snapshotter"]]:
+    """A runtime and a snapshotter, each made when it is first needed.
 
     Args:
         store: an open one.
@@ -156,15 +163,25 @@ def machine(
         else:
             print(f"metalor: {line}", file=sys.stderr)
 
-    runtime = GuestRuntimes(world, emulators or {}, on_notice=notice)
+    def start() -> "Runtime":
+        from metalor_lang.runtime.guests import GuestRuntimes
+
+        return GuestRuntimes(world, emulators or {}, on_notice=notice)
+
+    def choose() -> "Snapshotter":
+        from metalor_lang.runtime.rootfs import choose_snapshotter
+
+        return choose_snapshotter(store, on_notice=notice)
+
+    runtime = LateRuntime(start)
     try:
-        yield runtime, choose_snapshotter(store, on_notice=notice)
+        yield runtime, LateSnapshotter(choose)
     finally:
         runtime.close()
 
 
 def build_in(
-    session: Session, plans: Sequence[Plan], runtime: Runtime, snapshotter: Snapshotter, options: Options
+    session: Session, plans: Sequence[Plan], runtime: "Runtime", snapshotter: "Snapshotter", options: Options
 ) -> tuple[BuildResult, ...]:
     """Build; a failure carries the recipe, so that it can be shown in its frame."""
     try:
@@ -189,6 +206,9 @@ class ShownFailure(BuildFailed):
 
     def render(self, *, color: bool) -> str:
         """The statement with its place, the last lines of output, the log, what to do next."""
+        from metalor_lang.diagnostics.render import render_human
+        from metalor_lang.screen.text import output_line
+
         text = render_human((self.diagnostic,), self.source, color=color, width=_width())
         if self.tail:
             text += "\nits last lines:\n" + "".join(f"  | {output_line(line)}\n" for line in self.tail)
@@ -198,6 +218,8 @@ class ShownFailure(BuildFailed):
 
 def frame(diagnostics: Sequence[Diagnostic], source: SourceFile, *, color: bool) -> str:
     """Diagnostics for a person, and how to learn more."""
+    from metalor_lang.diagnostics.render import render_human
+
     text = render_human(diagnostics, source, color=color, width=_width())
     codes = list(dict.fromkeys(each.code for each in diagnostics))
     count = len(diagnostics)
@@ -206,6 +228,8 @@ def frame(diagnostics: Sequence[Diagnostic], source: SourceFile, *, color: bool)
 
 
 def _width() -> int:
+    import shutil
+
     return max(shutil.get_terminal_size((100, 24)).columns, _NARROW)
 
 

@@ -45,9 +45,8 @@ def cli_page() -> str:
 
 
 def _events() -> list[str]:
-    from dataclasses import fields
-
     from metalor_lang.build.events import EVENT_NAMES, StepRef
+    from metalor_lang.record import fields
 
     step = ", ".join(f"`{field.name}`" for field in fields(StepRef))
     lines = [

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from types import FrameType
 from typing import Final
@@ -75,6 +74,8 @@ def _dispatch(words: list[str]) -> int:
         return Exit.DONE
     command = BY_NAME.get(name)
     if command is None:
+        from difflib import get_close_matches
+
         close = get_close_matches(name, BY_NAME, 1)
         what = "option" if name.startswith("-") else "command"
         raise UsageError(

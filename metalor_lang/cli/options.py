@@ -4,7 +4,6 @@ Invariant: knows no subcommand by name; everything comes from `cli.table`.
 """
 
 import argparse
-import textwrap
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
@@ -97,7 +96,7 @@ def option_help(option: Option) -> str:
 def command_help(command: Command) -> str:
     """`metalor NAME --help`."""
     lines = [f"{command.summary[0].upper()}{command.summary[1:]}.", "", f"  {usage(command)}", ""]
-    lines += textwrap.wrap(command.about, WIDTH)
+    lines += _wrapped(command.about, WIDTH)
     rows = [(operand.name, operand.help) for operand in command.operands]
     if rows:
         lines += ["", "Words:", *_columns(rows)]
@@ -136,10 +135,16 @@ def _columns(rows: Sequence[tuple[str, str]]) -> list[str]:
     left = min(max(len(row[0]) for row in rows), 30)
     result: list[str] = []
     for name, text in rows:
-        wrapped = textwrap.wrap(text, WIDTH - left - 4) or [""]
+        wrapped = _wrapped(text, WIDTH - left - 4) or [""]
         if len(name) > left:
             result.append(f"  {name}")
         else:
             result.append(f"  {name:<{left}}  {wrapped.pop(0)}")
         result += [" " * (left + 4) + line for line in wrapped]
     return result
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    from textwrap import wrap
+
+    return wrap(text, width)

@@ -17,13 +17,10 @@ from typing import Final
 
 from metalor_lang.digest import Json, canonical_json, json_digest, valid_digest
 from metalor_lang.errors import MachineError, machine_help
-from metalor_lang.kernel.process import ToolFailed
-from metalor_lang.oci.archive import read_archive
 from metalor_lang.oci.errors import BadReference, FetchFailed, ImageError
 from metalor_lang.oci.layout import Layout, Selection
 from metalor_lang.oci.placing import clear, locked, own_folder, replace_file, sweep
 from metalor_lang.oci.reference import Reference
-from metalor_lang.oci.skopeo import adopt, explain, skopeo_copy
 from metalor_lang.oci.spec import Descriptor, Platform
 from metalor_lang.record import dataclass
 
@@ -229,6 +226,8 @@ def _fetch(entry: _Entry, root: Path, platform: Platform) -> Fetched:
         fresh = Layout.create(work / "layout")
         match entry.transport:
             case Transport.OCI_ARCHIVE:
+                from metalor_lang.oci.archive import read_archive
+
                 descriptor = read_archive(entry.location, entry.tag, work / "archive", fresh, platform)
             case _:
                 descriptor = _copy_by_skopeo(entry, work / "dir", fresh, platform)
@@ -276,6 +275,9 @@ def discard(fetched: Fetched, cache_root: Path) -> bool:
 
 
 def _copy_by_skopeo(entry: _Entry, work: Path, into: Layout, platform: Platform) -> Descriptor:
+    from metalor_lang.kernel.process import ToolFailed
+    from metalor_lang.oci.skopeo import adopt, explain, skopeo_copy
+
     work.mkdir()
     flags = [f"--override-os={platform.os}", f"--override-arch={platform.architecture}"]
     if platform.variant:

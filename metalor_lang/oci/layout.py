@@ -11,7 +11,6 @@ import hashlib
 import io
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, Self
@@ -319,6 +318,8 @@ class Layout:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with locked(folder, fcntl.LOCK_SH):
+                import tempfile
+
                 fd, name = tempfile.mkstemp(prefix=TEMPORARY, dir=folder)
                 try:
                     with open(fd, "wb") as file:

@@ -7,8 +7,6 @@ import contextlib
 import fcntl
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -51,6 +49,8 @@ def locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file whole: temporary file, fsync, rename, fsync of the directory."""
+    import tempfile
+
     fd, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
     try:
         with open(fd, "wb") as file:
@@ -94,6 +94,8 @@ def own_folder(folder: Path) -> Iterator[Path]:
             if os.path.samestat(os.fstat(fd), os.stat(folder)):
                 break
         os.close(fd)
+    import shutil
+
     try:
         for left in folder.iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
@@ -105,6 +107,8 @@ def own_folder(folder: Path) -> Iterator[Path]:
 
 def sweep(parent: Path, prefix: str) -> None:
     """Remove the directories of `own_folder` that killed processes left; those that are in use stay."""
+    import shutil
+
     for folder in parent.glob(prefix + "*"):
         with contextlib.suppress(OSError), locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
             shutil.rmtree(folder, ignore_errors=True)

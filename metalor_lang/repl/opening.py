@@ -7,11 +7,13 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from metalor_lang.build.api import RecipeOptions
 from metalor_lang.build.events import EventSink, Notice
+from metalor_lang.build.late import LateMachine
 from metalor_lang.build.perform import Machine
 from metalor_lang.plan.graph import Plan
 from metalor_lang.repl.core import Core
@@ -64,7 +66,7 @@ def open_session(
     try:
         snapshotter = choose_snapshotter(store, on_notice=notice)
 
-        def performer(plan: Plan, ground: Ground) -> Machine:
+        def machine(plan: Plan, ground: Ground) -> Machine:
             return Machine(
                 store=store,
                 runtime=runtime,
@@ -76,6 +78,9 @@ def open_session(
                 limits=limits,
                 keep_failed=core.kept.append,
             )
+
+        def performer(plan: Plan, ground: Ground) -> LateMachine:
+            return LateMachine(ground.bases, runtime, partial(machine, plan, ground))
 
         core = Core(
             path,

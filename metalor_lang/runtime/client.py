@@ -57,6 +57,10 @@ class Runtime(Protocol):
         """Run one step; see NamespaceRuntime.run."""
         ...
 
+    def ready(self) -> None:
+        """Start what steps need, if it was not started yet; raises MachineError."""
+        ...
+
     def close(self) -> None:
         """End the runtime and every step that still runs."""
         ...
@@ -89,6 +93,9 @@ class NamespaceRuntime:
     def pid(self) -> int:
         """The helper's process id."""
         return self._child.pid
+
+    def ready(self) -> None:
+        """Nothing is left to start."""
 
     def run(
         self,

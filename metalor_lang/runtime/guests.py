@@ -61,6 +61,9 @@ class GuestRuntimes:
             view, request, output=output, errors=errors, stdin=stdin, terminal=terminal, cancel=cancel
         )
 
+    def ready(self) -> None:
+        """Nothing is left to start for what will run for sure."""
+
     def _for(self, guest: str) -> NamespaceRuntime:
         host = os.uname().machine
         if not guest or not emulation.needed(host, guest):

@@ -6,7 +6,6 @@ live lines are erased before anything else is written, so nothing of them stays 
 
 import json
 import os
-import shutil
 import sys
 import threading
 from typing import Protocol, TextIO
@@ -30,7 +29,7 @@ from metalor_lang.build.events import (
     to_json,
 )
 from metalor_lang.screen.live import Live, StepLines, label, name_of
-from metalor_lang.screen.text import duration, fit, one_line, output_line
+from metalor_lang.screen.text import duration, fit, one_line, output_line, terminal_size
 
 
 class Console(EventSink, Protocol):
@@ -170,6 +169,6 @@ class LiveConsole(Live):
                     self.redraw(event_lines(event))
 
     def _done(self, mark: str, number: int, step: StepRef, note: str) -> str:
-        width = shutil.get_terminal_size().columns - 1
+        width = terminal_size()[0] - 1
         text = fit(f"{label(step)} {one_line(step.text)}", max(width - len(note) - 4, 10))
         return f"{self.paint(number, mark)} {text}  {self.paint(2, note)}"

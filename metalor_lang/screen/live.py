@@ -3,14 +3,13 @@
 Invariant: what is live is erased before anything else is written, so that nothing of it stays behind.
 """
 
-import shutil
 import threading
 import time
 from typing import Final, TextIO
 
 from metalor_lang.build.events import StepRef
 from metalor_lang.screen.color import color
-from metalor_lang.screen.text import duration, fit, one_line, output_line
+from metalor_lang.screen.text import duration, fit, one_line, output_line, terminal_size
 
 _FRAME: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _PERIOD: Final = 0.1
@@ -115,7 +114,7 @@ class Live:
 
     def redraw(self, above: list[str]) -> None:
         """Write lines that stay, and draw what is live anew below them."""
-        columns, rows = shutil.get_terminal_size()
+        columns, rows = terminal_size()
         live = self._live(columns - 1)[: max(rows - 2, 1)]
         erase = (f"\x1b[{self._drawn}A" if self._drawn else "") + "\r\x1b[J"
         self._out.write(erase + "".join(line + "\n" for line in (*above, *live)))

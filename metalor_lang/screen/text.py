@@ -73,6 +73,13 @@ def one_line(text: str) -> str:
     return visible(first) + (" …" if more else "")
 
 
+def terminal_size() -> tuple[int, int]:
+    """Columns and rows of the terminal, or 80 and 24."""
+    import shutil  # it brings four packers with it, and most commands draw nothing
+
+    return shutil.get_terminal_size()
+
+
 def duration(milliseconds: int) -> str:
     """`0.3s`, `12.0s`, `2m05s`, `1h02m`."""
     seconds = milliseconds / 1000

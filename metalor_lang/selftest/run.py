@@ -5,12 +5,11 @@ process; nothing is left of it.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from metalor_lang.errors import MachineError, MetalorError
-from metalor_lang.record import dataclass
+from metalor_lang.record import asdict, dataclass
 from metalor_lang.runtime.protocol import NOT_FOUND
 from metalor_lang.runtime.request import Network, StepRequest
 from metalor_lang.selftest import builds, layers

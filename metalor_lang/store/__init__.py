@@ -1,21 +1,28 @@
-"""Blobs, snapshots, step records, locks: what a build remembers."""
+"""Blobs, snapshots, step records, locks: what a build remembers.
 
-from metalor_lang.store.errors import (
-    DamagedBlob,
-    DigestMismatch,
-    MissingObject,
-    StoreError,
-    StoreFull,
-    StoreUnwritable,
-    WrongVersion,
-)
-from metalor_lang.store.gc import GcReport, KeepPolicy
-from metalor_lang.store.leases import Lease
-from metalor_lang.store.records import LayerRecord, StepRecord
-from metalor_lang.store.snapshots import Draft, SnapshotInfo
-from metalor_lang.store.store import Store, default_path
-from metalor_lang.store.usage import StoreUsage
-from metalor_lang.store.verify import VerifyReport
+The names are loaded on first use: looking a record up needs neither the collector nor the verifier.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from metalor_lang.store.errors import (
+        DamagedBlob,
+        DigestMismatch,
+        MissingObject,
+        StoreError,
+        StoreFull,
+        StoreUnwritable,
+        WrongVersion,
+    )
+    from metalor_lang.store.gc import GcReport, KeepPolicy
+    from metalor_lang.store.leases import Lease
+    from metalor_lang.store.records import LayerRecord, StepRecord
+    from metalor_lang.store.snapshots import Draft, SnapshotInfo
+    from metalor_lang.store.store import Store, default_path
+    from metalor_lang.store.usage import StoreUsage
+    from metalor_lang.store.verify import VerifyReport
 
 __all__ = [
     "DamagedBlob",
@@ -37,3 +44,20 @@ __all__ = [
     "WrongVersion",
     "default_path",
 ]
+
+_MODULES: Final = {
+    "gc": ("GcReport", "KeepPolicy"),
+    "leases": ("Lease",),
+    "records": ("LayerRecord", "StepRecord"),
+    "snapshots": ("Draft", "SnapshotInfo"),
+    "store": ("Store", "default_path"),
+    "usage": ("StoreUsage",),
+    "verify": ("VerifyReport",),
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = next((module for module, names in _MODULES.items() if name in names), "errors")
+    return getattr(import_module(f"{__name__}.{module}"), name)

@@ -4,7 +4,6 @@ Invariant: nothing damaged is deleted or crashed over: it is moved to `quarantin
 """
 
 import os
-import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -85,7 +84,7 @@ class Core:
 
     def scratch(self, label: str) -> Path:
         """A fresh name in `tmp/` that belongs to this process's lease."""
-        return self.tmp / f"{self.lease.token}-{label}-{secrets.token_hex(8)}"
+        return self.tmp / f"{self.lease.token}-{label}-{os.urandom(8).hex()}"
 
     def discard(self, path: Path) -> None:
         """Delete a file or tree of `tmp/`, or one that is nowhere any more."""
@@ -105,7 +104,7 @@ class Core:
     def take_away(self, path: Path) -> Path | None:
         """Move an object out of sight in one step, to be deleted later; None when it is gone already."""
         # Nobody's: any later open may delete it, and a disk without room for a lease can still be emptied.
-        target = self.tmp / f"{NOBODY}-gc-{secrets.token_hex(8)}"
+        target = self.tmp / f"{NOBODY}-gc-{os.urandom(8).hex()}"
         try:
             os.rename(path, target)
         except FileNotFoundError:
@@ -114,7 +113,7 @@ class Core:
 
     def quarantine(self, path: Path, what: str, reason: str) -> None:
         """Move a damaged object to `quarantine/` and say so in one line."""
-        target = self.root / "quarantine" / f"{path.name}-{secrets.token_hex(4)}"
+        target = self.root / "quarantine" / f"{path.name}-{os.urandom(4).hex()}"
         try:
             os.rename(path, target)
         except FileNotFoundError:

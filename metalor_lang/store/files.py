@@ -7,7 +7,6 @@ of its own body, so a torn or edited one is never believed.
 import errno
 import json
 import os
-import secrets
 from pathlib import Path
 from typing import Final
 
@@ -83,7 +82,7 @@ def write_whole(path: Path, data: bytes, *, scratch: Path, token: str, durable: 
         durable: flush the file before the rename and its directory after it.
 
     """
-    draft = scratch / f"{token}-{secrets.token_hex(8)}"
+    draft = scratch / f"{token}-{os.urandom(8).hex()}"
     write_new(draft, data, durable=durable)
     try:
         os.rename(draft, path)

@@ -7,7 +7,6 @@ and no process with its pid, start time and boot id lives, so neither a reused p
 import errno
 import fcntl
 import os
-import secrets
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -74,7 +73,7 @@ class Lease:
     """
 
     def __init__(self, root: Path) -> None:
-        self.token = secrets.token_hex(8)
+        self.token = os.urandom(8).hex()
         self._root = root
         self._path = root / "leases" / self.token
         self._pinned: set[str] = set()

@@ -6,7 +6,7 @@ is in the store; returning it pins those things, so that gc cannot take them in 
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -181,7 +181,8 @@ class _Shelf(Generic[Record]):
     def _names(self, record: Record) -> tuple[str, ...]:
         raise NotImplementedError
 
-    def _complete(self, record: Record) -> bool:
+    def _complete(self, record: Record, seen: set[str]) -> bool:
+        """Whether all that it names is in the store; `seen` is what was found there under this very gate."""
         raise NotImplementedError
 
     def _read(self, path: Path) -> Record | None:
@@ -194,17 +195,42 @@ class _Shelf(Generic[Record]):
         try:
             with self._core.locks.gate(alone=False):
                 record = self._read(path)
-                if record is None or record.key != key or not self._complete(record):
+                if record is None or record.key != key or not self._complete(record, set()):
                     return None
                 self._core.lease.pin(self._names(record))
         except files.Damaged as error:
             self._core.quarantine(path, f"{self._what} {path.stem}", str(error))
             return None
+        self._used(path)
+        return record
+
+    def get_all(self, keys: Iterable[str]) -> dict[str, Record]:
+        """The records of many keys at once, as `get` gives each; what cannot be used is left out."""
+        found: dict[str, Record] = {}
+        seen: set[str] = set()
+        damaged: list[tuple[Path, str]] = []
+        with self._core.locks.gate(alone=False):
+            for key in dict.fromkeys(keys):
+                path = self.path(key)
+                try:
+                    record = self._read(path)
+                except files.Damaged as error:
+                    damaged.append((path, str(error)))
+                    continue
+                if record is not None and record.key == key and self._complete(record, seen):
+                    found[key] = record
+            self._core.lease.pin(name for record in found.values() for name in self._names(record))
+        for path, reason in damaged:
+            self._core.quarantine(path, f"{self._what} {path.stem}", reason)
+        for key in found:
+            self._used(self.path(key))
+        return found
+
+    def _used(self, path: Path) -> None:
         try:
             os.utime(path)  # gc drops what was not used for longest
         except OSError:
             pass
-        return record
 
     def put(self, record: Record) -> None:
         """Write a record, in place of an older one of its key; it outlives a power cut when this returns.
@@ -266,8 +292,14 @@ class Steps(_Shelf[StepRecord]):
     def _names(self, record: StepRecord) -> tuple[str, ...]:
         return record.chain
 
-    def _complete(self, record: StepRecord) -> bool:
-        return all(_present(self._snapshots, identity) for identity in record.chain)
+    def _complete(self, record: StepRecord, seen: set[str]) -> bool:
+        # Each step's chain holds the chain before it: what was found once is not looked for again.
+        for identity in record.chain:
+            if identity not in seen:
+                if not _present(self._snapshots, identity):
+                    return False
+                seen.add(identity)
+        return True
 
 
 class Layers(_Shelf[LayerRecord]):
@@ -280,7 +312,7 @@ class Layers(_Shelf[LayerRecord]):
     def _names(self, record: LayerRecord) -> tuple[str, ...]:
         return (record.digest,)
 
-    def _complete(self, record: LayerRecord) -> bool:
+    def _complete(self, record: LayerRecord, seen: set[str]) -> bool:
         try:
             return self._blobs.path(record.digest).stat().st_size == record.size
         except (OSError, ValueError):

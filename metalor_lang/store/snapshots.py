@@ -7,7 +7,6 @@ the record (see publishing). What no record, no result and no living build names
 
 import os
 import re
-import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -90,7 +89,7 @@ class Draft:
         """
         if not self._open:
             raise RuntimeError("the draft is already committed or discarded")
-        identity = secrets.token_hex(16)
+        identity = os.urandom(16).hex()
         with guarded(self._core.root):
             self._core.discard(self.work)
             self._write(identity, meta, seal, durable)

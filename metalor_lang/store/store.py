@@ -12,20 +12,22 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from metalor_lang.store import files
 from metalor_lang.store.blobs import Blobs
 from metalor_lang.store.core import DIRECTORIES, NOBODY, Core
 from metalor_lang.store.errors import StoreError, StoreUnwritable, WrongVersion, guarded
-from metalor_lang.store.gc import Collector, GcReport, KeepPolicy
 from metalor_lang.store.leases import Lease, live_leases
 from metalor_lang.store.locks import Locks
 from metalor_lang.store.publishing import Publishing
 from metalor_lang.store.records import Layers, Steps, file_name
 from metalor_lang.store.snapshots import Snapshots
-from metalor_lang.store.usage import StoreUsage, usage
-from metalor_lang.store.verify import Verifier, VerifyReport
+
+if TYPE_CHECKING:
+    from metalor_lang.store.gc import GcReport, KeepPolicy
+    from metalor_lang.store.usage import StoreUsage
+    from metalor_lang.store.verify import VerifyReport
 
 VERSION: Final = "metalor store 2\n"
 _OWNED: Final = re.compile(r"([0-9a-f]{16})-")
@@ -125,17 +127,23 @@ class Store:
         """The file for the whole log of a step."""
         return self.root / "logs" / f"{file_name(key)}.log"
 
-    def gc(self, keep: KeepPolicy | None = None, *, dry_run: bool = False) -> GcReport:
+    def gc(self, keep: "KeepPolicy | None" = None, *, dry_run: bool = False) -> "GcReport":
         """Delete what the policy does not keep; without limits only what no record names."""
+        from metalor_lang.store.gc import Collector, KeepPolicy
+
         collector = Collector(self._core, self.blobs, self.snapshots, self.steps, self.layers)
         return collector.run(keep or KeepPolicy(), dry_run=dry_run)
 
-    def verify(self, full: bool = False) -> VerifyReport:
+    def verify(self, full: bool = False) -> "VerifyReport":
         """Look for damage: the metadata of every file, with `full` every byte too."""
+        from metalor_lang.store.verify import Verifier
+
         return Verifier(self._core, self.blobs, self.snapshots, self.steps, self.layers).run(full=full)
 
-    def usage(self) -> StoreUsage:
+    def usage(self) -> "StoreUsage":
         """What is in the store."""
+        from metalor_lang.store.usage import usage
+
         return usage(self.blobs, self.snapshots, self.steps, self.layers)
 
     def close(self) -> None:

@@ -3,13 +3,8 @@
 Invariant: the joined tokens of an accepted statement are its text; a refused one says where and what was expected.
 """
 
-import hashlib
 import os
-import pickle
-import platform
-import tempfile
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,6 +43,8 @@ class Refusal:
 
 def grammar_text(name: str = GRAMMAR_NAME) -> str:
     """The grammar's source (or the table of roles beside it): the packaged one, else the checkout's."""
+    from importlib import resources
+
     packaged = resources.files("metalor_lang").joinpath("grammar", name)
     if packaged.is_file():
         return packaged.read_text(encoding="utf-8")
@@ -110,6 +107,9 @@ def _accepts(session: "InteractiveParser") -> frozenset[str]:
 
 def _cache_path(text: str) -> Path | None:
     """Where the built tables are kept: one file per grammar, Lark and Python."""
+    import hashlib
+    import platform
+
     from lark import __version__
 
     parts = (text, __version__, platform.python_implementation(), platform.python_version())
@@ -137,6 +137,9 @@ def _load(path: Path) -> "Lark | None":
 
 
 def _save(made: "Lark", path: Path) -> None:
+    import pickle
+    import tempfile
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:

@@ -6,54 +6,42 @@ from the next line that starts with a statement word. `parse` never raises.
 
 import re
 from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 
 from metalor_lang.diagnostics.model import Diagnostic, Label
-from metalor_lang.primitives import WHITE_SPACE, significant_lines
+from metalor_lang.primitives import significant_lines
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.syntax.ast import Recipe, RecipeVersion, Statement
-from metalor_lang.syntax.automaton.machine import GAPS, Raw, read
+from metalor_lang.syntax.automaton.machine import Raw, read
 from metalor_lang.syntax.build import build_statement
-from metalor_lang.syntax.explain import REFUSED_WORDS, explain
-from metalor_lang.syntax.grammar import scan
-from metalor_lang.syntax.lines import Open, Slice, bad_characters, cut_slice, touches
-from metalor_lang.syntax.statements import BY_WORD
+from metalor_lang.syntax.characters import bad_characters
 
-_WORD = re.compile(r"[^ \t\r\n]*")
 _FENCE = re.compile(r"(?:'''|\"\"\")[ \t]*\Z")
 _BLANK_LINES = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*")
 _DIRECTIVE = re.compile(r"#[ \t]*(syntax|escape|check)[ \t]*=[^\n\r]*", re.IGNORECASE)
 
 
+Unit = tuple[int, int, Statement | None, Diagnostic | None]
+"""A piece of a source that was read at once: its offsets, and what it gave (a statement, an error, or nothing)."""
+
+
 def parse(source: SourceFile) -> tuple[Recipe, tuple[Diagnostic, ...]]:
     """The statements of a recipe that are right, and one diagnostic for each that is not."""
-    diagnostics = [*bad_characters(source), *_directives(source)]
-    bad = [diagnostic.span.start for diagnostic in diagnostics]
-    text = source.text
-    size = len(text)
+    early = [*bad_characters(source), *directives(source)]
+    diagnostics = list(early)
     statements: list[Statement] = []
-    slow = _Recovery(source, bad)
-    at = 0
-    while (at := _behind_blank(text, at)) < size:
-        # Nearly every statement is right and is read at once; whatever the automaton refuses is cut out and explained.
-        if slow.recovering is None and (found := read(text, at)) is not None:
-            tokens, end = found
-            if not (bad and _touched(bad, at, end)) and not _ends_in_fence(text, tokens[-1]):
-                statement, diagnostic = build_statement(text, tokens, end)
-                if diagnostic is None:
-                    statements.append(statement)
-                else:
-                    diagnostics.append(diagnostic)
-                    slow.recovering = tokens[0][0]
-                at = end
-                continue
-        at = slow.line(at, statements, diagnostics)
-    diagnostics += _misplaced_version(statements)
+    for _, _, statement, diagnostic in Reading(source, [each.span.start for each in early]).units():
+        if statement is not None:
+            statements.append(statement)
+        elif diagnostic is not None:
+            diagnostics.append(diagnostic)
+    diagnostics += misplaced_version(statements)
     diagnostics.sort(key=lambda diagnostic: (diagnostic.span.start, diagnostic.span.end))
     return Recipe(statements=tuple(statements), source=source), tuple(diagnostics)
 
 
-class _Recovery:
-    """Reads lines that are no right statements, and finds where right ones may begin again.
+class Reading:
+    """Reads a source piece by piece.
 
     Args:
         source: the recipe.
@@ -66,67 +54,51 @@ class _Recovery:
         self.bad = bad
         self.recovering: str | None = None
         """The first word of the refused statement that is being left behind."""
-        self._unclosed: set[str] = set()
+        self.unclosed: set[str] = set()
+        """The first character of fences that open a block which nothing closes; the first such block is an error."""
 
-    def line(self, at: int, statements: list[Statement], diagnostics: list[Diagnostic]) -> int:
-        """Read what begins with a line whose first character behind blanks is at an offset; gives where to go on."""
+    def units(self, at: int = 0) -> Iterator[Unit]:
+        """The pieces from an offset on, which is 0 or the end of a piece."""
         text = self.source.text
-        end = text.find("\n", at)
-        end = len(text) if end < 0 else end
-        line = text[at:end].strip(WHITE_SPACE)
-        if not line or line[0] == "#":
-            return end
-        found = _WORD.match(text, at)
-        assert found is not None
-        indented = at > 0 and text[at - 1] != "\n"
-        if self.recovering is not None and not _resumes(found.group(), self.recovering, indented=indented):
-            return end
-        self.recovering = None
-        cut = cut_slice(text, at)
-        if touches(self.bad, cut):
-            self.recovering = cut.word
-        elif cut.open is Open.FENCE and cut.fence is not None and cut.body is not None:
-            # The rest of the file would be the block: look for statements in it, at the margin only. One that is
-            # never closed explains the next ones, too.
-            mark = text[cut.fence]
-            self.recovering = "'''"
-            if mark not in self._unclosed:
-                self._unclosed.add(mark)
-                diagnostics += [each for each in _parse_slice(self.source, cut)[1:] if each is not None]
-            return cut.body
-        else:
-            statement, diagnostic = _parse_slice(self.source, cut)
-            if diagnostic is None:
-                assert statement is not None
-                statements.append(statement)
-            else:
-                diagnostics.append(diagnostic)
-                self.recovering = cut.word
-        # What is left of the line was read with the statement.
-        done = max(cut.end, end)
-        return done if text[done - 1 : done] == "\n" else _line_end(text, done)
+        size = len(text)
+        bad = self.bad
+        while (at := behind_blank(text, at)) < size:
+            # Nearly every statement is right and read at once; what the automaton refuses is cut out and explained.
+            if self.recovering is None and (found := read(text, at)) is not None:
+                tokens, end = found
+                if not (bad and _touched(bad, at, end)) and not _ends_in_fence(text, tokens[-1]):
+                    statement, diagnostic = build_statement(text, tokens, end)
+                    if diagnostic is None:
+                        yield at, end, statement, None
+                    else:
+                        self.recovering = tokens[0][0]
+                        yield at, end, None, diagnostic
+                    at = end
+                    continue
+            from metalor_lang.syntax.recovery import read_line
 
-
-def _line_end(text: str, at: int) -> int:
-    end = text.find("\n", at)
-    return len(text) if end < 0 else end
+            end, wrong, diagnostic = read_line(self, at)
+            yield at, end, wrong, diagnostic
+            at = end
 
 
 def incomplete(text: str) -> bool:
     r"""Whether a text ends inside a statement: behind a `\`, in an open array or in an open block."""
+    from metalor_lang.syntax.lines import cut_slice
+
     source = SourceFile("", text)
     done = 0
-    last: Slice | None = None
+    last = None
     for line in significant_lines(text):
         span = source.line_span(line.number)
         if span.start < done:
             continue
-        last = cut_slice(text, _behind_blank(text, span.start))
+        last = cut_slice(text, behind_blank(text, span.start))
         done = max(last.end, span.end)
     return last is not None and last.open is not None
 
 
-def _behind_blank(text: str, at: int) -> int:
+def behind_blank(text: str, at: int) -> int:
     """The offset behind blank lines, comment lines and the blanks of the next line."""
     found = _BLANK_LINES.match(text, at)
     assert found is not None
@@ -145,30 +117,7 @@ def _ends_in_fence(text: str, last: Raw) -> bool:
     return kind == "SH_TEXT" and text[end - 1] in "'\" \t" and _FENCE.search(text, start, end) is not None
 
 
-def _resumes(word: str, after: str, *, indented: bool) -> bool:
-    """Whether reading goes on at a line with this first word, behind a bad statement."""
-    known = word in BY_WORD or word in REFUSED_WORDS
-    if after == "'''":
-        return known and not indented
-    # In a file that is not written in upper case every line gets its error.
-    return known or (after != after.upper() and after.upper() in BY_WORD and word.upper() in BY_WORD)
-
-
-def _parse_slice(source: SourceFile, cut: Slice) -> tuple[Statement | None, Diagnostic | None]:
-    text = source.text[cut.start : cut.end]
-    tokens, refusal = scan(text)
-    if refusal is not None:
-        return None, explain(source, cut, tokens, refusal)
-    solid: list[Raw] = []
-    in_block = False
-    for kind, start, end in tokens:
-        in_block = in_block or kind in ("RAW_OPEN", "TEXT_OPEN")
-        if kind not in GAPS or (in_block and kind == "NL"):
-            solid.append((kind, cut.start + start, cut.start + end))
-    return build_statement(source.text, solid, cut.end)
-
-
-def _directives(source: SourceFile) -> list[Diagnostic]:
+def directives(source: SourceFile) -> list[Diagnostic]:
     """Comments above the first statement that another build tool would obey."""
     out = []
     first = next(significant_lines(source.text), None)
@@ -189,7 +138,8 @@ def _directives(source: SourceFile) -> list[Diagnostic]:
     return out
 
 
-def _misplaced_version(statements: list[Statement]) -> list[Diagnostic]:
+def misplaced_version(statements: Sequence[Statement]) -> list[Diagnostic]:
+    """An error for each RECIPE that is not the first statement."""
     out = []
     for index, statement in enumerate(statements):
         if index and isinstance(statement, RecipeVersion):

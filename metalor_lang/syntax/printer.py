@@ -6,14 +6,15 @@ Invariant: formatting keeps the meaning and every comment, and formatting twice 
 import json
 import re
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from metalor_lang.primitives import WHITE_SPACE
 from metalor_lang.record import dataclass, field
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax import ast
-from metalor_lang.syntax.grammar import Token, scan
-from metalor_lang.syntax.lines import slices
-from metalor_lang.syntax.parser import parse
+
+if TYPE_CHECKING:
+    from metalor_lang.syntax.grammar import Token
 
 INDENT = "    "
 
@@ -28,6 +29,10 @@ def format_recipe(source: SourceFile) -> str:
     blanks, an array that was written over several lines has one string a line, lines end with LF, blank lines come
     one at a time. Words stay as they were written.
     """
+    from metalor_lang.syntax.grammar import scan
+    from metalor_lang.syntax.lines import slices
+    from metalor_lang.syntax.parser import parse
+
     if parse(source)[1]:
         return source.text
     out: list[str] = []
@@ -69,13 +74,13 @@ class _Gap:
 class _Layout:
     """Lays out one statement from its tokens."""
 
-    def __init__(self, source: str, tokens: Sequence[Token]) -> None:
+    def __init__(self, source: str, tokens: Sequence["Token"]) -> None:
         self.source = source
         self.tokens = tokens
         self.at = 0
         self.out: list[str] = []
 
-    def raw(self, token: Token) -> str:
+    def raw(self, token: "Token") -> str:
         return self.source[token.start : token.end]
 
     def gap(self) -> _Gap:

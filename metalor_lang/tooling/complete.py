@@ -12,7 +12,7 @@ from typing import Final
 from metalor_lang.record import dataclass
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.syntax import ast
-from metalor_lang.syntax.lines import bad_characters
+from metalor_lang.syntax.characters import bad_characters
 from metalor_lang.syntax.printer import print_word
 from metalor_lang.syntax.statements import BY_WORD
 from metalor_lang.tooling import shell

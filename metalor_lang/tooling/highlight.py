@@ -9,8 +9,8 @@ import re
 from typing import Final, NamedTuple
 
 from metalor_lang.source import SourceFile
+from metalor_lang.syntax.characters import bad_characters
 from metalor_lang.syntax.grammar import scan
-from metalor_lang.syntax.lines import bad_characters
 from metalor_lang.syntax.statements import BY_WORD
 from metalor_lang.tooling.roles import Role, roles
 from metalor_lang.tooling.unfinished import unfinished, viable

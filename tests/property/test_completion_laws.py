@@ -14,7 +14,7 @@ from lark.exceptions import UnexpectedToken
 from metalor_lang.diagnostics.codes.syntax import SYNTAX
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax import grammar
-from metalor_lang.syntax.lines import bad_characters
+from metalor_lang.syntax.characters import bad_characters
 from metalor_lang.syntax.parser import parse
 from metalor_lang.syntax.statements import BY_WORD, STATEMENTS
 from metalor_lang.tooling.complete import FREE, MARKS, complete

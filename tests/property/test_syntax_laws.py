@@ -10,8 +10,9 @@ from metalor_lang.diagnostics.render import render_human, render_json, render_sh
 from metalor_lang.primitives import interpolate_braced_variables, parse_exec_array, significant_lines
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax import ast
+from metalor_lang.syntax.characters import decode
 from metalor_lang.syntax.grammar import scan
-from metalor_lang.syntax.lines import decode, slices
+from metalor_lang.syntax.lines import slices
 from metalor_lang.syntax.parser import incomplete, parse
 from metalor_lang.syntax.printer import format_recipe, print_statement
 from metalor_lang.syntax.statements import STATEMENTS

@@ -152,6 +152,22 @@ class Kept:
     size: int = 1
 
 
+@pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS)
+def test_as_dict(maker: Any) -> None:
+    c = classes(maker)
+    draft = c.Draft(c.Pair(1, 2), {"a": (c.Pair(3, 4), "x"), "b": [c.Open("p")]})
+    assert maker.asdict(draft) == {
+        "index": {"start": 1, "end": 2},
+        "seen": {"a": ({"start": 3, "end": 4}, "x"), "b": [{"path": "p", "text": "none"}]},
+        "ok": True,
+    }
+    assert (
+        [each.name for each in maker.fields(draft)]
+        == ["index", "seen", "ok"]
+        == [f.name for f in maker.fields(c.Draft)]
+    )
+
+
 def test_records_travel() -> None:
     assert pickle.loads(pickle.dumps(Kept(name="x", size=4))) == Kept(name="x", size=4)
 

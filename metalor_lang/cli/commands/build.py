@@ -3,28 +3,37 @@
 Invariant: outputs are written only when every needed stage is built; the store is left clean however it ends.
 """
 
-import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from metalor_lang.build.api import Session, several_platforms
-from metalor_lang.build.export import Exporter, check_outputs
 from metalor_lang.build.foreign import emulators
 from metalor_lang.build.sketch import remember, sketch
 from metalor_lang.cli.common import build_in, build_options, machine, open_store, recipe_options
 from metalor_lang.errors import Exit
 from metalor_lang.oci.media import Compression
-from metalor_lang.oci.output import check_platforms, parse_output
 from metalor_lang.screen.console import console
 
+if TYPE_CHECKING:
+    import argparse
 
-def run(arguments: argparse.Namespace) -> int:
+
+def run(arguments: "argparse.Namespace") -> int:
     """Build; exit status 1 when the recipe is refused or a step fails."""
     options = recipe_options(arguments)
     how = build_options(arguments)
-    outputs = [parse_output(text) for text in arguments.output]
     compression = Compression(arguments.compression)
+    outputs = []
+    if arguments.output:
+        from metalor_lang.oci.output import parse_output
+
+        outputs = [parse_output(text) for text in arguments.output]
     if options.platform is not None:
-        check_platforms(outputs, [str(each) for each in several_platforms(options.platform)])
+        platforms = [str(each) for each in several_platforms(options.platform)]
+        if outputs:
+            from metalor_lang.oci.output import check_platforms
+
+            check_platforms(outputs, platforms)
     screen = console(arguments.progress, raw=arguments.raw)
     try:
         with (
@@ -35,12 +44,19 @@ def run(arguments: argparse.Namespace) -> int:
             store.lease(),
         ):
             plans = session.plans()
-            check_outputs(plans, outputs, session.source)
+            if outputs:
+                from metalor_lang.build.export import check_outputs
+
+                check_outputs(plans, outputs, session.source)
             with machine(store, world, screen, emulators=emulators(plans)) as (runtime, snapshotter):
                 results = build_in(session, plans, runtime, snapshotter, how)
                 made = [sketch(result, session.bases, session.name) for result in results]
                 remember(store, made)
-                image = Exporter(store, snapshotter, screen, owner=world.owner).export(made, outputs, compression)
+                image = None
+                if outputs:
+                    from metalor_lang.build.export import Exporter
+
+                    image = Exporter(store, snapshotter, screen, owner=world.owner).export(made, outputs, compression)
     finally:
         screen.close()
     if arguments.progress == "json":

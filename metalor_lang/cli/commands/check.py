@@ -3,23 +3,24 @@
 Invariant: writes nothing, and touches no network and no namespace; images that are here already are looked at.
 """
 
-import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from metalor_lang.build.api import check_source, open_contexts, read_recipe
 from metalor_lang.build.failures import Refused
 from metalor_lang.build.known import settle
 from metalor_lang.cli.common import frame, recipe_options
 from metalor_lang.diagnostics.model import Diagnostic
-from metalor_lang.diagnostics.render import render_json
 from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.errors import Exit
-from metalor_lang.screen.color import color
 from metalor_lang.source import SourceFile
 from metalor_lang.store.store import default_path
 
+if TYPE_CHECKING:
+    import argparse
 
-def run(arguments: argparse.Namespace) -> int:
+
+def run(arguments: "argparse.Namespace") -> int:
     """Check each recipe; 1 when one of them has errors."""
     options = recipe_options(arguments)
     status = Exit.DONE
@@ -41,6 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
                 found = refused.diagnostics
                 status = Exit.REFUSED
         if arguments.format == "json":
+            from metalor_lang.diagnostics.render import render_json
+
             print(render_json(found, source))
         else:
             _show(found, source, pending)
@@ -55,6 +58,8 @@ def _waiting(name: str, known: tuple[str, ...]) -> str:
 
 def _show(found: tuple[Diagnostic, ...], source: SourceFile, pending: tuple[str, ...]) -> None:
     if found:
+        from metalor_lang.screen.color import color
+
         sys.stderr.write(frame(found, source, color=color(sys.stderr)))
         return
     waiting = ""

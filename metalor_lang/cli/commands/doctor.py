@@ -5,10 +5,10 @@ Invariant: only prints; what is looked at is the table of `selftest.checks`, and
 
 import argparse
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 from metalor_lang.errors import Exit
+from metalor_lang.record import asdict
 from metalor_lang.screen.text import visible
 from metalor_lang.selftest.checks import Examined, Finding, examine
 from metalor_lang.selftest.measure import measure

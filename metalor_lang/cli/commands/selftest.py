@@ -7,10 +7,10 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from metalor_lang.errors import Exit
+from metalor_lang.record import asdict
 from metalor_lang.screen.text import visible
 from metalor_lang.selftest.run import Line, selftest
 from metalor_lang.store.store import default_path

@@ -6,9 +6,7 @@ holds can move the cursor; without `color` the output has no escape sequence.
 
 import unicodedata
 from collections.abc import Sequence
-from textwrap import wrap
-
-from wcwidth import wcwidth
+from functools import cache
 
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.record import dataclass
@@ -30,6 +28,14 @@ class _Style:
 
 _PLAIN = _Style()
 _COLORED = _Style(error="\x1b[1;31m", gutter="\x1b[34m", strong="\x1b[1m", help="\x1b[36m", end="\x1b[0m")
+
+
+@cache
+def _width(char: str) -> int:
+    # Imported here: to say that a recipe is right, no width is needed.
+    from wcwidth import wcwidth
+
+    return wcwidth(char)
 
 
 def visible(char: str, column: int) -> str:
@@ -55,7 +61,7 @@ def _columns(line: str) -> tuple[str, list[int]]:
     for char in line:
         text = visible(char, at[-1])
         shown.append(text)
-        at.append(at[-1] + sum(max(wcwidth(one), 0) for one in text))
+        at.append(at[-1] + sum(max(_width(one), 0) for one in text))
     return "".join(shown), at
 
 
@@ -100,6 +106,8 @@ def _one(diagnostic: Diagnostic, source: SourceFile, style: _Style, width: int) 
     if diagnostic.help:
         help = "".join(visible(char, 0) for char in diagnostic.help)
         indent = " " * (gutter + 1)
+        from textwrap import wrap
+
         wrapped = wrap(help, max(width - gutter - 9, 30), break_long_words=False, break_on_hyphens=False)
         out.append(f"{indent}{style.help}= help:{style.end} " + f"\n{indent}        ".join(wrapped))
     return "\n".join(out) + "\n"
@@ -165,7 +173,7 @@ def _window(shown: str, column: int, room: int) -> tuple[str, int]:
     for char in shown:
         if at >= skip:
             break
-        at += max(wcwidth(char), 0)
+        at += max(_width(char), 0)
         taken += 1
     rest = shown[taken:]
     return "…" + (rest if len(rest) < room else rest[: room - 2] + "…"), at - 1

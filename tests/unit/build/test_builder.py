@@ -66,10 +66,17 @@ class Performer:
         self.fail = fail
         self.hold = hold
         self.asked = []
+        self.readied = []
         self.stopped = threading.Event()
 
     def base(self, stage):
         raise AssertionError("there are only scratch bases")
+
+    def unpacked(self, stage):
+        return None
+
+    def ready(self):
+        self.readied.append(threading.get_ident())
 
     def perform(self, stage, step, chain, sources, ref):
         self.asked.append(step.text)
@@ -139,6 +146,35 @@ def test_every_needed_step_runs_once_and_then_never(store):
     assert performer.asked == [] and len(of(events, StepCached)) == 6
     assert second.target.chain == first.target.chain and len(first.target.chain) == 4
     assert second.stages[2].start == second.stages[0].chain
+
+
+def test_what_steps_need_is_made_ready_once_here_and_only_if_one_runs(store):
+    _, performer, _ = build(store)
+    assert performer.readied == [threading.get_ident()]
+    _, performer, _ = build(store)
+    assert performer.readied == []
+    _, performer, _ = build(store, text=RECIPE.replace("fourth", "fifth"))
+    assert performer.readied == [threading.get_ident()]
+    _, performer, _ = build(store, no_cache=True)
+    assert performer.readied == [threading.get_ident()]
+
+
+def test_nothing_is_made_ready_to_find_out_that_something_is_missing(store):
+    performer = Performer(store)
+    with pytest.raises(BuildFailed):
+        build(store, performer=performer, expect_cached=True)
+    assert performer.readied == [] and performer.asked == []
+
+
+def test_a_build_that_finds_everything_starts_no_thread(store, monkeypatch):
+    build(store)
+
+    def start(thread):
+        raise AssertionError("a thread was started")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    result, performer, _ = build(store)
+    assert (result.ran, performer.asked) == (0, [])
 
 
 def test_a_step_run_anew_makes_what_stands_on_it_miss(store):

@@ -64,6 +64,12 @@ class Performer:
     def base(self, stage):
         raise AssertionError("there are only scratch bases")
 
+    def unpacked(self, stage):
+        raise AssertionError("there are only scratch bases")
+
+    def ready(self):
+        pass
+
     def perform(self, stage, step, chain, sources, ref):
         self.asked.append((ref.title, step.text))
         if self.stopped.is_set():

@@ -9,7 +9,7 @@ from metalor_lang.checker.program import SourceMiss, SourceProblem
 from metalor_lang.diagnostics.codes import CODES
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.source import SourceFile
-from metalor_lang.syntax.lines import decode
+from metalor_lang.syntax.characters import decode
 from metalor_lang.syntax.parser import parse
 from tests.support.goldens import check_golden, describe, golden_inputs
 

@@ -11,7 +11,7 @@ import pytest
 
 from metalor_lang.errors import Exit, MachineError
 from metalor_lang.kernel.process import ToolMissing
-from metalor_lang.oci import fetch as fetch_module
+from metalor_lang.oci import archive as archive_module
 from metalor_lang.oci.errors import (
     BadReference,
     BlobDamaged,
@@ -185,8 +185,8 @@ def test_builds_at_once_read_an_archive_once(layout: Path, tmp_path: Path, monke
         with held:
             yield
 
-    real = fetch_module.read_archive
-    monkeypatch.setattr(fetch_module, "read_archive", lambda *args: (reads.append(1), real(*args))[1])
+    real = archive_module.read_archive
+    monkeypatch.setattr(archive_module, "read_archive", lambda *args: (reads.append(1), real(*args))[1])
 
     def one() -> None:
         found.append(fetch("oci-archive", str(tmp_path / "a.tar"), "one", "linux/amd64", tmp_path / "cache", lock))

@@ -284,16 +284,16 @@ GOOD = file("a") + END
 @pytest.mark.parametrize(
     ("data", "compression", "reason"),
     [
-        (gzip.compress(GOOD)[:-9], Compression.GZIP, "ends early"),
-        (gzip.compress(GOOD)[:-1], Compression.GZIP, "ends early"),
-        (gzip.compress(GOOD)[:-8] + bytes(8), Compression.GZIP, "damaged"),
-        (gzip.compress(GOOD) + b"more", Compression.GZIP, "follows"),
+        (gzip.compress(GOOD, mtime=0)[:-9], Compression.GZIP, "ends early"),
+        (gzip.compress(GOOD, mtime=0)[:-1], Compression.GZIP, "ends early"),
+        (gzip.compress(GOOD, mtime=0)[:-8] + bytes(8), Compression.GZIP, "damaged"),
+        (gzip.compress(GOOD, mtime=0) + b"more", Compression.GZIP, "follows"),
         (GOOD, Compression.GZIP, "not gzip"),
         (b"", Compression.GZIP, "empty"),
-        (gzip.compress(GOOD), Compression.ZSTD, "not zstd"),
-        (gzip.compress(GOOD), Compression.NONE, ""),
+        (gzip.compress(GOOD, mtime=0), Compression.ZSTD, "not zstd"),
+        (gzip.compress(GOOD, mtime=0), Compression.NONE, ""),
         (b"\x28\xb5\x2f\xfd" + bytes(100), Compression.ZSTD, ""),
-        (gzip.compress(file("b") + END), Compression.GZIP, "config says"),
+        (gzip.compress(file("b") + END, mtime=0), Compression.GZIP, "config says"),
         (GOOD[:-1], Compression.NONE, "config says"),
     ],
 )

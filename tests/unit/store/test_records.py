@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from metalor_lang.store import LayerRecord, MissingObject, StepRecord, Store
+from metalor_lang.store.leases import read_lease
 
 KEY = "sha256:" + "a" * 64
 
@@ -122,6 +123,35 @@ def test_a_record_under_a_wrong_name_is_not_returned(store: Store) -> None:
     store.steps.put(StepRecord(key=KEY, chain=(snapshot(store),)))
     os.rename(store.steps.path(KEY), store.steps.path(other))
     assert store.steps.get(other) is None
+
+
+def test_many_records_at_once_are_what_each_is_alone(store: Store) -> None:
+    one, two = snapshot(store), snapshot(store)
+    keys = ["sha256:" + letter * 64 for letter in "abcdefg"]
+    sound, long, torn, edited, gone, renamed, absent = keys
+    store.steps.put(StepRecord(key=sound, chain=(one,)))
+    store.steps.put(StepRecord(key=long, chain=(one, two)))
+    store.steps.put(StepRecord(key=torn, chain=(one,)))
+    store.steps.path(torn).write_bytes(b"{")
+    store.steps.put(StepRecord(key=edited, chain=(one,), recipe="mine"))
+    store.steps.path(edited).write_text(store.steps.path(edited).read_text().replace("mine", "evil"))
+    store.steps.put(StepRecord(key=gone, chain=(one, "f" * 32)))
+    store.steps.put(StepRecord(key=absent, chain=(one,)))
+    os.rename(store.steps.path(absent), store.steps.path(renamed))
+    os.utime(store.steps.path(sound), (1, 1))
+    store.close()  # what was written is pinned no more
+    with store.lease() as lease:
+        found = store.steps.get_all([*keys, sound])
+        assert sorted(found) == [sound, long]
+        assert [found[key].chain for key in (sound, long)] == [(one,), (one, two)]
+        pinned = read_lease(store.root / "leases" / lease.token).pins
+        assert pinned == {one, two}
+    assert store.steps.path(sound).stat().st_mtime > 1_000_000
+    assert len(store.notices) == 2
+    assert {name.partition("-")[0] for name in os.listdir(store.root / "quarantine")} == {
+        store.steps.path(key).name for key in (torn, edited)
+    }
+    assert {key: store.steps.get(key) for key in keys} == {key: found.get(key) for key in keys}
 
 
 def test_a_damaged_snapshot_description_is_put_aside(store: Store) -> None:

@@ -11,7 +11,8 @@ from metalor_lang.diagnostics.codes import CODES
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax import grammar, parser
 from metalor_lang.syntax.automaton import derive, machine, table, write
-from metalor_lang.syntax.lines import decode, slices
+from metalor_lang.syntax.characters import decode
+from metalor_lang.syntax.lines import slices
 from metalor_lang.syntax.statements import STATEMENTS
 
 ROOT = Path(__file__).parents[3]

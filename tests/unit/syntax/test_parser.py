@@ -4,7 +4,7 @@ import pytest
 
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.syntax import ast
-from metalor_lang.syntax.lines import decode
+from metalor_lang.syntax.characters import decode
 from metalor_lang.syntax.parser import incomplete, parse
 from metalor_lang.syntax.statements import STATEMENTS
 

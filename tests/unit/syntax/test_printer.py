@@ -6,7 +6,7 @@ import pytest
 
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax import ast
-from metalor_lang.syntax.lines import decode
+from metalor_lang.syntax.characters import decode
 from metalor_lang.syntax.parser import parse
 from metalor_lang.syntax.printer import format_recipe, print_statement
 from tests.support.goldens import check_golden, golden_inputs
