@@ -8,24 +8,24 @@ specification, layer.md).
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 
-from metalor_lang.errors import machine_help
+from metalor_lang.errors import MetalorError, machine_help
 from metalor_lang.kernel.paths import Root
 from metalor_lang.kernel.trees import read_xattrs, remove_tree, set_mode, write_xattrs
 from metalor_lang.oci.budget import Budgets, LayerRefused, UnpackFailed, printable
 from metalor_lang.oci.entries import Density, Tally, check, check_root, is_marker, link_parts, parts_of
 from metalor_lang.oci.inflate import Meter
 from metalor_lang.oci.tarstream import Kind, Member, TarStream
-from metalor_lang.oci.whiteouts import LayerNames, hidden_name, is_aufs
+from metalor_lang.oci.whiteouts import WHITEOUT, LayerNames, hidden_name, is_aufs
 
 _CAPABILITY: Final = "security.capability"
 _OPEN_PARENTS: Final = 64
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
+_NO_NAMES: Final = frozenset({"", ".", ".."})
 _GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.EPERM, errno.EACCES})
 
@@ -50,6 +50,9 @@ class Applier:
         # inode of a directory -> (a path to it, its time): set last, since every new name changes it.
         self._times: dict[int, tuple[str, int]] = {}
         self._layer = LayerNames(root)
+        # Head of a name as written -> (the parent's path, what a member's name may add to it): judged once.
+        self._heads: dict[str, tuple[str, str]] = {"": ("", "")} if budgets.depth > 0 else {}
+        self._short = min(budgets.path, budgets.component)
 
     def close(self) -> None:
         """Close the directories kept open."""
@@ -64,11 +67,14 @@ class Applier:
 
         """
         self._layer = LayerNames(self._root)
+        tally, density_count, place = self._tally.count, density.count, self._member
         for member in stream:
-            self._tally.count(member)
-            density.count(member)
-            with _explained(member):
-                self._member(member, stream)
+            tally(member)
+            density_count(member)
+            try:
+                place(member, stream)
+            except OSError as error:
+                raise _explained(member, error) from error
 
     def finish(self) -> None:
         """Set the times of directories; call once after the last layer."""
@@ -93,18 +99,37 @@ class Applier:
     # --- one member -------------------------------------------------------------------------------------------------
 
     def _member(self, member: Member, stream: TarStream) -> None:
-        parts = parts_of(member.name, self._budgets)
-        if not parts:
-            self._root_entry(member)
-            return
-        name = parts[-1]
-        if is_marker(member, parts):
-            self._marker(member, parts)
-            return
-        check(member, parts)
-        parent = "/".join(parts[:-1])
-        path = f"{parent}/{name}" if parent else name
-        dirfd = self._parent(parent)
+        text = member.name
+        if text[-1:] == "/" and member.kind is Kind.DIRECTORY:
+            text = text[:-1]
+        head, _, name = text.rpartition("/")
+        known = self._heads.get(head)
+        if (
+            known is None
+            or name in _NO_NAMES
+            or WHITEOUT in name
+            or len(member.name) > self._short
+            or not text.isascii()
+        ):
+            parts = parts_of(member.name, self._budgets)
+            if not parts:
+                self._root_entry(member)
+                return
+            if is_marker(member, parts):
+                self._marker(member, parts)
+                return
+            name = parts[-1]
+            parent = "/".join(parts[:-1])
+            prefix = f"{parent}/" if parent else ""
+            if WHITEOUT not in head and head.count("/") < self._budgets.depth - 1:
+                self._heads[head] = parent, prefix
+        else:
+            parent, prefix = known
+        check(member)
+        path = prefix + name
+        dirfd = self._parents.get(parent)
+        if dirfd is None:
+            dirfd = self._parent(parent)
         self._layer.wrote(path)
         match member.kind:
             case Kind.FILE:
@@ -329,21 +354,15 @@ class Applier:
             os.close(dirfd)
 
 
-@contextmanager
-def _explained(member: Member) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        if machine_help(error.errno) or error.errno in (errno.EPERM, errno.EACCES, errno.EINVAL):
-            hint = machine_help(error.errno) or {
-                errno.EPERM: "unpacking keeps owners: it needs root or a user namespace with enough ids",
-                errno.EINVAL: f"the owner {member.uid}:{member.gid} may not be mapped in this user namespace",
-            }.get(error.errno or 0, "")
-            raise UnpackFailed(
-                f"cannot write the entry '{printable(member.name)}' of a layer: {reason}", help=hint
-            ) from error
-        raise LayerRefused(member.name, f"it does not fit the tree before it ({reason})") from error
+def _explained(member: Member, error: OSError) -> MetalorError:
+    reason = error.strerror or str(error)
+    if machine_help(error.errno) or error.errno in (errno.EPERM, errno.EACCES, errno.EINVAL):
+        hint = machine_help(error.errno) or {
+            errno.EPERM: "unpacking keeps owners: it needs root or a user namespace with enough ids",
+            errno.EINVAL: f"the owner {member.uid}:{member.gid} may not be mapped in this user namespace",
+        }.get(error.errno or 0, "")
+        return UnpackFailed(f"cannot write the entry '{printable(member.name)}' of a layer: {reason}", help=hint)
+    return LayerRefused(member.name, f"it does not fit the tree before it ({reason})")
 
 
 def _write_sparse(fd: int, member: Member, stream: TarStream) -> None:

@@ -111,7 +111,7 @@ def is_marker(member: Member, parts: Sequence[str]) -> bool:
     return WHITEOUT in member.name and any(part.startswith(WHITEOUT) for part in parts)
 
 
-def check(member: Member, parts: Sequence[str]) -> None:
+def check(member: Member) -> None:
     """Check a member that is neither the root nor a whiteout.
 
     Raises:
@@ -178,7 +178,7 @@ def vet(stream: TarStream, tally: Tally, density: Density, meter: Meter, budgets
                     raise LayerRefused(member.name, "it stands twice in one layer, and deletes what the first one did")
                 marks.add(mark)
         else:
-            check(member, parts)
+            check(member)
             if member.kind is Kind.HARDLINK:
                 link_parts(member, budgets)
         if member.extents is not None:

@@ -11,9 +11,9 @@ from typing import Final, Protocol
 
 from metalor_lang.oci.budget import LayerRefused
 
-CHUNK: Final = 256 << 10
+CHUNK: Final = 512 << 10
 """The most bytes of one inflated chunk."""
-_READ: Final = 128 << 10
+_READ: Final = 256 << 10
 _MAGIC: Final = b"\x1f\x8b"
 _RAW: Final = -15
 """Bare deflate with the window of gzip, for `decompressobj`."""

@@ -31,7 +31,7 @@ def _nobody(_: int) -> None:
 
 
 def inflate(source: Source, compression: Compression, holding: Callable[[int], None] = _nobody) -> Iterator[bytes]:
-    """Decompress a stream, in chunks of at most 256 KiB; the source is read to its end.
+    """Decompress a stream, in chunks of at most 512 KiB; the source is read to its end.
 
     Args:
         source: the compressed bytes.

@@ -4,6 +4,8 @@ Invariant: a value that is not exactly what its format allows, or that two heade
 """
 
 import os
+import re
+import zlib
 from typing import Final
 
 from metalor_lang.oci.budget import Budgets, LayerRefused
@@ -13,9 +15,16 @@ GNU: Final = b"ustar  \0"
 """Magic and version of GNU headers."""
 POSIX: Final = b"ustar\0"
 """Magic of POSIX headers."""
+_USUAL: Final = re.compile(
+    rb"([0-7]{7})[\0 ]([0-7]{7})[\0 ]([0-7]{7})[\0 ]([0-7]{11})[\0 ]([0-7]{11})[\0 ]([0-7]{6})\0 "
+).match
+"""Mode, user, group, size, time and checksum, from byte 100 on, as nearly every writer has them."""
+_NO_TAIL: Final = bytes(500 - 345)
 _NO_DEVICE: Final = frozenset({bytes(16), b"0000000\0" * 2})
+_DEVICELESS: Final = (0, 0)
 _BLANK_CHECKSUM: Final = sum(b" " * 8)
-_NANO: Final = 1_000_000_000
+NANO: Final = 1_000_000_000
+"""Nanoseconds of a second."""
 _TIME_RANGE: Final = (-(1 << 31), 1 << 34)
 _ID_LIMIT: Final = (1 << 32) - 1
 _XATTR: Final = "SCHILY.xattr."
@@ -88,13 +97,39 @@ class Extended:
 class Header:
     """One 512 byte header block whose checksum is right."""
 
-    __slots__ = ("block", "device", "gid", "mode", "mtime", "name", "size", "typeflag", "uid")
+    __slots__ = ("block", "device", "gid", "mode", "mtime", "name", "size", "typeflag", "uid", "usual")
 
     def __init__(self, block: bytes) -> None:
         if len(block) < BLOCK:
             raise LayerRefused("", "the archive ends inside a header")
         self.block = block
         self.typeflag = block[156:157]
+        self.usual = self._usual(block)
+        if not self.usual:
+            self._strict(block)
+
+    def _usual(self, block: bytes) -> bool:
+        """Read a header without anything special in it; false where it has to be read field by field."""
+        magic = block[257:263]
+        # A GNU header may have more than a name's prefix there.
+        if magic != POSIX and (block[257:265] != GNU or block[345:500] != _NO_TAIL):
+            return False
+        numbers = _USUAL(block, 100)
+        # Of 512 bytes below 128 the sum is less than Adler's modulus: its lower half is exactly that sum, plus one.
+        if numbers is None or not block.isascii() or block[329:345] not in _NO_DEVICE:
+            return False
+        mode, uid, gid, size, mtime, checksum = numbers.groups()
+        if (zlib.adler32(block) & 0xFFFF) - 1 - sum(block[148:156]) + _BLANK_CHECKSUM != int(checksum, 8):
+            return False
+        name = block[:100].partition(b"\0")[0].decode()
+        if block[345]:
+            name = f"{block[345:500].partition(bytes(1))[0].decode()}/{name}"
+        self.name = name
+        self.mode, self.uid, self.gid = int(mode, 8), int(uid, 8), int(gid, 8)
+        self.size, self.mtime, self.device = int(size, 8), int(mtime, 8), _DEVICELESS
+        return True
+
+    def _strict(self, block: bytes) -> None:
         name = self.field(0, 100)
         prefixed = block[345] != 0
         if prefixed and block[257:263] == POSIX:
@@ -234,7 +269,7 @@ def time_of(name: str, raw: bytes | None, plain: int) -> int:
             fraction = -fraction
     if not _TIME_RANGE[0] <= seconds <= _TIME_RANGE[1]:
         raise LayerRefused(name, f"its time {seconds} s is not one that files can have")
-    return seconds * _NANO + fraction
+    return seconds * NANO + fraction
 
 
 def xattrs_of(name: str, pax: dict[str, bytes], budgets: Budgets) -> dict[str, bytes]:

@@ -4,17 +4,33 @@ Invariant: an archive that two readers could take in two ways is refused, never 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from metalor_lang.oci.budget import Budgets, LayerRefused
-from metalor_lang.oci.tarfields import GNU, POSIX, Extended, Header, Numbers, decimal, owner, sized, time_of, xattrs_of
+from metalor_lang.oci.tarfields import (
+    GNU,
+    NANO,
+    POSIX,
+    Extended,
+    Header,
+    Numbers,
+    decimal,
+    owner,
+    sized,
+    time_of,
+    xattrs_of,
+)
 from metalor_lang.oci.tarheader import BLOCK
-from metalor_lang.record import dataclass, field
+from metalor_lang.record import dataclass
 
 _ZERO: Final = bytes(BLOCK)
 _SPARSE: Final = "GNU.sparse."
+
+
+_NONE: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
 class Kind(StrEnum):
@@ -69,7 +85,7 @@ class Member:
     mtime: int
     target: str = ""
     device: tuple[int, int] = (0, 0)
-    xattrs: dict[str, bytes] = field(default_factory=dict)
+    xattrs: Mapping[str, bytes] = _NONE
     extents: list[tuple[int, int]] | None = None
 
 
@@ -91,6 +107,15 @@ class Chunks:
             self._position = end
             return self._chunk[position:end]
         return b"".join(self.pieces(count))
+
+    def whole(self, count: int) -> memoryview | None:
+        """The next `count` bytes without a copy, where one chunk holds them all; else nothing is taken."""
+        position = self._position
+        end = position + count
+        if end > len(self._chunk):
+            return None
+        self._position = end
+        return memoryview(self._chunk)[position:end]
 
     def pieces(self, count: int) -> Iterator[memoryview]:
         """The next `count` bytes piece by piece; fewer only at the end."""
@@ -133,6 +158,10 @@ class TarStream:
             LayerRefused: the archive ends inside them.
 
         """
+        if self._left and (piece := self._chunks.whole(self._left)) is not None:
+            self._left = 0
+            yield piece
+            return
         for piece in self._chunks.pieces(self._left):
             self._left -= len(piece)
             yield piece
@@ -141,22 +170,23 @@ class TarStream:
 
     def __iter__(self) -> Iterator[Member]:
         while True:
-            self._skip()
-            headers = Extended()
-            block = self._chunks.take(BLOCK)
+            if self._left or self._padding:
+                self._skip()
+            headers: Extended | None = None
             while True:
+                block = self._chunks.take(BLOCK)
                 if block == _ZERO or not block:
-                    if not headers.empty:
+                    if headers is not None and not headers.empty:
                         raise LayerRefused(headers.label, "the archive ends after an extended header")
                     self._finish(block)
                     return
                 header = Header(block)
-                kind = header.typeflag
-                if kind not in _META:
+                if header.typeflag not in _META:
                     break
+                headers = headers or Extended()
                 self._extend(headers, header)
-                block = self._chunks.take(BLOCK)
-            yield self._member(header, headers)
+            member = self._plain(header) if headers is None and header.usual else None
+            yield member or self._member(header, headers or Extended())
 
     def _finish(self, block: bytes) -> None:
         if block:
@@ -181,6 +211,30 @@ class TarStream:
         if len(raw) < size:
             raise LayerRefused(header.name, "the archive ends inside an extended header")
         headers.add(header.typeflag, raw, header.name)
+
+    def _plain(self, header: "Header") -> Member | None:
+        """The member of a usual header with nothing before it; None where it needs a closer look."""
+        kind = _KINDS.get(header.typeflag)
+        name, size = header.name, header.size
+        if kind is Kind.FILE:
+            if header.typeflag != b"0" or name[-1:] == "/":
+                return None
+        elif size or (kind is not Kind.DIRECTORY and kind is not Kind.SYMLINK and kind is not Kind.HARDLINK):
+            return None
+        self._name = name
+        self._left = size
+        self._padding = -size % BLOCK
+        return Member(
+            name=name,
+            kind=kind,
+            mode=header.mode & 0o7777,
+            uid=header.uid,
+            gid=header.gid,
+            size=size,
+            stored=size,
+            mtime=header.mtime * NANO,
+            target="" if kind is Kind.FILE or kind is Kind.DIRECTORY else header.field(157, 100),
+        )
 
     def _member(self, header: "Header", extended: "Extended") -> Member:
         pax = extended.pax

@@ -42,7 +42,7 @@ def ours(data: bytes) -> list[Row] | None:
             if not parts:
                 check_root(member)
             else:
-                check(member, parts)
+                check(member)
             if member.kind is Kind.HARDLINK:
                 link_parts(member, BUDGETS)
             content = b"".join(bytes(piece) for piece in stream.data())
