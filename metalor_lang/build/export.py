@@ -18,8 +18,11 @@ from metalor_lang.build.state import config_fields, oci_platform
 from metalor_lang.digest import json_digest
 from metalor_lang.errors import MachineError, UsageError, machine_help
 from metalor_lang.kernel import syscalls
+from metalor_lang.kernel.paths import Root
+from metalor_lang.oci.candidates import Candidates, candidates
+from metalor_lang.oci.compressors import oddity
 from metalor_lang.oci.copytree import copy_tree
-from metalor_lang.oci.diff import Candidates, candidates, diff
+from metalor_lang.oci.diff import diff
 from metalor_lang.oci.image import Image, NewLayer, assemble, history_entry
 from metalor_lang.oci.index import ImageIndex, join
 from metalor_lang.oci.layer import write_layer, write_tree_tar
@@ -43,7 +46,7 @@ from metalor_lang.source import SourceFile
 from metalor_lang.store.records import LayerRecord
 from metalor_lang.store.store import Store
 
-_LAYER_VERSION: Final = 1
+_LAYER_VERSION: Final = 2
 """Raised when the same trees would give other bytes."""
 
 
@@ -85,6 +88,7 @@ class Exporter:
         self._store = store
         self._snapshotter = snapshotter
         self._events = events
+        self._told: set[str] = set()
 
     def export(
         self, made: Sequence[Sketch], outputs: Sequence[OutputSpec], compression: Compression
@@ -179,9 +183,14 @@ class Exporter:
         with ExitStack() as stack:
             upper = stack.enter_context(self._snapshotter.view(part.upper))
             lower = stack.enter_context(self._snapshotter.view(part.lower)) if part.lower else None
-            changes = list(diff(lower, upper, self._where(part), notice=self._notice))
-            if not changes:
+            found = diff(lower, upper, self._where(part, lower), notice=self._notice)
+            first = next(found, None)
+            if first is None:
                 return None
+            changes = itertools.chain((first,), found)
+            if (odd := oddity(compression)) is not None and odd not in self._told:
+                self._told.add(odd)
+                self._notice(odd)
             writer = stack.enter_context(self._store.blobs.writer())
             written = write_layer(changes, upper, writer, compression=compression, epoch=part.epoch)
             writer.commit(written.digest)
@@ -196,7 +205,7 @@ class Exporter:
         self._store.layers.put(record)
         return record
 
-    def _where(self, part: SketchLayer) -> Candidates | None:
+    def _where(self, part: SketchLayer, lower: Root | None) -> Candidates | None:
         """Where the two views can differ: only below what the stage's own snapshots touch, if they are all there."""
         count = len(part.lower)
         if not count or part.upper[:count] != part.lower:
@@ -204,7 +213,7 @@ class Exporter:
         above = part.upper[count:]
         if any(self._store.snapshots.info(identity).kind != "overlay" for identity in above):
             return None
-        return candidates([self._store.snapshots.fs_path(identity) for identity in above])
+        return candidates([self._store.snapshots.fs_path(identity) for identity in above], lower)
 
     def _notice(self, text: str) -> None:
         self._events.emit(Notice(text=text))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from metalor_lang.kernel.paths import Root
 from metalor_lang.kernel.trees import copy_file_contents, set_mode, walk, write_xattrs
-from metalor_lang.oci.diff import Node, read_node
+from metalor_lang.oci.nodes import Node, read_node
 from metalor_lang.oci.tarstream import Kind
 
 

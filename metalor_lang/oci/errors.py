@@ -70,5 +70,9 @@ class FetchFailed(ImageError):
     """A registry or an archive did not give the image."""
 
 
+class NotExportable(ImageError):
+    """A tree holds something that no layer can say."""
+
+
 class BadOutput(ImageError):
     """An output cannot be written as asked."""

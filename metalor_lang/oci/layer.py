@@ -7,20 +7,20 @@ and diff id; memory does not grow with the tree's files.
 import hashlib
 import os
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from typing import Final
 
-from metalor_lang.errors import MachineError
 from metalor_lang.kernel.paths import Root
-from metalor_lang.oci.diff import Change, ChangeKind, NotExportable, diff
-from metalor_lang.oci.gzipstream import GzipStream
+from metalor_lang.oci.blocks import BLOCK_SIZE, Blocks
+from metalor_lang.oci.changes import Change, ChangeKind
+from metalor_lang.oci.diff import diff
 from metalor_lang.oci.media import OCI_LAYERS, Compression
+from metalor_lang.oci.nodes import READ
+from metalor_lang.oci.packing import Packer, Sink
 from metalor_lang.oci.tarheader import BLOCK, header
 from metalor_lang.oci.tarstream import Kind
 from metalor_lang.record import dataclass
 
-_CHUNK: Final = 256 << 10
 _NANO: Final = 1_000_000_000
-_ZSTD_LEVEL: Final = 3
 _TYPES: Final = {
     Kind.FILE: b"0",
     Kind.SYMLINK: b"2",
@@ -29,14 +29,6 @@ _TYPES: Final = {
     Kind.DIRECTORY: b"5",
     Kind.FIFO: b"6",
 }
-
-
-class Sink(Protocol):
-    """Where bytes go."""
-
-    def write(self, data: bytes, /) -> object:
-        """Take all of `data`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,22 +73,20 @@ def write_layer(
         MachineError: zstd is wanted and its module is missing.
 
     """
-    packer = _Packer(sink, compression)
-    writer = TreeWriter(packer.write, upper, epoch)
+    hashed = _Hashed(sink)
+    packer = Packer(hashed, compression)
     try:
-        for change in changes:
-            writer.add(change)
-        writer.close()
-        packer.close()
+        blocks = Blocks(packer.take, packer.block())
+        entries = _write(changes, upper, blocks, epoch)
+        packer.close(*blocks.finish())
     finally:
-        writer.forget()
         packer.abandon()
     return WrittenLayer(
-        digest="sha256:" + packer.packed.hexdigest(),
-        size=packer.size,
+        digest="sha256:" + hashed.hasher.hexdigest(),
+        size=hashed.size,
         diff_id="sha256:" + packer.plain.hexdigest(),
         media_type=OCI_LAYERS[compression],
-        entries=writer.entries,
+        entries=entries,
     )
 
 
@@ -104,86 +94,59 @@ def write_tree_tar(
     view: Root, sink: Sink, *, epoch: int | None = None, notice: Callable[[str], None] | None = None
 ) -> int:
     """Write a whole tree as a plain tar; the count of its members is returned."""
-    writer = TreeWriter(sink.write, view, epoch)
+
+    def take(block: bytearray, filled: int) -> bytearray:
+        with memoryview(block) as whole, whole[:filled] as part:
+            sink.write(part)
+        return block
+
+    blocks = Blocks(take, bytearray(BLOCK_SIZE))
+    entries = _write(diff(None, view, notice=notice), view, blocks, epoch)
+    take(*blocks.finish())
+    return entries
+
+
+class _Hashed:
+    """A sink that hashes and counts what goes to another."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self.hasher = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes | memoryview, /) -> None:
+        self.hasher.update(data)
+        self.size += len(data)
+        self._sink.write(data)
+
+
+def _write(changes: Iterable[Change], root: Root, blocks: Blocks, epoch: int | None) -> int:
+    writer = TreeWriter(blocks, root, epoch)
     try:
-        for change in diff(None, view, notice=notice):
+        for change in changes:
             writer.add(change)
-        writer.close()
     finally:
         writer.forget()
+    blocks.write(bytes(2 * BLOCK))
     return writer.entries
-
-
-class _Packer:
-    """Compresses and hashes what goes to a sink."""
-
-    def __init__(self, sink: Sink, compression: Compression) -> None:
-        self._sink = sink
-        self.plain = hashlib.sha256()
-        self.packed = hashlib.sha256()
-        self.size = 0
-        self._compress, self._flush, self.abandon = _compressor(compression)
-        self._pending: list[bytes] = []
-        self._held = 0
-
-    def write(self, data: bytes, /) -> None:
-        # Headers are small: hashing and deflating them one by one would cost more than copying them together.
-        self._pending.append(data)
-        self._held += len(data)
-        if self._held >= _CHUNK:
-            self._push()
-
-    def _push(self) -> None:
-        data = b"".join(self._pending)
-        self._pending.clear()
-        self._held = 0
-        self.plain.update(data)
-        self._out(self._compress(data))
-
-    def _out(self, data: bytes) -> None:
-        if data:
-            self.packed.update(data)
-            self.size += len(data)
-            self._sink.write(data)
-
-    def close(self) -> None:
-        self._push()
-        self._out(self._flush())
-
-
-def _compressor(compression: Compression) -> tuple[Callable[[bytes], bytes], Callable[[], bytes], Callable[[], None]]:
-    match compression:
-        case Compression.NONE:
-            return (lambda data: data), (lambda: b""), (lambda: None)
-        case Compression.GZIP:
-            stream = GzipStream()
-            return stream.compress, stream.flush, stream.close
-        case Compression.ZSTD:
-            try:
-                import zstandard
-            except ImportError:
-                raise MachineError(
-                    "layers cannot be packed with zstd: the Python module zstandard is not installed",
-                    help="install it (pip install 'metalor-lang[zstd]'), or use gzip",
-                ) from None
-            packer = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True).compressobj()
-            return packer.compress, packer.flush, (lambda: None)
 
 
 class TreeWriter:
     """Tar members written one by one.
 
     Args:
-        write: takes the bytes.
+        blocks: takes the bytes.
         root: where contents are read.
         epoch: newest time in seconds, None for no limit.
 
     """
 
-    def __init__(self, write: Callable[[bytes], object], root: Root, epoch: int | None) -> None:
-        self._write = write
+    def __init__(self, blocks: Blocks, root: Root, epoch: int | None) -> None:
+        self._blocks = blocks
+        self._write = blocks.write
         self._root = root
         self._epoch = epoch
+        self._newest = None if epoch is None else epoch * _NANO
         self._parent: tuple[str, int] | None = None
         self.entries = 0
 
@@ -204,7 +167,7 @@ class TreeWriter:
         if node is None:
             raise ValueError(f"a change without a node: {change}")
         path = change.path or "."
-        mtime = node.mtime if self._epoch is None else min(node.mtime, self._epoch * _NANO)
+        mtime = node.mtime if self._newest is None else min(node.mtime, self._newest)
         if change.kind is ChangeKind.LINK:
             self._write(header(path, b"1", node.mode, node.uid, node.gid, 0, mtime, link=change.link))
             return
@@ -223,11 +186,11 @@ class TreeWriter:
             )
         )
         if node.kind is Kind.FILE and node.size:
-            self._content(change.path, node.size)
-
-    def close(self) -> None:
-        """Write the end of the archive."""
-        self._write(bytes(2 * BLOCK))
+            if change.held is not None and change.held.fd >= 0:
+                self._blocks.read(change.held.fd, node.size, path)
+            else:
+                self._content(path, node.size)
+            self._blocks.pad(BLOCK)
 
     def forget(self) -> None:
         """Close the directory kept open."""
@@ -240,19 +203,8 @@ class TreeWriter:
         if self._parent is None or self._parent[0] != head:
             self.forget()
             self._parent = (head, self._root.open(head, os.O_RDONLY | os.O_DIRECTORY))
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-        fd = os.open(name, flags, dir_fd=self._parent[1])
+        fd = os.open(name, READ, dir_fd=self._parent[1])
         try:
-            left = size
-            while left:
-                data = os.read(fd, min(left, _CHUNK))
-                if not data:
-                    raise NotExportable(f"/{path} became shorter while it was read")
-                self._write(data)
-                left -= len(data)
-            if os.read(fd, 1):
-                raise NotExportable(f"/{path} became longer while it was read")
+            self._blocks.read(fd, size, path)
         finally:
             os.close(fd)
-        if size % BLOCK:
-            self._write(bytes(-size % BLOCK))

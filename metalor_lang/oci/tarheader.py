@@ -5,13 +5,16 @@ PAX records only for what does not fit the plain header, in sorted order.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 BLOCK: Final = 512
 _NANO: Final = 1_000_000_000
 _OCTAL_11: Final = 0o77777777777
 _OCTAL_7: Final = 0o7777777
+_SPACES: Final = 8 * ord(" ")
+"""What the checksum's own field counts as in the checksum."""
 
 
 def header(
@@ -25,7 +28,7 @@ def header(
     *,
     link: str = "",
     device: tuple[int, int] = (0, 0),
-    xattrs: Iterable[tuple[str, bytes]] = (),
+    xattrs: Sequence[tuple[str, bytes]] = (),
 ) -> bytes:
     """The header blocks of one member: a PAX header when something does not fit the plain one, and the plain one.
 
@@ -43,20 +46,37 @@ def header(
 
     """
     name, target = os.fsencode(path), os.fsencode(link)
-    records: dict[bytes, bytes] = {}
-    for key, value, limit in ((b"path", name, 100), (b"linkpath", target, 100)):
-        if len(value) > limit:
-            records[key] = value
-            if not _is_utf8(value):
-                records[b"hdrcharset"] = b"BINARY"
-    for key, number, top in ((b"uid", uid, _OCTAL_7), (b"gid", gid, _OCTAL_7), (b"size", size, _OCTAL_11)):
-        if number > top:
-            records[key] = b"%d" % number
     seconds, fraction = divmod(mtime, _NANO)
+    if (
+        len(name) <= 100
+        and len(target) <= 100
+        and uid <= _OCTAL_7
+        and gid <= _OCTAL_7
+        and size <= _OCTAL_11
+        and not fraction
+        and 0 <= seconds <= _OCTAL_11
+        and not xattrs
+    ):
+        return _ustar(name, typeflag, mode, uid, gid, size, seconds, target, device)
+    # In the order of their keys, but for the character set, which says how to read the others.
+    records = []
+    long_name, long_target = len(name) > 100, len(target) > 100
+    if (long_name and not _is_utf8(name)) or (long_target and not _is_utf8(target)):
+        records.append(_record(b"hdrcharset", b"BINARY"))
+    for key, value in sorted((os.fsencode(key), value) for key, value in xattrs):
+        records.append(_record(b"SCHILY.xattr." + key, value))
+    if gid > _OCTAL_7:
+        records.append(_record(b"gid", b"%d" % gid))
+    if long_target:
+        records.append(_record(b"linkpath", target))
     if fraction or not 0 <= seconds <= _OCTAL_11:
-        records[b"mtime"] = _decimal(mtime)
-    for attribute, value in xattrs:
-        records[b"SCHILY.xattr." + os.fsencode(attribute)] = value
+        records.append(_record(b"mtime", _decimal(mtime)))
+    if long_name:
+        records.append(_record(b"path", name))
+    if size > _OCTAL_11:
+        records.append(_record(b"size", b"%d" % size))
+    if uid > _OCTAL_7:
+        records.append(_record(b"uid", b"%d" % uid))
     plain = _ustar(
         name[:100],
         typeflag,
@@ -68,9 +88,7 @@ def header(
         target[:100],
         device,
     )
-    if not records:
-        return plain
-    body = b"".join(_record(key, records[key]) for key in sorted(records, key=lambda key: (key != b"hdrcharset", key)))
+    body = b"".join(records)
     label = b"PaxHeaders.0/" + name.rstrip(b"/").rpartition(b"/")[2][:80]
     extended = _ustar(label, b"x", 0o644, 0, 0, len(body), 0, b"", (0, 0))
     return extended + body + bytes(-len(body) % BLOCK) + plain
@@ -85,9 +103,8 @@ def _is_utf8(value: bytes) -> bool:
 
 
 def _decimal(nanoseconds: int) -> bytes:
-    sign = b"-" if nanoseconds < 0 else b""
     seconds, fraction = divmod(abs(nanoseconds), _NANO)
-    text = b"%s%d" % (sign, seconds)
+    text = b"-%d" % seconds if nanoseconds < 0 else b"%d" % seconds
     return text + b"." + (b"%09d" % fraction).rstrip(b"0") if fraction else text
 
 
@@ -109,7 +126,27 @@ def _ustar(
     link: bytes,
     device: tuple[int, int],
 ) -> bytes:
-    head = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(100, b"\0"), mode, uid, gid, size, mtime)
-    tail = b"%s%sustar\00000%s%07o\0%07o\0" % (typeflag, link.ljust(100, b"\0"), bytes(64), *device)
-    block = (head + b" " * 8 + tail).ljust(BLOCK, b"\0")
-    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+    # The bytes of a checksum are counted by parts: most of a header is the same for many members.
+    owners, counted = _owners(mode, uid, gid)
+    numbers = b"%011o\0%011o\0" % (size, mtime)
+    tail, also = _tail(typeflag, link, device) if link else _usual_tail(typeflag, device)
+    total = sum(name) + counted + sum(numbers) + also + _SPACES
+    return b"".join((name.ljust(100, b"\0"), owners, numbers, b"%06o\0 " % total, tail))
+
+
+@lru_cache(256)
+def _owners(mode: int, uid: int, gid: int) -> tuple[bytes, int]:
+    data = b"%07o\0%07o\0%07o\0" % (mode, uid, gid)
+    return data, sum(data)
+
+
+@lru_cache(256)
+def _usual_tail(typeflag: bytes, device: tuple[int, int]) -> tuple[bytes, int]:
+    return _tail(typeflag, b"", device)
+
+
+def _tail(typeflag: bytes, link: bytes, device: tuple[int, int]) -> tuple[bytes, int]:
+    """What follows the checksum."""
+    data = b"%s%sustar\00000%s%07o\0%07o\0" % (typeflag, link.ljust(100, b"\0"), bytes(64), *device)
+    data = data.ljust(BLOCK - 156, b"\0")
+    return data, sum(data)

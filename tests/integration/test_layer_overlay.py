@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from metalor_lang.errors import MachineError
 from metalor_lang.kernel.paths import Root
+from metalor_lang.oci.candidates import candidates
 from metalor_lang.oci.copytree import copy_tree
-from metalor_lang.oci.diff import candidates, diff
+from metalor_lang.oci.diff import diff
 from metalor_lang.oci.layer import write_layer
 from metalor_lang.oci.media import Compression
 from metalor_lang.oci.unpack import LayerSource, apply_layers
@@ -67,6 +68,10 @@ def check(result: Path, below: list[Path], above: list[Path]) -> None:
         written = write_layer(changes, upper, sink, compression=Compression.NONE)
         whole = io.BytesIO()
         write_layer(diff(lower, upper), upper, whole, compression=Compression.NONE)
+        streamed = io.BytesIO()
+        narrow = candidates(above[len(below) :], lower)
+        write_layer(diff(lower, upper, narrow), upper, streamed, compression=Compression.NONE)
+        assert streamed.getvalue() == whole.getvalue()
         result.mkdir()
         with Root.at(result) as root:
             copy_tree(lower, root.fd)
@@ -94,6 +99,49 @@ def test_a_hard_link_whose_other_name_was_replaced_above(tmp_path: Path) -> None
         chain.append(draft(chain, tmp_path / str(number), steps))
     check(tmp_path / "result", chain[:1], chain)
     check(tmp_path / "again", chain[:2], chain)
+
+
+A, N = ("mkdir", "a", 0o755), ("mkdir", "n", 0o755)
+FILE, TWIN = ("write", "a/f", b"1"), ("link", "a/g", "a/f")
+LINKED = [
+    ([A, FILE], [TWIN]),  # a file that was copied up has a new name beside it
+    ([A, FILE], [N, ("link", "n/g", "a/f")]),  # in a new directory
+    ([A], [N, ("write", "n/f", b"1"), ("link", "n/g", "n/f")]),  # all of it is new
+    ([A], [FILE, TWIN]),
+    ([A, FILE, TWIN], [("write", "a/f", b"2")]),
+    ([A, FILE, TWIN], [("remove", "a", None), A]),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), LINKED)
+def test_hard_links_are_found_in_each_way_of_looking(tmp_path: Path, before: list, after: list) -> None:
+    (tmp_path / "base").mkdir()
+    play(tmp_path / "base", before)
+    chain = [tmp_path / "base"]
+    chain.append(draft(chain, tmp_path / "0", after))
+    chain.append(draft(chain, tmp_path / "1", [("write", "later", b"")]))
+    check(tmp_path / "result", chain[:1], chain[:2])
+    check(tmp_path / "both", chain[:1], chain)
+
+
+def test_new_directories_are_not_searched_for_candidates(tmp_path: Path) -> None:
+    (tmp_path / "base/a").mkdir(parents=True)
+    (tmp_path / "base/old").write_text("")
+    after = [
+        ("mkdir", "n", 0o755),
+        ("mkdir", "n/m", 0o755),
+        ("write", "n/m/f", b"1"),
+        ("link", "n/m/g", "n/m/f"),
+        ("remove", "old", None),
+    ]
+    chain = [tmp_path / "base", draft([tmp_path / "base"], tmp_path / "0", after)]
+    with Root(mount_view(chain[:1])) as below:
+        where = candidates(chain[1:], below)
+    assert where.children["n"].everything
+    assert not where.linked, "names of one file in a new directory need no second look"
+    linked = draft(chain, tmp_path / "1", [("link", "twin", "n/m/f")])
+    with Root(mount_view(chain[:1])) as below:
+        assert candidates([*chain[1:], linked], below).linked
 
 
 def test_only_the_touched_places_are_read(tmp_path: Path) -> None:

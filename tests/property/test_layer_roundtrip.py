@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from metalor_lang.kernel.paths import Root
+from metalor_lang.oci.changes import ChangeKind
 from metalor_lang.oci.copytree import copy_tree
-from metalor_lang.oci.diff import ChangeKind, diff
+from metalor_lang.oci.diff import diff
 from metalor_lang.oci.layer import write_layer, write_tree_tar
 from metalor_lang.oci.media import Compression
 from metalor_lang.oci.unpack import LayerSource, apply_layers

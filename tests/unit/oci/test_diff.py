@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from metalor_lang.kernel.paths import Root
+from metalor_lang.oci.candidates import Candidates, candidates
+from metalor_lang.oci.changes import ChangeKind
 from metalor_lang.oci.copytree import copy_tree
-from metalor_lang.oci.diff import Candidates, ChangeKind, NotExportable, candidates, diff
+from metalor_lang.oci.diff import diff
+from metalor_lang.oci.errors import NotExportable
 
 
 def build(root: Path) -> None:

@@ -1,5 +1,6 @@
 import hashlib
 import io
+import itertools
 import os
 import subprocess
 import tarfile
@@ -9,7 +10,9 @@ import pytest
 
 from metalor_lang.kernel.paths import Root
 from metalor_lang.oci.budget import Budgets
-from metalor_lang.oci.diff import Change, ChangeKind, NotExportable, diff
+from metalor_lang.oci.changes import Change, ChangeKind
+from metalor_lang.oci.diff import diff
+from metalor_lang.oci.errors import NotExportable
 from metalor_lang.oci.layer import write_layer, write_tree_tar
 from metalor_lang.oci.media import Compression
 from metalor_lang.oci.tarheader import header
@@ -87,7 +90,8 @@ def test_digests_and_sizes_are_those_of_the_bytes(tree: Path) -> None:
         assert written.size == len(data)
         assert written.diff_id == first.diff_id == "sha256:" + hashlib.sha256(plain).hexdigest()
         assert written.entries == ENTRIES
-    assert layer(tree, Compression.GZIP)[0][:10] == b"\x1f\x8b\x08" + bytes(6) + b"\x03"
+    # No name, no time, no machine (RFC 1952, 2.3.1).
+    assert layer(tree, Compression.GZIP)[0][:10] == b"\x1f\x8b\x08" + bytes(5) + b"\x04\xff"
 
 
 def test_other_readers_list_the_same(tree: Path) -> None:
@@ -144,3 +148,25 @@ def test_a_tree_tar_is_extracted_by_gnu_tar(tree: Path, tmp_path: Path) -> None:
     subprocess.run(["tar", "xpf", tmp_path / "out.tar", "-C", target], check=True)
     with Root.at(tree) as one, Root.at(target) as two:
         assert list(diff(one, two)) == []
+
+
+def test_the_bytes_of_headers_are_pinned() -> None:
+    """Another byte in any header would change the digests of all images."""
+    paths = ["a", "usr/lib/x86_64-linux-gnu/", "n" * 100, "n" * 101, "d/" * 80 + "ü", "\udcff" * 120]
+    numbers = [
+        (0o644, 0, 0, 0),
+        (0o4755, 1000, 100, 5900),
+        (0, 2097151, 2097152, (8 << 30) - 1),
+        (0, 1 << 31, 0, 8 << 30),
+    ]
+    times = [0, 1_735_689_600 * 10**9, 10**18 + 1, -1, -(10**9), (1 << 33) * 10**9]
+    links = ["", "usr/bin", "t" * 101, "\udcfe" * 101]
+    attributes = [(), (("user.b", b"1"), ("security.capability", b"\0\n"), ("user.ä", b""))]
+    hasher = hashlib.sha256()
+    for path, (mode, uid, gid, size), mtime, link, xattrs in itertools.product(
+        paths, numbers, times, links, attributes
+    ):
+        for kind in (b"0", b"2"):
+            hasher.update(header(path, kind, mode, uid, gid, size, mtime, link=link, xattrs=xattrs))
+    hasher.update(header("null", b"3", 0o666, 0, 0, 0, 0, device=(1, 3)))
+    assert hasher.hexdigest() == "33f03710b8b7ee470406a954f5e3bd7bdd8e1e7f3374fab768d421b74bdf59e8"
