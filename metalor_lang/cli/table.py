@@ -290,6 +290,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 repeat=True,
                 help="statements and commands, instead of a terminal",
             ),
+            Option(name="--resume", help="take up the last session that ended without being saved"),
             ARG,
             CONTEXT,
             PLATFORM,
@@ -302,6 +303,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         ),
         examples=(
             Example(line="metalor repl", about="begin with nothing: FROM oci:base:1 …"),
+            Example(line="metalor repl --resume", about="after a crash, or a `:quit` without `:save`"),
             Example(line="metalor repl app.metalor", about="carry a recipe out and go on from there"),
             Example(line="metalor repl -c ':run app.metalor' -c ':list'", about="without a terminal"),
         ),

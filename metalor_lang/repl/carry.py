@@ -6,7 +6,6 @@ itself, so that its key, its record and its snapshot are those of a build.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 from metalor_lang.build.api import one_platform
@@ -23,6 +22,7 @@ from metalor_lang.plan.describe import base_name
 from metalor_lang.plan.evaluator import evaluate
 from metalor_lang.plan.graph import BindMount, CacheMount, CopyFiles, Exec, Inputs, Plan, PlannedStage, Step
 from metalor_lang.plan.unsupported import unsupported
+from metalor_lang.record import dataclass, replace
 from metalor_lang.repl.ground import Ground
 from metalor_lang.repl.outcome import Entry
 from metalor_lang.repl.timeline import Line, chains

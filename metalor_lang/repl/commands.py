@@ -3,9 +3,10 @@
 Invariant: a command exists only here.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from metalor_lang.record import dataclass
 
 
 class Takes(StrEnum):

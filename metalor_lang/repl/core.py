@@ -4,9 +4,8 @@ Invariant: a version is pushed only when everything in it was carried out and is
 pushes nothing.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +15,10 @@ from metalor_lang.build.failures import BuildFailed, Interrupted, Refused
 from metalor_lang.build.lookup import Chain
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import MetalorError, machine_error
+from metalor_lang.record import dataclass, replace
 from metalor_lang.repl.carry import Ahead, Carrier, Performers, joined
 from metalor_lang.repl.ground import Ground
+from metalor_lang.repl.journal import Journal, Story, Written
 from metalor_lang.repl.outcome import (
     WRONG,
     Done,
@@ -29,9 +30,22 @@ from metalor_lang.repl.outcome import (
     Person,
     Refusal,
     Result,
+    Said,
 )
 from metalor_lang.repl.pieces import Piece
-from metalor_lang.repl.timeline import Line, Queue, Timeline, Version, Waiting, after, cells, entries, length, queued
+from metalor_lang.repl.timeline import (
+    Line,
+    Queue,
+    Timeline,
+    Version,
+    Waiting,
+    after,
+    cells,
+    entries,
+    length,
+    queued,
+    waiting,
+)
 from metalor_lang.runtime.cancel import Cancel
 from metalor_lang.runtime.client import Runtime
 from metalor_lang.runtime.request import Limits
@@ -80,6 +94,7 @@ class Core:
         person: who can be asked.
         limits: what a step may use.
         unpacker, owner: as for `build.api.Session`.
+        journal: where versions are written before they are acknowledged; closed with the session.
 
     """
 
@@ -97,6 +112,7 @@ class Core:
         limits: Limits = Limits(),  # noqa: B008 - immutable
         unpacker: str = "own",
         owner: tuple[int, int] | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.store = store
         self.runtime = runtime
@@ -119,13 +135,26 @@ class Core:
         self._sizes: dict[str, int] = {}
         self._stack = ExitStack()
         self._stack.enter_context(store.lease())
+        self._journal = journal
         self.timeline: Timeline[Ground] = Timeline(
             Version(place=self.ground(path, loaded=False), args=dict(options.args))
         )
 
+    def begin(self) -> None:
+        """Write the first version down; a session that was resumed has it."""
+        if self._journal is not None:
+            self._journal.push(_written(self.now))
+
     def close(self) -> None:
-        """Give back folders and the lease."""
+        """Give back folders, the lease and the journal, which is kept when something in it was not saved."""
+        self.close_journal(keep=any(entry.serial not in self.saved for entry in self.entries))
         self._stack.close()
+
+    def close_journal(self, *, keep: bool) -> None:
+        """Write nothing down any more; a second call does nothing."""
+        if self._journal is not None:
+            self._journal.close(keep=keep)
+            self._journal = None
 
     def ground(self, path: Path, *, loaded: bool = True) -> Ground:
         """The folder of a recipe, open as long as the session; raises UsageError."""
@@ -140,6 +169,43 @@ class Core:
         )
         self._stack.callback(ground.close)
         return ground
+
+    def save(self, serials: Iterable[int]) -> None:
+        """Note that statements are in a file."""
+        self.saved = self.saved | frozenset(serials)
+        if self._journal is not None:
+            self._journal.saved(self.saved)
+
+    def restore(self, story: Story) -> Iterator[Result]:
+        """Take up what a journal tells; what is no longer in the store is carried out again."""
+        self.saved = story.saved
+        grounds: dict[tuple[str, bool], Ground] = {}
+        versions = []
+        for each in story.versions:
+            where = (each.place, each.loaded)
+            if where not in grounds:
+                grounds[where] = self.ground(Path(each.place), loaded=each.loaded)
+            versions.append(Version(line=each.line, queue=each.queue, args=each.args, place=grounds[where]))
+        self._serial = max((_last_serial(version) for version in versions), default=0)
+        here = versions[story.at]
+        chains = {cell.entry.chain for version in versions for cell in cells(version.line)}
+        if self.store.snapshots.hold(identity for chain in chains for identity in chain):
+            self.timeline = Timeline(versions[0])
+            for version in versions[1:]:
+                self.timeline.push(version)
+            self.timeline.move(story.at + 1 - len(versions))
+            return
+        line, queue = here.line, here.queue
+        while line is not None and not self.store.snapshots.hold(line.entry.chain):
+            queue = queued(line.entry.serial, line.entry.text, queue)
+            line = line.before
+        gone = length(here.line) - length(line)
+        start = replace(here, line=line, queue=queue)
+        self.timeline = Timeline(start)
+        if self._journal is not None:
+            self._journal.push(_written(start), afresh=True)
+        yield Said(lines=(f"{gone} of its statements are not in the store any more, and are carried out again",))
+        yield from self.rework(start, gone)
 
     # --- where one stands -------------------------------------------------------------------------------------------
 
@@ -173,11 +239,15 @@ class Core:
 
     def push(self, version: Here) -> None:
         """Acknowledge a version."""
+        if self._journal is not None:
+            self._journal.push(_written(version))
         self.timeline.push(version)
 
     def move(self, by: int) -> None:
         """Go to another version; raises IndexError."""
         self.timeline.move(by)
+        if self._journal is not None:
+            self._journal.move(by)
 
     def known(self) -> tuple[str, ...]:
         """What contexts answered for the statements carried out."""
@@ -329,6 +399,18 @@ class Core:
             return Interruption(statement=item.text)
         except (MetalorError, OSError) as error:
             return mistake(error)
+
+
+def _written(version: Here) -> Written:
+    place = version.place
+    return Written(
+        line=version.line, queue=version.queue, args=version.args, place=str(place.path), loaded=place.loaded
+    )  # fmt: skip
+
+
+def _last_serial(version: Here) -> int:
+    numbers = [entry.serial for entry in entries(version.line)]
+    return max([*numbers, *(item.serial for item in waiting(version.queue))], default=0)
 
 
 def _items(queue: Queue, count: int) -> tuple[Waiting, ...]:

@@ -6,7 +6,6 @@ changes nothing that is done already.
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from metalor_lang.build.api import RecipeOptions, open_contexts, recipe_name
@@ -17,6 +16,7 @@ from metalor_lang.build.inputs import BuildInputs
 from metalor_lang.build.statcache import StatCache
 from metalor_lang.checker.program import Base, Platform, SourceMiss
 from metalor_lang.plan.graph import BaseInfo, BindMount, CopyFiles
+from metalor_lang.record import dataclass, field
 from metalor_lang.store.store import Store
 
 

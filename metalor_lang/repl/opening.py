@@ -5,6 +5,7 @@ Invariant: the helper that runs steps is started before memory grows and threads
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -18,6 +19,7 @@ from metalor_lang.build.perform import Machine
 from metalor_lang.plan.graph import Plan
 from metalor_lang.repl.core import Core
 from metalor_lang.repl.ground import Ground
+from metalor_lang.repl.journal import Header, Journal, Story
 from metalor_lang.repl.outcome import Person, Result
 from metalor_lang.repl.session import Session
 from metalor_lang.runtime.guests import GuestRuntimes
@@ -39,6 +41,8 @@ def open_session(
     hear: Callable[[Result], None] | None = None,
     limits: Limits = Limits(),  # noqa: B008 - immutable
     unpacker: str = "own",
+    journal: Journal | None = None,
+    story: Story | None = None,
 ) -> Iterator[Session]:
     """A session on an open store, with a helper of its own.
 
@@ -52,6 +56,8 @@ def open_session(
         hear: told of each result as soon as it is there.
         limits: what a step may use.
         unpacker: who unpacks images.
+        journal: where versions are written; closed with the session.
+        story: what the journal told, when the session is resumed.
 
     Raises:
         MachineError: this machine cannot run steps.
@@ -94,8 +100,13 @@ def open_session(
             limits=limits,
             unpacker=unpacker,
             owner=world.owner,
+            journal=journal,
         )
         with Session(core, hear=hear) as session:
+            if story is None:
+                core.begin()
+            else:
+                session.resume(story)
             yield session
     finally:
         runtime.close()
@@ -118,3 +129,20 @@ def interrupts_to(session: Session) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def header_of(path: Path, options: RecipeOptions) -> Header:
+    """What a journal says of how its session was opened."""
+    return Header(
+        path=str(path.absolute()),
+        contexts={name: str(folder.absolute()) for name, folder in options.contexts.items()},
+        platform=options.platform,
+        epoch=options.epoch,
+        began=int(time.time()),
+    )
+
+
+def options_of(header: Header) -> tuple[Path, RecipeOptions]:
+    """The other way."""
+    contexts = {name: Path(folder) for name, folder in header.contexts.items()}
+    return Path(header.path), RecipeOptions(contexts=contexts, platform=header.platform, epoch=header.epoch)

@@ -4,8 +4,8 @@ Invariant: the pieces come in order; put together, with what lies between them, 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
+from metalor_lang.record import dataclass, replace
 from metalor_lang.syntax.lines import cut_slice
 from metalor_lang.syntax.parser import incomplete
 

@@ -20,6 +20,7 @@ from metalor_lang.plan.graph import ImageState
 from metalor_lang.repl.carry import checked, joined
 from metalor_lang.repl.commands import BY_NAME
 from metalor_lang.repl.core import Core, Typed, mistake, moved, went_wrong
+from metalor_lang.repl.journal import Story
 from metalor_lang.repl.outcome import WRONG, Done, Entry, Interruption, Left, Outcome, Result, Said, View
 from metalor_lang.repl.pieces import needs_more, pieces
 from metalor_lang.repl.timeline import chains, length
@@ -98,6 +99,10 @@ class Session:
         except (MetalorError, OSError) as error:
             results = self._heard(iter([mistake(error)]))
         return Outcome(results=tuple(results))
+
+    def resume(self, story: Story) -> Outcome:
+        """Take up what a journal tells."""
+        return Outcome(results=tuple(self._heard(self._core.restore(story))))
 
     def _heard(self, results: Iterator[Result]) -> list[Result]:
         found = []

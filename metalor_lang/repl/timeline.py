@@ -5,23 +5,25 @@ made from, so that it costs one cell, and going to another one costs nothing.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from metalor_lang.build.lookup import Chain
+from metalor_lang.record import dataclass, field
 from metalor_lang.repl.outcome import Entry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """The last entry of a line of entries, and the line before it."""
 
     entry: Entry
     before: "Cell | None"
     count: int
+    __eq__ = object.__eq__  # which one it is counts, not what is in it
+    __hash__ = object.__hash__
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
     """The first of the statements that wait.
 
@@ -38,6 +40,8 @@ class Waiting:
     cell: Cell | None
     rest: "Waiting | None"
     count: int
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
 
 Line = Cell | None
@@ -92,7 +96,7 @@ def queued(serial: int, text: str, rest: Queue, cell: Cell | None = None) -> Wai
 Place = TypeVar("Place")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Version(Generic[Place]):
     """One state of a session.
 
@@ -108,6 +112,8 @@ class Version(Generic[Place]):
     queue: Queue = None
     args: Mapping[str, str] = field(default_factory=dict)
     place: Place
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     def standing(self, count: int) -> "tuple[Line, Queue]":
         """The line and queue when one stands behind `count` statements, as far as they are known to be carried out."""
@@ -131,6 +137,11 @@ class Timeline(Generic[Place]):
     def now(self) -> Version[Place]:
         """The version one stands in."""
         return self._versions[self._at]
+
+    @property
+    def versions(self) -> "tuple[Version[Place], ...]":
+        """All of them, in the order they were made."""
+        return tuple(self._versions)
 
     @property
     def undos(self) -> int:

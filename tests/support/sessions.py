@@ -56,7 +56,7 @@ class Answering(Nobody):
         return self.edits.pop(0)
 
 
-def scripted(store, folder, *, person=None, args=None, performer=None, **options):
+def scripted(store, folder, *, person=None, args=None, performer=None, journal=None, story=None, **options):
     """A session that runs nothing, and its performer."""
     performer = performer or Performer(store)
     core = Core(
@@ -68,5 +68,11 @@ def scripted(store, folder, *, person=None, args=None, performer=None, **options
         performers=performer,
         events=Recorder(),
         person=person,
+        journal=journal,
     )
-    return Session(core), performer
+    session = Session(core)
+    if story is None:
+        core.begin()
+    else:
+        session.resume(story)
+    return session, performer

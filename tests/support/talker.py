@@ -1,6 +1,6 @@
 """A session in a terminal, without the prompt: a line is fed as it is typed; questions are answered from the keyboard.
 
-Usage: python -m tests.support.talker [RECIPE]
+Usage: python -m tests.support.talker [--resume]
 """
 
 import os
@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from metalor_lang.build.api import RecipeOptions
-from metalor_lang.repl.opening import interrupts_to, open_session
+from metalor_lang.repl.journal import Journal
+from metalor_lang.repl.opening import header_of, interrupts_to, open_session, options_of
 from metalor_lang.repl.outcome import Done
 from metalor_lang.repl.plain import Hearer, PlainEvents
 from metalor_lang.repl.render import render_question
@@ -40,23 +41,29 @@ def main():
         if isinstance(result, Done):
             print(f"done {result.number}")
 
-    with (
-        Store.open(store) as opened,
-        open_session(
-            Path("session.metalor"),
-            RecipeOptions(),
+    with Store.open(store) as opened:
+        path, options, story = Path("session.metalor"), RecipeOptions(), None
+        if "--resume" in sys.argv:
+            journal, story = Journal.resume(opened.root)
+            path, options = options_of(story.header)
+        else:
+            journal = Journal.create(opened.root, header_of(path, options))
+        with open_session(
+            path,
+            options,
             store=opened,
             world=world,
             events=events,
             person=Keyboard(),
             hear=hear,
-        ) as session,
-    ):
-        while True:
-            with interrupts_to(session):
-                outcome = session.feed(input("talk> "))
-            if outcome.leave:
-                return
+            journal=journal,
+            story=story,
+        ) as session:
+            while True:
+                with interrupts_to(session):
+                    outcome = session.feed(input("talk> "))
+                if outcome.leave:
+                    return
 
 
 if __name__ == "__main__":

@@ -7,12 +7,18 @@ first error ends it.
 import argparse
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from metalor_lang.build.events import EventSink
 from metalor_lang.cli.common import limits_of, open_store, recipe_options
-from metalor_lang.repl.opening import interrupts_to, open_session
-from metalor_lang.repl.outcome import Interruption
+from metalor_lang.errors import UsageError
+from metalor_lang.repl.journal import Journal
+from metalor_lang.repl.opening import header_of, interrupts_to, open_session, options_of
+from metalor_lang.repl.outcome import Interruption, Person, Result
 from metalor_lang.repl.plain import INTERRUPTED, Hearer, PlainEvents
+from metalor_lang.repl.session import Session
 from metalor_lang.repl.terminal import Terminal
 
 UNNAMED = "session.metalor"
@@ -20,7 +26,7 @@ UNNAMED = "session.metalor"
 
 def run(arguments: argparse.Namespace) -> int:
     """Open a session; the exit status is that of the first error, else 0."""
-    if not arguments.command and sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+    if not arguments.command and at_a_terminal():
         return _terminal(arguments)
     text = "\n".join(arguments.command)
     if not arguments.command:
@@ -28,23 +34,14 @@ def run(arguments: argparse.Namespace) -> int:
     return _plain(arguments, text)
 
 
+def at_a_terminal() -> bool:
+    """Whether a person can be talked to."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def _plain(arguments: argparse.Namespace, text: str) -> int:
     events = PlainEvents(raw=arguments.raw)
-    path = Path(arguments.recipe) if arguments.recipe else Path.cwd() / UNNAMED
-    with (
-        open_store(arguments, events) as (store, world),
-        open_session(
-            path,
-            recipe_options(arguments),
-            store=store,
-            world=world,
-            events=events,
-            hear=Hearer(events),
-            limits=limits_of(arguments),
-            unpacker=arguments.unpacker,
-        ) as session,
-        interrupts_to(session),
-    ):
+    with opened(arguments, events, hear=Hearer(events), journaled=False) as session, interrupts_to(session):
         outcome = session.begin(arguments.recipe) if arguments.recipe else None
         if outcome is None or outcome.ok:
             outcome = session.feed(text)
@@ -54,24 +51,56 @@ def _plain(arguments: argparse.Namespace, text: str) -> int:
 
 
 def _terminal(arguments: argparse.Namespace) -> int:
-    path = Path(arguments.recipe) if arguments.recipe else Path.cwd() / UNNAMED
     # First, while this process is the user's own in the user's own namespaces: his history is his file.
     terminal = Terminal.open()
     try:
-        with (
-            open_store(arguments, terminal.events) as (store, world),
-            open_session(
-                path,
-                recipe_options(arguments),
-                store=store,
-                world=world,
-                events=terminal.events,
-                person=terminal,
-                hear=terminal.hear,
-                limits=limits_of(arguments),
-                unpacker=arguments.unpacker,
-            ) as session,
-        ):
-            return terminal.run(session, owner=world.owner, recipe=arguments.recipe)
+        with opened(arguments, terminal.events, person=terminal, hear=terminal.hear) as session:
+            return terminal.run(session, owner=session.core.owner, recipe=arguments.recipe)
     finally:
         terminal.close()
+
+
+@contextmanager
+def opened(
+    arguments: argparse.Namespace,
+    events: EventSink,
+    *,
+    person: Person | None = None,
+    hear: Callable[[Result], None] | None = None,
+    journaled: bool = True,
+) -> Iterator[Session]:
+    """The session of a command line.
+
+    Args:
+        arguments: of `repl`.
+        events: hears of steps.
+        person: who can be asked.
+        hear: told of results.
+        journaled: a new session is written down, so that `--resume` has it after a crash.
+
+    """
+    with open_store(arguments, events) as (store, world):
+        journal, story = None, None
+        if arguments.resume:
+            if arguments.recipe or arguments.arg or arguments.context or arguments.platform or arguments.epoch:
+                raise UsageError("--resume takes a session as it was", help="leave recipe, --arg and the like out")
+            journal, story = Journal.resume(store.root)
+            path, options = options_of(story.header)
+        else:
+            path = Path(arguments.recipe) if arguments.recipe else Path.cwd() / UNNAMED
+            options = recipe_options(arguments)
+            journal = Journal.create(store.root, header_of(path, options)) if journaled else None
+        with open_session(
+            path,
+            options,
+            store=store,
+            world=world,
+            events=events,
+            person=person,
+            hear=hear,
+            limits=limits_of(arguments),
+            unpacker=arguments.unpacker,
+            journal=journal,
+            story=story,
+        ) as session:
+            yield session

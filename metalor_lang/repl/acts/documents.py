@@ -56,7 +56,7 @@ def save(core: Core, words: str) -> Iterator[Result]:
     settle(core, planned)
     if old != text:
         _write(path, text, core.owner)
-    core.saved = core.saved | {entry.serial for entry in core.entries}
+    core.save(entry.serial for entry in core.entries)
     count = f"{now.line.count} statement{'' if now.line.count == 1 else 's'}"
     yield Said(lines=(f"saved {path}, {count}", *_notes(core, planned)))
 

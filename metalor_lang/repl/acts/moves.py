@@ -4,10 +4,10 @@ Invariant: the first three run nothing, whatever the size of the image.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from metalor_lang.build.failures import Refused
 from metalor_lang.errors import MetalorError, UsageError
+from metalor_lang.record import replace
 from metalor_lang.repl.acts.words import count_of, no_words, step_of
 from metalor_lang.repl.carry import NETWORK, Planned, plan_recipe
 from metalor_lang.repl.core import Core, Here

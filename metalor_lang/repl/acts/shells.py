@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from metalor_lang.build.perform import DEFAULT_PATH
 from metalor_lang.build.users import Identity, resolve
 from metalor_lang.errors import UsageError
 from metalor_lang.oci.diff import candidates, diff
+from metalor_lang.record import dataclass
 from metalor_lang.repl.acts.trees import described, differences
 from metalor_lang.repl.core import Core
 from metalor_lang.repl.outcome import Done, Entry, Mistake, Question, Result, Said, Table

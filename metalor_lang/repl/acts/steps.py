@@ -4,11 +4,11 @@ Invariant: a file with errors is not loaded; nothing of it runs then.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from metalor_lang.build.api import read_recipe
 from metalor_lang.errors import UsageError
+from metalor_lang.record import replace
 from metalor_lang.repl.acts.words import bare, no_words, one_word
 from metalor_lang.repl.carry import checked, joined
 from metalor_lang.repl.core import Core, Typed
@@ -33,7 +33,7 @@ def load(core: Core, words: str) -> Iterator[Result]:
         yield Refusal(diagnostics=wrong, source=source)
         return
     queue = core.queue_of([piece.text for piece in cut])
-    core.saved = core.saved | {item.serial for item in waiting(queue)}
+    core.save(item.serial for item in waiting(queue))
     core.breaks.clear()
     core.push(replace(core.now, line=None, queue=queue, place=ground))
     yield Said(lines=(f"{_count(queue)} of {name} {'waits' if length(queue) == 1 else 'wait'}: :next, :continue",))

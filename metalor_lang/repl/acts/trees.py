@@ -6,7 +6,6 @@ Invariant: every path is looked up beneath the root of the view; nothing of the 
 import posixpath
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 
 from metalor_lang.build.lookup import Chain
 from metalor_lang.errors import MetalorError, UsageError
@@ -114,18 +113,18 @@ def _row(change: Change, old: Root) -> tuple[str, ...]:
 
 def _config(before: ImageState, now: ImageState) -> Iterator[str]:
     """In words, what of the configuration is different."""
-    for each in fields(ImageState):
-        old, new = getattr(before, each.name), getattr(now, each.name)
+    for name in ImageState.__slots__:
+        old, new = getattr(before, name), getattr(now, name)
         if old == new:
             continue
-        if each.name in ("env", "labels", "annotations"):
+        if name in ("env", "labels", "annotations"):
             one, two = dict(old), dict(new)
-            word = {"env": "ENV", "labels": "LABEL", "annotations": "ANNOTATE"}[each.name]
+            word = {"env": "ENV", "labels": "LABEL", "annotations": "ANNOTATE"}[name]
             for key in sorted({*one, *two}):
                 if one.get(key) != two.get(key):
                     yield f"{word} {key}: {_said(one.get(key))} → {_said(two.get(key))}"
         else:
-            yield f"{each.name.replace('_', ' ').upper()}: {_said(old)} → {_said(new)}"
+            yield f"{name.replace('_', ' ').upper()}: {_said(old)} → {_said(new)}"
 
 
 def _said(value: object) -> str:
