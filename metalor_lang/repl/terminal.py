@@ -19,19 +19,20 @@ from typing import TYPE_CHECKING, Final, Self
 
 from metalor_lang.errors import Exit
 from metalor_lang.kernel.process import run_attached
-from metalor_lang.record import replace
 from metalor_lang.repl.history import HistoryFile, default_path
 from metalor_lang.repl.live import Output
 from metalor_lang.repl.outcome import Done, Failure, Outcome, Question, Result
 from metalor_lang.repl.render import render, render_question
 from metalor_lang.screen.color import color
-from metalor_lang.screen.text import duration
+from metalor_lang.screen.text import duration, output_line, visible
 
 if TYPE_CHECKING:
     from metalor_lang.repl.prompting import Prompt
     from metalor_lang.repl.session import Session
 
 _NARROW: Final = 40
+_RECALLED: Final = 40
+"""Lines that are shown of what a step wrote before."""
 
 
 class Terminal:
@@ -43,6 +44,7 @@ class Terminal:
         self._found = termios.tcgetattr(fd)
         self._closed = False
         self._prompt: Prompt | None = None
+        self._session: Session | None = None
         self._owner: tuple[int, int] | None = None
         self.events = Output(sys.stdout)
 
@@ -73,7 +75,7 @@ class Terminal:
         """
         from metalor_lang.repl.prompting import Prompt
 
-        self._owner = owner
+        self._owner, self._session = owner, session
         self._prompt = prompt = Prompt(session, self._history)
         if recipe is not None:
             self._do(session, lambda: session.begin(recipe))
@@ -102,17 +104,31 @@ class Terminal:
         painted = color(sys.stdout)
         match result:
             case Done(entry=entry) if entry.kind != "test":
+                if entry.cached and entry.key:
+                    self._said_before(entry.key)
                 mark, note = ("=", "cached") if entry.cached else ("✓", duration(entry.duration_ms))
                 if not entry.cached and not entry.duration_ms:
                     mark, note = "·", ""
                 text = f"{mark} {result.number}  {note}".rstrip()
                 sys.stdout.write(f"\x1b[2m{text}\x1b[0m\n" if painted else f"{text}\n")
             case Failure():
-                # Its last lines stand on the screen already.
-                sys.stdout.write(render(replace(result, tail=()), color=painted, width=self._width()))
+                sys.stdout.write(render(_without_tail(result), color=painted, width=self._width()))
             case _:
                 sys.stdout.write(render(result, color=painted, width=self._width()))
         sys.stdout.flush()
+
+    def _said_before(self, key: str) -> None:
+        """Show what a step wrote when it ran, for who types it again wants to see it again."""
+        assert self._session is not None
+        path = self._session.core.store.logs_path(key)
+        try:
+            lines = path.read_bytes().splitlines()
+        except OSError:  # it wrote nothing, or its log is gone
+            return
+        if len(lines) > _RECALLED:
+            sys.stdout.write(f"… {len(lines) - _RECALLED} lines more: {visible(str(path))}\n")
+        for line in lines[-_RECALLED:]:
+            sys.stdout.write(f"{output_line(line)}\n")
 
     @staticmethod
     def _width() -> int:
@@ -179,6 +195,19 @@ class Terminal:
         """The terminal, for a shell."""
         self.events.still()
         return self._fd
+
+
+def _without_tail(failure: Failure) -> Failure:
+    """A failure without its last lines of output, which stand on the screen already."""
+    return Failure(
+        diagnostic=failure.diagnostic,
+        source=failure.source,
+        reason=failure.reason,
+        status=failure.status,
+        tail=(),
+        log=failure.log,
+        exit=failure.exit,
+    )
 
 
 def editor() -> list[str] | None:

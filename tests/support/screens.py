@@ -110,10 +110,10 @@ class Screen:
             pass
         return self.text
 
-    def style(self, text: str) -> set[str]:
-        """Colours and attributes of the characters of a text's last place on the screen."""
-        for y in range(self.screen.lines - 1, -1, -1):
-            at = self.screen.display[y].rfind(text)
+    def style(self, text: str, *, last: bool = False) -> set[str]:
+        """Colours and attributes of the characters of a text, at its first (or last) place on the screen."""
+        for y in range(self.screen.lines - 1, -1, -1) if last else range(self.screen.lines):
+            at = self.screen.display[y].find(text)
             if at >= 0:
                 found = set()
                 for x in range(at, at + len(text)):
