@@ -45,7 +45,7 @@ class Terminal:
 
     def leave(self) -> None:
         """End it as a person does, and wait."""
-        self.type("\x15:quit!\r")
+        self.type("\x15:quit\r")
         while True:
             try:
                 if not os.read(self._fd, 65536):
