@@ -77,7 +77,7 @@ def talking(bench: Bench) -> Iterator[Row]:
     terminal = Terminal(bench, recipe)
     terminal.until(PROMPT)
     for number in range(UNDOS):
-        terminal.type(f"FILE /big-{number} {number}\r")
+        terminal.type(f"SH echo {number} > /file-{number}\r")
         terminal.until(PROMPT)
     undone = []
     for _ in range(UNDOS):
