@@ -250,6 +250,7 @@ class Builder:
                     break
                 chain = self._step(stage, step, chain, chains)
         finally:
+            self._store.publishing.hurry()
             self._events.settle(index, str(stage.platform))
         if index in self._unsaved:
             raise self._unsaved[index]

@@ -68,6 +68,7 @@ class Command:
 
 def _wait_and_become(hand: socket.socket) -> None:
     confine.ready()
+    protocol.rehearse()
     payload, fds = protocol.receive(hand)
     if payload:
         order, *streams = fds

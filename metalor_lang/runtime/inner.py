@@ -65,6 +65,7 @@ def run(hand: socket.socket, alive: int, tiers: "tuple[str, ...]", kind: bytes) 
         protocol.send(sock, answer)
     except OSError:
         pass  # nobody listens any more
+    sock.close()  # now: the builder goes on while the kernel takes us apart
 
 
 def _refusal(error: Exception) -> bytes:
@@ -88,6 +89,7 @@ class _Ready:
             _loopback_up()  # while /proc is there
         self.furniture = Furniture()
         self._command = None if grouped else Command()
+        protocol.rehearse()  # after the fork, which makes the kernel copy anew
 
     def command(self, control_groups: "list[int]") -> Command:
         """Give the command's process, once this one is in its control groups: a child begins where its parent is."""

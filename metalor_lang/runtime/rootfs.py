@@ -16,6 +16,7 @@ from typing import Final, Protocol, Self
 from metalor_lang.digest import Json
 from metalor_lang.kernel.paths import Root
 from metalor_lang.runtime.clamp import Unchanged, clamp
+from metalor_lang.runtime.compaction import MAX_CHAIN, cheapest, weight
 from metalor_lang.runtime.layering import clean_work
 from metalor_lang.runtime.merge import copy_root_attributes, merge_layers
 from metalor_lang.runtime.overlay import OverlayRefused, clone_directory, mount_view, probe
@@ -24,12 +25,6 @@ from metalor_lang.runtime.skeleton import mount_points
 from metalor_lang.store.errors import guarded
 from metalor_lang.store.snapshots import Draft
 from metalor_lang.store.store import Store
-
-MAX_CHAIN: Final = 64
-"""Snapshots in a chain before it is compacted: each lower costs about 20 µs of a mount, and mount(2) takes one page."""
-
-_KEPT: Final = 32
-"""Snapshots of the old end of a chain that a compaction leaves as they are."""
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -187,11 +182,12 @@ def _everything_changed(stack: ExitStack) -> Unchanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Layer:
-    """A snapshot's tree: where it lies, also as a name below the store, and whether it hides all that is below it."""
+    """A snapshot's tree: where it lies, also as a name below the store; whether it hides what is below; its weight."""
 
     path: Path
     name: str
     whole: bool
+    weight: int
 
 
 class _Layers:
@@ -214,8 +210,13 @@ class _Layers:
         layer = self._known.get(identity)
         if layer is None:
             path = self._store.snapshots.fs_path(identity)
-            whole = self._store.snapshots.info(identity).kind == "whole"
-            layer = _Layer(path=path, name=os.path.relpath(path, self._store.root), whole=whole)
+            info = self._store.snapshots.info(identity)
+            layer = _Layer(
+                path=path,
+                name=os.path.relpath(path, self._store.root),
+                whole=info.kind == "whole",
+                weight=weight(info.size, info.entries),
+            )
             self._known[identity] = layer
         return layer
 
@@ -264,7 +265,7 @@ class OverlaySnapshotter:
 
     Args:
         store: whose snapshots are shown.
-        longest: the most snapshots in a chain that a draft stands on; longer ones are compacted.
+        longest: the most snapshots in a chain that a draft stands on, at least 2; of longer ones some are folded.
 
     """
 
@@ -312,16 +313,20 @@ class OverlaySnapshotter:
         return DraftView(self._store, draft, lowers, below, _everything_changed, self._mount_points)
 
     def _compacted(self, chain: Chain) -> Chain:
-        if len(chain) <= self._longest:
-            return chain
-        kept = max(1, min(_KEPT, self._longest // 2))
-        young = chain[kept:]
-        # Two steps may compact one chain at the same time: each gets its own, equal, snapshot.
+        while len(chain) > self._longest:
+            # The lowest one is a whole tree, most often a base: folded, it would be copied for every image on it.
+            start, end = cheapest([layer.weight for layer in self._layers.of(chain)[1:]])
+            start, end = start + 1, end + 1
+            chain = (*chain[:start], self._folded(chain[start:end]), *chain[end:])
+        return chain
+
+    def _folded(self, some: Chain) -> str:
+        # Two steps may fold the same layers at the same time: each gets its own, equal, snapshot.
         with guarded(self._store.root), self._store.snapshots.draft("overlay") as draft, ExitStack() as stack:
-            fds = [_opened(path, stack) for path in (self._store.snapshots.fs_path(name) for name in young)]
+            fds = [_opened(layer.path, stack) for layer in self._layers.of(some)]
             merge_layers(fds, _opened(draft.fs, stack), bottom=False)
             # Nothing is acknowledged with it: the record of the step that stands on it is not kept before it is safe.
-            return (*chain[:kept], draft.commit({"compacted": list(young)}, durable=False))
+            return draft.commit({"compacted": list(some)}, durable=False)
 
 
 class CopySnapshotter:

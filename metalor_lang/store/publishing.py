@@ -18,6 +18,9 @@ from metalor_lang.store.core import Core
 from metalor_lang.store.errors import StoreError, translate
 from metalor_lang.store.records import StepRecord, Steps
 
+_GATHER: Final = 0.02
+"""Seconds that a group may gather, unless somebody waits: a sync for each of many short steps would cost a fifth."""
+
 _PATIENCE: Final = 1.0
 """Seconds that the thread waits for more before it ends; the next record starts another one."""
 
@@ -40,6 +43,7 @@ class Publishing:
         self._changed = threading.Condition()
         self._waiting: list[_Waiting] = []
         self._serving = False
+        self._hurried = False
 
     def put(self, record: StepRecord, done: Done) -> None:
         """Write a record that will be seen, in place of an older one of its key, when it is safe.
@@ -61,13 +65,21 @@ class Publishing:
                 self._serving = True
             self._changed.notify_all()
 
+    def hurry(self) -> None:
+        """Publish what has gathered now: somebody waits for it."""
+        with self._changed:
+            if self._waiting:
+                self._hurried = True
+                self._changed.notify_all()
+
     def _serve(self) -> None:
         while True:
             with self._changed:
                 if not self._waiting and not self._changed.wait_for(lambda: self._waiting, _PATIENCE):
                     self._serving = False
                     return
-                group, self._waiting = self._waiting, []
+                self._changed.wait_for(lambda: self._hurried, _GATHER)
+                group, self._waiting, self._hurried = self._waiting, [], False
             error = self._publish(group)
             for one in group:
                 one.done(error)

@@ -17,6 +17,7 @@ from metalor_lang.kernel.paths import Root
 from metalor_lang.kernel.trees import read_xattrs, walk
 from metalor_lang.runtime import overlay
 from metalor_lang.runtime.clamp import clamp
+from metalor_lang.runtime.compaction import MAX_CHAIN
 from metalor_lang.runtime.overlay import OverlayRefused
 from metalor_lang.runtime.rootfs import CopySnapshotter, OverlaySnapshotter, Snapshotter, choose_snapshotter
 from metalor_lang.store import Store, StoreFull
@@ -213,7 +214,7 @@ def test_a_chain_of_a_hundred_steps(store: Store) -> None:
         return step
 
     chain = run(snapshotter, [numbered(number) for number in range(100)])
-    assert len(chain) <= 65
+    assert len(chain) <= MAX_CHAIN + 1
     with snapshotter.view(chain) as root:
         assert root.listdir("/") == ["file99"]
 
