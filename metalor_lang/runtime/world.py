@@ -55,6 +55,13 @@ class HostMap:
                 self._fd = userns.make(((0, SHIFT, COUNT),))
             return self._fd
 
+    def close(self) -> None:
+        """Close it, if it was made."""
+        with self._lock:
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
