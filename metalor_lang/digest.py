@@ -5,9 +5,10 @@ Invariant: equal values give equal bytes: keys sorted, no white space, UTF-8, no
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
+
+from metalor_lang.pattern import pattern
 
 # A JSON value without floats: what may be hashed.
 Json = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
@@ -15,7 +16,7 @@ Json = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
 FORMAT_VERSION: Final = 1
 """Enters every key; raised when the meaning of a hashed part changes."""
 
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_DIGEST = pattern(r"sha256:[0-9a-f]{64}")
 
 
 def valid_digest(text: str) -> bool:
@@ -31,7 +32,15 @@ def canonical_json(value: Json) -> bytes:
 
     """
     _no_floats(value)
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode()
+    return plain_json(value)
+
+
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+
+
+def plain_json(value: Json) -> bytes:
+    """The canonical bytes of a JSON value that is known to hold no floats."""
+    return _ENCODER.encode(value).encode()
 
 
 def _no_floats(value: object) -> None:

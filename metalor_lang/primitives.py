@@ -4,13 +4,13 @@ Invariant: nothing here knows a statement; offsets, names and values survive eve
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 
 from metalor_lang.errors import MetalorError
+from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass
 
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_IDENTIFIER = pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # Unicode's White_Space property. `str.strip()` would also take U+001C to U+001F, which are no white space there.
 WHITE_SPACE = (

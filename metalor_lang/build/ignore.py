@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Final
 
+from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass, field
 
-_GLOB: Final = re.compile(r"[*?\[]")
+_GLOB: Final = pattern(r"[*?\[]")
 _NEVER: Final = "(?!)"
 
 

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import Final
 
 from metalor_lang.errors import MetalorError
+from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass
 
-_CLAUSE: Final = re.compile(r"([ugoa]*)((?:[-+=](?:[ugo]|[rwxXst]*))+)")
-_ACTION: Final = re.compile(r"([-+=])([ugo]|[rwxXst]*)")
+_CLAUSE: Final = pattern(r"([ugoa]*)((?:[-+=](?:[ugo]|[rwxXst]*))+)")
+_ACTION: Final = pattern(r"([-+=])([ugo]|[rwxXst]*)")
 _SHIFT: Final = {"u": 6, "g": 3, "o": 0}
 _SPECIAL: Final = {"u": ("s", 0o4000), "g": ("s", 0o2000), "o": ("t", 0o1000)}
 

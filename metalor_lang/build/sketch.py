@@ -4,6 +4,7 @@ Invariant: a sketch names snapshots and a base by digest, so that the same sketc
 cannot be fulfilled any more is refused when it is recalled.
 """
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -117,7 +118,11 @@ def remember(store: Store, made: Sequence[Sketch]) -> None:
     folder = store.root / "refs"
     folder.mkdir(mode=0o700, exist_ok=True)
     body = json.dumps({"format": _FORMAT, "images": [asdict(each) for each in made]}, ensure_ascii=False).encode()
-    write_whole(_ref_path(store, made[0].name), body, scratch=store.tmp, token="0" * 16)
+    path = _ref_path(store, made[0].name)
+    with contextlib.suppress(OSError):
+        if path.read_bytes() == body:
+            return  # a build that found everything in the store writes nothing
+    write_whole(path, body, scratch=store.tmp, token="0" * 16)
 
 
 def recall(store: Store, name: str) -> tuple[Sketch, ...]:

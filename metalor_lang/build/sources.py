@@ -4,7 +4,6 @@ Invariant: a listing is made of descriptors opened beneath the tree without foll
 status it was seen with, so whoever reads it later can tell that it changed.
 """
 
-import difflib
 import errno
 import os
 import re
@@ -234,6 +233,8 @@ class SourceTree:
     def _nearest(self, at: Resolved) -> str:
         """The nearest existing name to the first missing one, as a path."""
         names = self._names(at.path) if stat.S_ISDIR(at.stat.st_mode) else []
+        import difflib
+
         close = difflib.get_close_matches(at.missing[0], names, n=1)
         return f"{at.path}/{close[0]}" if close and at.path else close[0] if close else ""
 

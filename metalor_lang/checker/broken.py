@@ -3,17 +3,17 @@
 Invariant: one mistake gives one error: a name, or a stage, of a refused statement may be meant wherever it is named.
 """
 
-import re
 from typing import Final
 
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.diagnostics.suggest import nearest
+from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
 from metalor_lang.syntax.statements import BY_WORD
 
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_IDENTIFIER = pattern(r"[A-Za-z_][A-Za-z0-9_-]*")
 _DECLARE: Final = ("ARG", "ENV", "FROM")
 
 

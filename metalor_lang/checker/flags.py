@@ -10,6 +10,7 @@ from typing import Final
 
 from metalor_lang.checker.platforms import PlatformError, parse_platform
 from metalor_lang.diagnostics.suggest import nearest
+from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass
 from metalor_lang.source import Span
 from metalor_lang.syntax.statements import BY_WORD, ValueKind
@@ -83,7 +84,7 @@ def mount_path(text: str) -> str:
     return path
 
 
-_USER = re.compile(r"(?:[0-9]{1,10}|[A-Za-z_][A-Za-z0-9_.-]*\$?)")
+_USER = pattern(r"(?:[0-9]{1,10}|[A-Za-z_][A-Za-z0-9_.-]*\$?)")
 _ID_LIMIT: Final = 2**32 - 2
 
 
@@ -99,8 +100,8 @@ def user(text: str) -> str:
     return text
 
 
-_OCTAL = re.compile(r"[0-7]{3,4}")
-_SYMBOLIC = re.compile(r"[ugoa]*(?:[-+=][rwxXst]*)+(?:,[ugoa]*(?:[-+=][rwxXst]*)+)*")
+_OCTAL = pattern(r"[0-7]{3,4}")
+_SYMBOLIC = pattern(r"[ugoa]*(?:[-+=][rwxXst]*)+(?:,[ugoa]*(?:[-+=][rwxXst]*)+)*")
 
 
 def mode(text: str) -> str:
@@ -111,7 +112,7 @@ def mode(text: str) -> str:
 
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(?:[0-9]{1,9}[smhd])+")
+_DURATION = pattern(r"(?:[0-9]{1,9}[smhd])+")
 
 
 def duration(text: str) -> int:
@@ -133,8 +134,8 @@ def network(text: str) -> str:
     return text
 
 
-_HEX64 = re.compile(r"[0-9a-f]{64}")
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_HEX64 = pattern(r"[0-9a-f]{64}")
+_COMMIT = pattern(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 def sha256(text: str) -> str:
@@ -156,7 +157,7 @@ def commit(text: str) -> str:
     return text
 
 
-_BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock$))[A-Za-z0-9_][A-Za-z0-9._/+@-]*(?<![./])")
+_BRANCH = pattern(r"(?!.*(?:\.\.|//|@\{|\.lock$))[A-Za-z0-9_][A-Za-z0-9._/+@-]*(?<![./])")
 
 
 def branch(text: str) -> str:
@@ -183,7 +184,7 @@ def glob(text: str) -> str:
     return text
 
 
-_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+_ORIGIN = pattern(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 
 def origin(text: str) -> str:
@@ -201,8 +202,8 @@ def origin(text: str) -> str:
 # --- mounts -------------------------------------------------------------------------------------------------------
 
 _SHARING: Final = ("locked", "shared", "private")
-_ID = re.compile(r"[A-Za-z0-9/][A-Za-z0-9._/:@-]*")
-_SECRET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_ID = pattern(r"[A-Za-z0-9/][A-Za-z0-9._/:@-]*")
+_SECRET = pattern(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 def cache(text: str) -> CacheValue:
@@ -254,7 +255,7 @@ def bind(text: str) -> BindValue:
 
 # --- ports, signals, addresses ------------------------------------------------------------------------------------
 
-_PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(.*))?")
+_PORT = pattern(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(.*))?")
 _PROTOCOLS: Final = ("tcp", "udp", "sctp")
 
 
@@ -280,7 +281,7 @@ SIGNALS: Final = (
     "SIGTTOU", "SIGURG", "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO", "SIGPWR", "SIGSYS",
     "SIGRTMIN", "SIGRTMAX", "SIGIOT", "SIGPOLL",
 )  # fmt: skip
-_REALTIME = re.compile(r"SIGRTMIN\+([0-9]{1,2})|SIGRTMAX-([0-9]{1,2})")
+_REALTIME = pattern(r"SIGRTMIN\+([0-9]{1,2})|SIGRTMAX-([0-9]{1,2})")
 
 
 def signal(text: str) -> str:

@@ -4,11 +4,11 @@ Invariant: names are Go's (amd64, arm64), as in the OCI image specification.
 """
 
 import os
-import re
 from typing import Final
 
 from metalor_lang.checker.program import Platform
 from metalor_lang.diagnostics.suggest import nearest
+from metalor_lang.pattern import pattern
 
 ARCHITECTURES: Final = (
     "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le",
@@ -22,7 +22,7 @@ _MACHINES: Final = {
 }  # fmt: skip
 """What the kernel, Debian and habit call architectures, with OCI's name."""
 
-_VARIANT = re.compile(r"v[0-9]+(?:\.[0-9]+)?")
+_VARIANT = pattern(r"v[0-9]+(?:\.[0-9]+)?")
 _DEFAULT_VARIANTS: Final = {"arm": "v7", "arm64": "v8", "amd64": "v1"}
 
 

@@ -3,7 +3,6 @@
 Invariant: a stage refers to earlier stages only, so the graph has no cycle.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -11,9 +10,10 @@ from metalor_lang.checker.flags import ValueProblem
 from metalor_lang.checker.program import Base, Contexts, ImageBase, RootfsBase, ScratchBase, StageBase, Transport
 from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.errors import MetalorError
+from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass
 
-STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+STAGE_NAME = pattern(r"[a-z][a-z0-9_-]*")
 
 _LOCAL: Final = {
     "oci": Transport.OCI,
@@ -25,7 +25,7 @@ _REFUSED: Final = ("docker", "docker-daemon", "containers-storage", "dir", "ostr
 
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*(?::[0-9]+)?)"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REFERENCE = re.compile(
+_REFERENCE = pattern(
     rf"(?P<name>(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*)"
     r"(?P<tag>:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?P<digest>@sha256:[0-9a-f]{64})?"
 )  # the grammar of distribution references

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from metalor_lang.checker.program import Platform
+from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass, field
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
@@ -31,7 +32,7 @@ DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
 
 RESERVED_ARGS: Final = ("PATH", "HOME")
 
-_SECRET = re.compile(r".*(?:TOKEN|PASSWORD|PASSWD|SECRET|PRIVATE_KEY|API_KEY|ACCESS_KEY)", re.IGNORECASE)
+_SECRET = pattern(r".*(?:TOKEN|PASSWORD|PASSWD|SECRET|PRIVATE_KEY|API_KEY|ACCESS_KEY)", re.IGNORECASE)
 
 
 def looks_secret(name: str) -> bool:
@@ -122,7 +123,7 @@ def _named(name: str) -> re.Pattern[str]:
 
 def named_in_shell(text: str, names: Iterable[str]) -> tuple[str, ...]:
     """Those of `names` that a shell text names as `$NAME` or `${NAME…}`, in the order given; by plain text match."""
-    return tuple(name for name in names if _named(name).search(text) is not None)
+    return tuple(name for name in names if name in text and _named(name).search(text) is not None)
 
 
 def words_of(node: ast.Statement) -> Iterator[tuple[ast.Part, ...]]:
@@ -187,7 +188,7 @@ def visible(arguments: Mapping[str, Known], offset: int) -> dict[str, Known]:
     return {name: each for name, each in arguments.items() if each.visible(offset)}
 
 
-GLOB: Final = re.compile(r"[*?\[]")
+GLOB: Final = pattern(r"[*?\[]")
 
 
 def glob_source(word: ast.Word, value_of: Callable[[ast.Ref], str | None]) -> tuple[str | None, bool]:

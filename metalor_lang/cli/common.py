@@ -166,6 +166,8 @@ def machine(
     def start() -> "Runtime":
         from metalor_lang.runtime.guests import GuestRuntimes
 
+        if world.host_map is not None:
+            world.host_map.fd()  # made by a process that is small still
         return GuestRuntimes(world, emulators or {}, on_notice=notice)
 
     def choose() -> "Snapshotter":

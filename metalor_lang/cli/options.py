@@ -20,6 +20,10 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, help=f"see `{self.prog} --help`")
 
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        # Asked for at every option; without a width it looks for the terminal's, with modules that nothing else needs.
+        return argparse.HelpFormatter(self.prog, width=WIDTH)
+
 
 def parse(command: Command, words: Sequence[str], rest: Sequence[str] | None = None) -> argparse.Namespace:
     """The arguments of a subcommand.

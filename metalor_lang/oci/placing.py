@@ -6,19 +6,19 @@ Invariant: a file appears whole or not at all; what killed writers left is told 
 import contextlib
 import fcntl
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from metalor_lang.oci.errors import BadOutput
+from metalor_lang.pattern import pattern
 
 TEMPORARY: Final = ".metalor-"
 """What the names of unfinished files start with."""
 
 # The grammar of the annotation in the image specification.
 _COMPONENT = r"[A-Za-z0-9]+(?:(?:--|[-._:@+])[A-Za-z0-9]+)*"
-_TAG = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_TAG = pattern(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 
 
 def check_tag(tag: str) -> None:

@@ -4,20 +4,20 @@ Invariant: Reference.parse(str(ref)) == ref, and str(ref) is what a registry cli
 The grammar is that of the distribution project's reference package: lower-case paths, tags of at most 128 characters.
 """
 
-import re
 from typing import Final, Self
 
 from metalor_lang.digest import valid_digest
 from metalor_lang.oci.errors import BadReference
+from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass
 
 DEFAULT_DOMAIN: Final = "docker.io"
 _LIBRARY: Final = "library"
 
-_COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_COMPONENT = pattern(r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*")
+_TAG = pattern(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-_DOMAIN = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?")
+_DOMAIN = pattern(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?")
 _EXAMPLE: Final = "write it as debian:12 or registry.example:5000/team/app:1.0"
 
 

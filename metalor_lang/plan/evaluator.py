@@ -53,14 +53,18 @@ def evaluate(program: Program, inputs: Inputs) -> tuple[Plan | None, tuple[Diagn
     planned: dict[int, PlannedStage] = {}
     failed: set[int] = set()
     bases: dict[tuple[ImageBase | RootfsBase, Platform], BaseInfo] = {}
-    for stage in program.stages:
+    names: dict[str, int] = {}
+    for above, stage in zip((None, *program.stages), program.stages):
+        # A stage sees those above it, and only while it is planned: one dictionary grows for all.
+        if above is not None and above.name is not None:
+            names[above.name] = above.index
         if stage.index not in program.needed:
             continue
         if failed.intersection(stage.needs):
             failed.add(stage.index)
             continue
         worker = _StagePlanner(
-            program=program, stage=stage, inputs=inputs, report=report, planned=planned, bases=bases
+            program=program, stage=stage, inputs=inputs, report=report, planned=planned, bases=bases, names=names
         )  # fmt: skip
         found = worker.plan()
         if found is None:
@@ -80,6 +84,7 @@ class _StagePlanner:
     report: Report
     planned: dict[int, PlannedStage]
     bases: dict[tuple[ImageBase | RootfsBase, Platform], BaseInfo]
+    names: dict[str, int]
     platform: Platform = field(init=False)
     epoch: int = field(init=False)
     ok: bool = field(init=False, default=True)
@@ -92,7 +97,7 @@ class _StagePlanner:
         info, base_key = start
         state, key = info.state, base_key
         steps: list[Step] = []
-        drawing = Drawing(stages=self._stages(), proxies=self.program.proxies)
+        drawing = Drawing(stages=self.names, proxies=self.program.proxies)
         for node in self.stage.statements:
             step = self._step(node, len(steps) + 1, state, key, drawing)
             if step is not None:
@@ -114,11 +119,6 @@ class _StagePlanner:
             needs=self.stage.needs,
             span=self.stage.node.span,
         )
-
-    def _stages(self) -> dict[str, int]:
-        return {
-            each.name: each.index for each in self.program.stages[: self.stage.index] if each.name is not None
-        }  # fmt: skip
 
     def _refuse(self, code: str, message: str, span: Span, help: str) -> None:
         self.ok = False

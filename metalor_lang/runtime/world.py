@@ -7,14 +7,17 @@ process only: its mount namespace, and (rootless) its user namespace.
 
 import errno
 import os
+import threading
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from metalor_lang.errors import MachineError, UsageError
 from metalor_lang.kernel import syscalls, userns
 from metalor_lang.record import dataclass
-from metalor_lang.runtime import subids
+
+if TYPE_CHECKING:
+    from metalor_lang.runtime import subids
 
 BACKEND_VARIABLE: Final = "METALOR_BACKEND"
 SHIFT: Final = 1 << 31
@@ -34,6 +37,32 @@ class Backend(StrEnum):
     PRIVILEGED = "privileged"
 
 
+class HostMap:
+    """The user namespace that maps the machine's ids to steps'; made when it is first needed, for a build that finds
+    everything in its store shows steps nothing.
+    """
+
+    __slots__ = ("_fd", "_lock")
+
+    def __init__(self) -> None:
+        self._fd = -1
+        self._lock = threading.Lock()
+
+    def fd(self) -> int:
+        """Its descriptor; best asked for first before threads exist. Raises OSError."""
+        with self._lock:
+            if self._fd < 0:
+                self._fd = userns.make(((0, SHIFT, COUNT),))
+            return self._fd
+
+    def close(self) -> None:
+        """Close it, if it was made."""
+        with self._lock:
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """What was entered.
@@ -44,7 +73,7 @@ class World:
         store: the store's directory, or None.
         disk: descriptor of the store's directory as it lies on the disk, or -1.
         shift: a step's id plus this is that id for this process; 0 unless the backend is `userns`.
-        host_map: descriptor of the user namespace by which directories of the machine are shown to steps, or -1.
+        host_map: by which directories of the machine are shown to steps; None where ids are not shifted.
         owner: (uid, gid) of the user who runs this, as this process sees them; None when they are (0, 0).
 
     """
@@ -54,7 +83,7 @@ class World:
     store: Path | None = None
     disk: int = -1
     shift: int = 0
-    host_map: int = -1
+    host_map: "HostMap | None" = None
     owner: tuple[int, int] | None = None
 
 
@@ -79,6 +108,8 @@ def enter(store: Path, requested: str | None = None, *, runs: bool = True) -> Wo
     if os.geteuid():
         if wanted not in (None, Backend.ROOTLESS):
             raise MachineError(f"the backend {wanted} needs root", help="run it with sudo, or leave --backend out")
+        from metalor_lang.runtime import subids
+
         try:
             ids = subids.find()
         except MachineError as error:
@@ -124,16 +155,9 @@ def _root(path: Path, wanted: Backend | None) -> World:
         syscalls.umount2(path, syscalls.MNT_DETACH)
     disk = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     why = why or _shift(path, disk)
-    host_map = -1
     if not why and wanted is not Backend.PRIVILEGED:
-        try:
-            host_map = userns.make(((0, SHIFT, COUNT),))
-        except OSError as error:
-            if error.errno in _PASSING:
-                raise
-            why = f"user namespaces cannot be made here ({error.strerror})"
-    if host_map >= 0:
-        return World(backend=Backend.USERNS, store=path, disk=disk, shift=SHIFT, host_map=host_map)
+        # That a user namespace can be made and mounts be mapped by it was just seen at the store.
+        return World(backend=Backend.USERNS, store=path, disk=disk, shift=SHIFT, host_map=HostMap())
     if wanted is Backend.USERNS:
         raise MachineError(f"the backend userns does not work here: {why}", help="see `metalor doctor`")
     # What the kernel mounts for steps is what the builder sees: the same ids.
@@ -197,7 +221,9 @@ def _shift(path: Path, disk: int) -> str:
 # --- an ordinary user -------------------------------------------------------------------------------------------------
 
 
-def _rootless(path: Path, ids: subids.SubIds) -> World:
+def _rootless(path: Path, ids: "subids.SubIds") -> World:
+    from metalor_lang.runtime import subids
+
     try:
         userns.enter(syscalls.CLONE_NEWNS, ids.write_maps)
         syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_SLAVE)
@@ -258,8 +284,8 @@ def detached(fd: int, path: str = "", *, world: World | None, readonly: bool = F
             attributes |= syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
         if attributes:
             syscalls.mount_setattr(copy, set=attributes, recursive=True)
-        if world is not None and world.host_map >= 0:
-            _show_ids(copy, world.host_map)
+        if world is not None and world.host_map is not None:
+            _show_ids(copy, world.host_map.fd())
     except BaseException:
         os.close(copy)
         raise

@@ -8,12 +8,12 @@ given; with limits the records decide, and a name whose snapshots went goes too.
 """
 
 import os
-import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass
 from metalor_lang.store.blobs import Blobs
 from metalor_lang.store.core import Core
@@ -24,7 +24,7 @@ from metalor_lang.store.records import Found, LayerRecord, Layers, StepRecord, S
 from metalor_lang.store.snapshots import Snapshots
 
 _WEEK: Final = 7 * 86400
-_SNAPSHOT: Final = re.compile(r'"([0-9a-f]{32})"')
+_SNAPSHOT: Final = pattern(r'"([0-9a-f]{32})"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ the record (see publishing). What no record, no result and no living build names
 """
 
 import os
-import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Final, Self
 
 from metalor_lang.digest import Json, sha256
 from metalor_lang.kernel import syscalls
+from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass
 from metalor_lang.store import files, manifest
 from metalor_lang.store.core import Core, move_new
@@ -22,7 +22,7 @@ from metalor_lang.store.errors import MissingObject, guarded
 from metalor_lang.store.leases import Lease
 
 KINDS: Final = frozenset({"overlay", "whole"})
-_ID: Final = re.compile(r"[0-9a-f]{32}")
+_ID: Final = pattern(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ things are quarantined) and never fails for it; it fails only where the machine 
 
 import contextlib
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from metalor_lang.pattern import pattern
 from metalor_lang.store import files
 from metalor_lang.store.blobs import Blobs
 from metalor_lang.store.core import DIRECTORIES, NOBODY, Core
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from metalor_lang.store.verify import VerifyReport
 
 VERSION: Final = "metalor store 2\n"
-_OWNED: Final = re.compile(r"([0-9a-f]{16})-")
+_OWNED: Final = pattern(r"([0-9a-f]{16})-")
 
 
 def default_path() -> Path:

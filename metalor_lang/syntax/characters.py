@@ -3,13 +3,13 @@
 Invariant: every byte that is no UTF-8 and every character that is refused gives one diagnostic at its place.
 """
 
-import re
 import unicodedata
 
 from metalor_lang.diagnostics.model import Diagnostic
+from metalor_lang.pattern import pattern
 from metalor_lang.source import SourceFile, Span
 
-_BAD = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)")
+_BAD = pattern(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)")
 
 
 def _bad_character(char: str) -> tuple[str, str, str]:

@@ -3,9 +3,8 @@
 Invariant: looks at the form alone; what a value means is the checker's.
 """
 
-import re
-
 from metalor_lang.diagnostics.suggest import nearest
+from metalor_lang.pattern import pattern
 from metalor_lang.syntax.statements import StatementSpec
 
 _ELSEWHERE = {
@@ -17,7 +16,7 @@ _ELSEWHERE = {
 }
 """Flags of other build tools, by statement, and what to do instead."""
 _EVERY_MOUNT = "type=cache is --cache=PATH, secret --secret=NAME, bind --bind=SRC:DST, tmpfs --tmpfs=PATH"
-_MOUNT_VALUE = re.compile(r"=([^ \t\r\n\"']+)")
+_MOUNT_VALUE = pattern(r"=([^ \t\r\n\"']+)")
 
 
 def _mount_help(behind: str) -> str:

@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from metalor_lang.diagnostics.model import Diagnostic, Label
+from metalor_lang.pattern import pattern
 from metalor_lang.primitives import significant_lines
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.syntax.ast import Recipe, RecipeVersion, Statement
@@ -16,9 +17,9 @@ from metalor_lang.syntax.automaton.machine import Raw, read
 from metalor_lang.syntax.build import build_statement
 from metalor_lang.syntax.characters import bad_characters
 
-_FENCE = re.compile(r"(?:'''|\"\"\")[ \t]*\Z")
-_BLANK_LINES = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*")
-_DIRECTIVE = re.compile(r"#[ \t]*(syntax|escape|check)[ \t]*=[^\n\r]*", re.IGNORECASE)
+_FENCE = pattern(r"(?:'''|\"\"\")[ \t]*\Z")
+_BLANK_LINES = pattern(r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*")
+_DIRECTIVE = pattern(r"#[ \t]*(syntax|escape|check)[ \t]*=[^\n\r]*", re.IGNORECASE)
 
 
 Unit = tuple[int, int, Statement | None, Diagnostic | None]

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from metalor_lang.pattern import pattern
 from metalor_lang.primitives import WHITE_SPACE
 from metalor_lang.record import dataclass, field
 from metalor_lang.source import SourceFile
@@ -189,9 +190,9 @@ class _Layout:
 
 # ---- one statement, from its node ------------------------------------------------------------------------------
 
-_PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=^~-]+")
-_NOT_BARE = re.compile(r"[\s\"'\\\x00-\x1f\x7f-\x9f]")
-_DOLLAR_TRAP = re.compile(r"\$+(?=[A-Za-z_({]|\Z)")
+_PLAIN = pattern(r"[A-Za-z0-9_./:@%+,=^~-]+")
+_NOT_BARE = pattern(r"[\s\"'\\\x00-\x1f\x7f-\x9f]")
+_DOLLAR_TRAP = pattern(r"\$+(?=[A-Za-z_({]|\Z)")
 
 
 def print_statement(statement: ast.Statement) -> str:

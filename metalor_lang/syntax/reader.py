@@ -5,10 +5,10 @@ reading goes on.
 """
 
 import json
-import re
 from collections.abc import Sequence
 
 from metalor_lang.diagnostics.model import Diagnostic, Edit
+from metalor_lang.pattern import pattern
 from metalor_lang.primitives import PrimitiveError, parse_exec_array
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
@@ -20,8 +20,8 @@ from metalor_lang.syntax.statements import BY_WORD, StatementSpec
 _WORD_TOKENS = frozenset({"WORD", "REST", "VALUE", "DOLLAR", "DOLLARS_BRACE", "REF_OPEN", "SINGLE", "QUOTE"})
 _LITERAL = frozenset({"WORD", "VALUE", "REST", "STRING", "ITEM"})
 """Terminals that mean their own text."""
-_HEREDOC = re.compile(r"(?:^|\s)<<-?\s*(?:[\"'][A-Za-z_]\w*[\"']|[A-Za-z_]\w*)(?=\s|$|[>|;&])")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_HEREDOC = pattern(r"(?:^|\s)<<-?\s*(?:[\"'][A-Za-z_]\w*[\"']|[A-Za-z_]\w*)(?=\s|$|[>|;&])")
+_SURROGATE = pattern("[\ud800-\udfff]")
 _Piece = tuple[str, int, int]
 
 

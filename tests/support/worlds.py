@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from metalor_lang.kernel import userns
 from metalor_lang.runtime.client import NamespaceRuntime, start_runtime
-from metalor_lang.runtime.world import COUNT, SHIFT, Backend, World
+from metalor_lang.runtime.world import SHIFT, Backend, HostMap, World
 
 ROOTLESS_VARIABLE = "METALOR_TEST_ROOTLESS"
 BACKENDS = (Backend.ROOTLESS,) if os.environ.get(ROOTLESS_VARIABLE) else (Backend.USERNS, Backend.PRIVILEGED)
@@ -32,14 +31,15 @@ def runtime_of(backend: Backend, store: Path | None = None) -> Iterator[Namespac
     disk = os.open(store, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) if store is not None else -1
     world = World(backend=backend, disk=disk)
     if backend is Backend.USERNS:
-        world = replace(world, shift=SHIFT, host_map=userns.make(((0, SHIFT, COUNT),)))
+        world = replace(world, shift=SHIFT, host_map=HostMap())
         if store is not None:
             _shift(store)
     with start_runtime(world) as runtime:
         yield runtime
-    for fd in (world.disk, world.host_map):
-        if fd >= 0:
-            os.close(fd)
+    if world.disk >= 0:
+        os.close(world.disk)
+    if world.host_map is not None:
+        world.host_map.close()
 
 
 def _shift(path: Path) -> None:
