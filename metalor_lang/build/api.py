@@ -6,7 +6,7 @@ phase that found them, and nothing has run then.
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from metalor_lang.build.bases import Bases
-from metalor_lang.build.builder import Builder, BuildResult, Options, build_together
+from metalor_lang.build.builder import Builder, BuildResult, Chain, Options, build_together
 from metalor_lang.build.contexts import LocalContexts
 from metalor_lang.build.events import BuildFinished, EventSink, Notice, NullSink
 from metalor_lang.build.failures import Refused, refuse
@@ -30,7 +30,7 @@ from metalor_lang.checker.program import Platform, Program
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import UsageError, machine_error
 from metalor_lang.plan.evaluator import evaluate
-from metalor_lang.plan.graph import Plan
+from metalor_lang.plan.graph import Plan, Step
 from metalor_lang.plan.unsupported import unsupported
 from metalor_lang.record import dataclass, field, replace
 from metalor_lang.source import SourceFile
@@ -264,9 +264,24 @@ class Session:
         return self.build_all((plan,), runtime=runtime, snapshotter=snapshotter, options=options)[0]
 
     def build_all(
-        self, plans: Sequence[Plan], *, runtime: "Runtime", snapshotter: "Snapshotter", options: Options
+        self,
+        plans: Sequence[Plan],
+        *,
+        runtime: "Runtime",
+        snapshotter: "Snapshotter",
+        options: Options,
+        keep_failed: Callable[[Step, Chain], None] | None = None,
     ) -> tuple[BuildResult, ...]:
-        """Build the plans of several platforms together; what they share is built once. Errors as `build`."""
+        """Build the plans of several platforms together; what they share is built once. Errors as `build`.
+
+        Args:
+            plans: one for each platform.
+            runtime: runs the steps.
+            snapshotter: makes views and drafts.
+            options: how to build.
+            keep_failed: given the files as a failed command left them; they are there as long as the store's lease.
+
+        """
         for plan in plans:
             if later := unsupported(plan):
                 raise Refused(later, self.source)
@@ -287,6 +302,7 @@ class Session:
                 events=telling,
                 limits=options.limits,
                 titles={index: stage.title for index, stage in plan.stages.items()},
+                keep_failed=keep_failed,
             )
 
         builders = [

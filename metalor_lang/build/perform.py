@@ -55,7 +55,7 @@ class Machine:
 
     Args:
         titles: how stages are called, by index.
-        keep_failed: given the files as a command left them that failed; else they are thrown away.
+        keep_failed: given a step and the files as its command left them that failed; else they are thrown away.
 
     """
 
@@ -71,7 +71,7 @@ class Machine:
         titles: Mapping[int, str],
         grace: float = 5.0,
         limits: Limits = Limits(),  # noqa: B008 - immutable
-        keep_failed: Callable[[Chain], None] | None = None,
+        keep_failed: Callable[[Step, Chain], None] | None = None,
     ) -> None:
         self._keep_failed = keep_failed
         self._limits = limits
@@ -115,7 +115,7 @@ class Machine:
                     self._apply(stage, step, chain, draft, sources, ref)
                 except BuildFailed:
                     if self._keep_failed is not None and isinstance(action, Exec):
-                        self._keep_failed(draft.commit({"failed": step.key}))
+                        self._keep_failed(step, draft.commit({"failed": step.key}))
                     raise
                 if step.kind is Kind.TEST:
                     return chain

@@ -5,19 +5,19 @@ Invariant: no subcommand reads an option of the table in its own way.
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from metalor_lang.build.api import RecipeOptions, Session, parse_epoch
-from metalor_lang.build.builder import BuildResult, Options
+from metalor_lang.build.builder import BuildResult, Chain, Options
 from metalor_lang.build.events import EventSink, Notice
 from metalor_lang.build.failures import BuildFailed, Refused
 from metalor_lang.build.late import LateRuntime, LateSnapshotter
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import UsageError
-from metalor_lang.plan.graph import Plan
+from metalor_lang.plan.graph import Plan, Step
 from metalor_lang.primitives import valid_identifier
 from metalor_lang.runtime.request import Limits
 from metalor_lang.source import SourceFile
@@ -183,11 +183,18 @@ def machine(
 
 
 def build_in(
-    session: Session, plans: Sequence[Plan], runtime: "Runtime", snapshotter: "Snapshotter", options: Options
+    session: Session,
+    plans: Sequence[Plan],
+    runtime: "Runtime",
+    snapshotter: "Snapshotter",
+    options: Options,
+    keep_failed: Callable[[Step, Chain], None] | None = None,
 ) -> tuple[BuildResult, ...]:
     """Build; a failure carries the recipe, so that it can be shown in its frame."""
     try:
-        return session.build_all(plans, runtime=runtime, snapshotter=snapshotter, options=options)
+        return session.build_all(
+            plans, runtime=runtime, snapshotter=snapshotter, options=options, keep_failed=keep_failed
+        )
     except BuildFailed as failure:
         raise ShownFailure(failure, session.source) from failure
 

@@ -1,6 +1,6 @@
 """Writes the generated reference pages: `python -m metalor_lang.cli.docs docs/reference`.
 
-Invariant: cli.md and diagnostics.md say what the command table and the table of codes say; a test compares them.
+Invariant: cli.md, repl.md and diagnostics.md say what the tables of commands and of codes say; a test compares them.
 """
 
 import sys
@@ -86,7 +86,34 @@ def diagnostics_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"cli.md": cli_page, "diagnostics.md": diagnostics_page}
+def repl_page() -> str:
+    """`docs/reference/repl.md`."""
+    from itertools import groupby
+
+    from metalor_lang.repl.commands import COMMANDS as SESSION
+    from metalor_lang.repl.commands import GROUPS
+
+    lines = [
+        "# Commands of the REPL",
+        "",
+        "Made from the table of commands by `make docs`; edit `metalor_lang/repl/commands.py`. `:help` says the same.",
+        "What a session is and how time works in it: [the REPL](../explanation/repl.md). A first session:",
+        "[tutorial](../tutorial/repl.md). The command line: [`metalor repl`](cli.md#repl).",
+        "",
+        "A line that begins with `:` is a command; all else is a statement of [the language](language.md), which is",
+        "carried out and becomes part of the recipe. A `STEP` is a number of `:list`, or the name of a stage: its last",
+        "statement.",
+    ]
+    for group, commands in groupby(SESSION, key=lambda command: command.group):
+        lines += ["", f"## {GROUPS[group]}", "", "| command | |", "| --- | --- |"]
+        for command in commands:
+            written = f"{command.name} {command.arguments}".rstrip()
+            about = " ".join([f"{command.help[0].upper()}{command.help[1:]}.", *command.more])
+            lines.append(f"| `{_cell(written)}` | {_cell(about)} |")
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"cli.md": cli_page, "diagnostics.md": diagnostics_page, "repl.md": repl_page}
 
 
 def main(words: Sequence[str]) -> int:

@@ -176,11 +176,19 @@ COMMANDS: Final[tuple[Command, ...]] = (
             PLATFORMS,
             *BUILDING,
             COMPRESSION,
+            Option(
+                name="--on-failure",
+                metavar="HOW",
+                choices=("stop", "repl"),
+                default="stop",
+                help="what to do when a step fails; `repl` opens a session before it (`:shell --failed` has its files)",
+            ),
         ),
         examples=(
             Example(line="metalor build hello.metalor", about="build, keep the image in the store"),
             Example(line="metalor build hello.metalor -o oci:out:1.0", about="write an OCI layout with a tag"),
             Example(line="metalor build app.metalor --arg VERSION=2 --target test", about="one stage, one argument"),
+            Example(line="metalor build app.metalor --on-failure=repl", about="put a failing step right, and save"),
             Example(line="metalor build app.metalor --expect-cached", about="prove that nothing has to run"),
             Example(
                 line="metalor build app.metalor --platform linux/amd64,linux/arm64 -o oci:out:1.0",

@@ -66,6 +66,10 @@ COMMANDS: Final = (
         takes=Takes.COUNT,
         group="time",
         help="take back the last N actions, files and configuration; nothing runs",
+        more=(
+            "An action is a statement, or what one of these commands did. What a step did to a cache mount or over the",
+            "network stays done, and is said.",
+        ),
     ),
     Command(
         name=":redo",
@@ -82,6 +86,11 @@ COMMANDS: Final = (
         takes=Takes.STEP,
         group="time",
         help="stand behind a statement of :list, or at the end of a stage; what lies behind waits",
+        more=(
+            "Statements typed then are put there, before those that wait; :next and :continue carry these out, and",
+            "one that stands on what it stood on before is simply there again. So stages grow side by side:",
+            ":goto build, type, :continue.",
+        ),
     ),
     Command(
         name=":retry",
@@ -96,6 +105,7 @@ COMMANDS: Final = (
         takes=Takes.WORD,
         group="time",
         help="look at bases and contexts again and run what changed; all: run everything anew",
+        more=("What was carried out stays as it was until then, also when a file that it copied changes.",),
     ),
     Command(
         name=":edit",
@@ -104,6 +114,9 @@ COMMANDS: Final = (
         takes=Takes.STEP,
         group="time",
         help="open a statement (or the recipe) in $EDITOR, then run from the first that changed",
+        more=(
+            "When one of them fails, you stand before it: put it right with :edit, or take all of it back with :undo.",
+        ),
     ),
     Command(
         name=":set",
@@ -112,6 +125,7 @@ COMMANDS: Final = (
         takes=Takes.SETTING,
         group="time",
         help="give an ARG a value and run what depends on it; without a value, list them",
+        more=("A value may be given before its ARG is typed. A saved recipe is built with --arg NAME=VALUE.",),
     ),
     Command(
         name=":list",
@@ -176,6 +190,7 @@ COMMANDS: Final = (
         takes=Takes.FILE,
         group="files",
         help="take a recipe in place of this one, and stand before its first statement",
+        more=("The session's recipe is left; :undo has it again. A recipe with errors is not loaded.",),
     ),
     Command(
         name=":run",
@@ -207,6 +222,11 @@ COMMANDS: Final = (
         takes=Takes.FILE,
         group="files",
         help="write the recipe, formatted",
+        more=(
+            "Without FILE, to where the recipe was loaded from. Asks before it writes over another text, and shows",
+            "the difference. What the file says is in the store: `metalor build` runs nothing, and its image is the",
+            "session's.",
+        ),
     ),
     Command(
         name=":export",

@@ -15,6 +15,7 @@ from metalor_lang.build.failures import BuildFailed, Interrupted, Refused
 from metalor_lang.build.lookup import Chain
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import MetalorError, machine_error
+from metalor_lang.plan.graph import Step
 from metalor_lang.record import dataclass, replace
 from metalor_lang.repl.carry import Ahead, Carrier, Performers, joined
 from metalor_lang.repl.ground import Ground
@@ -72,6 +73,20 @@ class Stumble:
     text: str
     line: Line
     chain: Chain | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """Where a build failed.
+
+    Args:
+        offset: of the statement in the recipe's text.
+        chain: the files as it left them, None when it was no command.
+
+    """
+
+    offset: int
+    chain: Chain | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +284,10 @@ class Core:
         finally:
             self._cancel = None
 
+    def keep(self, step: Step, chain: Chain) -> None:
+        """Take the files as a command left them that failed."""
+        self.kept.append(chain)
+
     # --- carrying out -----------------------------------------------------------------------------------------------
 
     def type(self, texts: Sequence[str], typed: Callable[[int], Typed]) -> Iterator[Result]:
@@ -282,6 +301,17 @@ class Core:
         queue = self.now.queue
         todo = _items(self.queue_of(texts), len(texts))
         yield from self._advance(todo, lambda index: queue, typed=typed)
+
+    def up_to(self, failed: Failed) -> Iterator[Result]:
+        """Carry out what waits before a statement at which a build failed, and stand there."""
+        at = 0
+        for count, item in enumerate(waiting(self.now.queue)):
+            at += len(item.text) + 1
+            if failed.offset < at:
+                yield from self.proceed(count, breaks=False)
+                if self.now.queue is item:
+                    self.stumble = Stumble(text=item.text, line=self.now.line, chain=failed.chain)
+                return
 
     def places(self, text: str, cut: Sequence[Piece]) -> Callable[[int], Typed]:
         """Where the statements of a typed text stand in it."""

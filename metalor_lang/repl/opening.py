@@ -82,7 +82,7 @@ def open_session(
                 events=events,
                 titles={index: stage.title for index, stage in plan.stages.items()},
                 limits=limits,
-                keep_failed=core.kept.append,
+                keep_failed=core.keep,
             )
 
         def performer(plan: Plan, ground: Ground) -> LateMachine:

@@ -19,7 +19,7 @@ from metalor_lang.oci.fetch import references
 from metalor_lang.plan.graph import ImageState
 from metalor_lang.repl.carry import checked, joined
 from metalor_lang.repl.commands import BY_NAME
-from metalor_lang.repl.core import Core, Typed, mistake, moved, went_wrong
+from metalor_lang.repl.core import Core, Failed, Typed, mistake, moved, went_wrong
 from metalor_lang.repl.journal import Story
 from metalor_lang.repl.outcome import WRONG, Done, Entry, Interruption, Left, Outcome, Result, Said, View
 from metalor_lang.repl.pieces import needs_more, pieces
@@ -88,14 +88,24 @@ class Session:
         rest = text[found[at].start + len(found[at].text) :].lstrip("\n") if went_wrong(results) else ""
         return Outcome(results=tuple(results), unrun=rest)
 
-    def begin(self, recipe: str) -> Outcome:
-        """Take a recipe and carry it out, up to the first statement that goes wrong, before which one stands then."""
+    def begin(self, recipe: str, *, failed: Failed | None = None) -> Outcome:
+        """Take a recipe and carry it out, up to the first statement that goes wrong, before which one stands then.
+
+        Args:
+            recipe: its file.
+            failed: the statement that a build failed at: one stands before it, and it is not tried again.
+
+        """
         from metalor_lang.repl.acts.steps import go_on, load
 
         try:
             found = [each for each in load(self._core, recipe) if not isinstance(each, Said)]
-            todo = iter(found) if found or self._core.now.queue is None else go_on(self._core, "")
-            results = self._heard(todo)
+            if found or self._core.now.queue is None:
+                results = self._heard(iter(found))
+            elif failed is None:
+                results = self._heard(go_on(self._core, ""))
+            else:
+                results = self._heard(self._core.up_to(failed))
         except (MetalorError, OSError) as error:
             results = self._heard(iter([mistake(error)]))
         return Outcome(results=tuple(results))

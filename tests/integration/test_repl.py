@@ -97,3 +97,22 @@ def test_statuses(workshop):
     workshop.recipe("FROM BASE\nSH echo hi\nCOPPY\n")
     done = workshop.run("repl", "app.metalor", "-c", ":list", status=1)
     assert done.stdout == "" and "app.metalor:3:1" in done.stderr
+
+
+def test_a_build_that_fails_opens_a_session_before_the_step(workshop):
+    first = "ARG WORD\nFROM BASE AS one\n\n# it works\nSH echo $WORD > /word\nFROM one\n"
+    rest = "SH echo half > /half; cat /missing\nSH cat /missing >> /all\n"
+    workshop.recipe(first + rest)
+    commands = ":list\n:shell --failed cat /half /word\n:shell ls /half || true\nSH echo here > /missing\n:continue\n"
+    commands += ":cat /all\n:save\n"
+    done = workshop.run("build", "app.metalor", "--arg", "WORD=hi", "--on-failure=repl", input=commands, status=1)
+    assert "error[E0601]" in done.stderr
+    lines = done.stdout.splitlines()
+    (row,) = [line for line in lines if "SH echo half" in line]
+    assert row.split()[:2] == ["5", "waits"]
+    assert "half" in lines and "hi" in lines and "here" in lines
+    saved = first.replace("BASE", workshop.base) + "SH echo here > /missing\n" + rest
+    assert (workshop.path / "app.metalor").read_text() == saved
+    workshop.run("build", "app.metalor", "--arg", "WORD=hi", "--expect-cached")
+    assert workshop.run("build", "-", "--on-failure=repl", status=2).stderr.startswith("error: --on-failure=repl")
+    assert workshop.leftovers() == []

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 from metalor_lang.build.api import Session, several_platforms
 from metalor_lang.build.foreign import emulators
 from metalor_lang.build.sketch import remember, sketch
-from metalor_lang.cli.common import build_in, build_options, machine, open_store, recipe_options
+from metalor_lang.cli.common import ShownFailure, build_in, build_options, machine, open_store, recipe_options
 from metalor_lang.errors import Exit
 from metalor_lang.oci.media import Compression
 from metalor_lang.screen.console import console
 
 if TYPE_CHECKING:
     import argparse
+
+    from metalor_lang.cli.aftermath import Aftermath
 
 
 def run(arguments: "argparse.Namespace") -> int:
@@ -34,6 +36,7 @@ def run(arguments: "argparse.Namespace") -> int:
             from metalor_lang.oci.output import check_platforms
 
             check_platforms(outputs, platforms)
+    after = _aftermath(arguments)
     screen = console(arguments.progress, raw=arguments.raw)
     try:
         with (
@@ -49,7 +52,15 @@ def run(arguments: "argparse.Namespace") -> int:
 
                 check_outputs(plans, outputs, session.source)
             with machine(store, world, screen, emulators=emulators(plans)) as (runtime, snapshotter):
-                results = build_in(session, plans, runtime, snapshotter, how)
+                try:
+                    results = build_in(
+                        session, plans, runtime, snapshotter, how, after.keep if after is not None else None
+                    )
+                except ShownFailure as failure:
+                    if after is None:
+                        raise
+                    screen.close()
+                    return after.talk(failure, store, world)
                 made = [sketch(result, session.bases, session.name) for result in results]
                 remember(store, made)
                 image = None
@@ -59,6 +70,8 @@ def run(arguments: "argparse.Namespace") -> int:
                     image = Exporter(store, snapshotter, screen, owner=world.owner).export(made, outputs, compression)
     finally:
         screen.close()
+        if after is not None:
+            after.close()
     if arguments.progress == "json":
         return Exit.DONE
     # Once each: a TEST is left out for every platform.
@@ -74,3 +87,11 @@ def run(arguments: "argparse.Namespace") -> int:
         print(f"{session.name} is in the store; run it: metalor run {again}")
         print(f"write it as an image: metalor export {session.name} oci:{session.name}-image:latest")
     return Exit.DONE
+
+
+def _aftermath(arguments: "argparse.Namespace") -> "Aftermath | None":
+    if arguments.on_failure != "repl":
+        return None
+    from metalor_lang.cli.aftermath import Aftermath  # most builds do without a session
+
+    return Aftermath(arguments)

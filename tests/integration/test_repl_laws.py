@@ -1,0 +1,98 @@
+"""Whatever is typed, undone and gone to: what stands there in the end is what a build of the saved recipe gives."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from tests.support.bases import reference
+from tests.support.workshop import Workshop
+
+pytestmark = pytest.mark.integration
+SEQUENCES = int(os.environ.get("METALOR_REPL_SEQUENCES", "25"))
+
+STATEMENTS = (
+    "FROM BASE AS one",
+    "FROM BASE AS two",
+    "FROM one AS three",
+    "FROM scratch AS four",
+    "SH echo a >> /log",
+    "SH echo b >> /log; mkdir -p /d/e; ln -sf /log /d/link",
+    "SH rm -rf /d; echo gone >> /log",
+    'SH echo "$WORD" >> /log',
+    'SH pwd >> /tmp/where; id -u >> /tmp/where; echo "${COLOR:-none}" >> /tmp/where',
+    "ARG WORD=first",
+    "ENV COLOR=red",
+    "ENV COLOR=${COLOR}der",
+    "UNSET ENV COLOR",
+    "WORKDIR /srv/app",
+    "USER user",
+    "USER root",
+    "COPY file /srv/",
+    "COPY file ./there",
+    "COPY --from=one /log /from-one",
+    "COPY --from=two / /all/",
+    "FILE --chmod=600 /etc/written '''\n  text\n  '''",
+    "LABEL a=b",
+    'CMD ["/bin/sh"]',
+    "EXPOSE 80",
+    "TEST SH test -e /bin/sh",
+    "TEST SH test ! -e /d",
+    "SH false",
+    "COPPY",
+)
+MOVES = (":undo", ":undo", ":undo 2", ":redo", ":redo 2", ":goto 1", ":goto 2", ":goto 3", ":goto one", ":goto two",
+         ":continue", ":continue", ":next", ":retry", ":set WORD=second", ":set WORD=third", ":replay", "!write second",
+         "!write third\n")  # fmt: skip
+TEXTS = st.lists(
+    st.one_of(st.sampled_from(STATEMENTS), st.sampled_from(STATEMENTS), st.sampled_from(MOVES)), min_size=3, max_size=18
+)
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory):
+    workshop = Workshop(tmp_path_factory.mktemp("laws"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.session_laws", reference("busybox")],
+        cwd=workshop.path,
+        env=workshop.environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    def ask(texts):
+        process.stdin.write(json.dumps({"texts": texts}) + "\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+        assert line, "the session died"
+        return json.loads(line)
+
+    yield ask
+    process.stdin.close()
+    process.stdout.close()
+    assert process.wait(60) == 0
+
+
+COUNTS: Counter[str] = Counter()
+
+
+@settings(max_examples=SEQUENCES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(texts=TEXTS)
+def test_the_state_is_what_a_build_of_the_saved_recipe_gives(ask, texts):
+    answer = ask(["FROM BASE AS one", *texts])
+    note(answer.get("recipe", ""))
+    COUNTS["nothing" if answer["session"] is None else "something"] += 1
+    if answer["session"] is not None:
+        assert answer["cached"] == answer["session"]
+        assert answer["anew"] == answer["session"]
+
+
+def test_most_sequences_ended_with_an_image():
+    """Runs behind the property: it must have had something to compare."""
+    assert COUNTS["something"] > COUNTS["nothing"]
