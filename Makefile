@@ -1,6 +1,6 @@
 # Every target sets up what it needs by itself; a second run is quick.
 .DEFAULT_GOAL := help
-.PHONY: help demo test adversarial adversarial-table unit lint grammar bench docs bases clean
+.PHONY: help demo test adversarial adversarial-table unit lint grammar bench docs recording bases clean
 
 METALOR := .venv/bin/metalor
 export METALOR_BASES ?= $(CURDIR)/.cache/bases
@@ -56,6 +56,11 @@ bench:  ## speed beside floors and peers (some minutes)
 docs:  ## write the generated pages of docs/reference
 	@.ci/setup test
 	@.venv/bin/python -m metalor_lang.cli.docs docs/reference
+
+recording:  ## the recording of a session and the pictures in docs/images/repl, played anew
+	@.ci/setup test
+	@.venv/bin/python -m tests.support.bases debian
+	@.ci/as-root .venv/bin/python -m tests.support.recording
 
 bases:  ## the base images, made from Debian packages
 	@.ci/setup test

@@ -4,10 +4,11 @@ Invariant: the only module that imports prompt-toolkit; nothing here runs a stat
 """
 
 import sys
+import threading
 from collections.abc import AsyncGenerator, Callable, Iterable
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import get_app
+from prompt_toolkit.application import Application, get_app
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
@@ -30,6 +31,7 @@ from metalor_lang.repl.styles import STYLE
 from metalor_lang.repl.toolbar import hint, status
 from metalor_lang.screen.color import color
 from metalor_lang.screen.text import visible
+from metalor_lang.syntax.grammar import scan
 from metalor_lang.tooling.items import ItemKind
 
 _OPENS = "=/{:["
@@ -63,6 +65,8 @@ class Prompt:
             enable_suspend=True,
             reserve_space_for_menu=4,
         )
+        # The first key would wait for the parser to be loaded: it is, while the person begins to think.
+        self._toolkit.app.after_render += _load_parser
 
     def read(self) -> str:
         """What the person typed, once nothing is known to be wrong with it, or once they insist.
@@ -143,6 +147,11 @@ class Prompt:
             buffer.cursor_position = min(problems[0].span.start, len(text))
             return
         buffer.validate_and_handle()
+
+
+def _load_parser(app: Application[str]) -> None:
+    app.after_render -= _load_parser
+    threading.Thread(target=scan, args=("",), name="parser", daemon=True).start()
 
 
 class _Colours(Lexer):

@@ -83,10 +83,7 @@ class Reader:
         if is_command(part):
             found = complete_command(part, cursor - start, COMMANDS, self._answers())
             return tuple(_moved(item, start) for item in found)
-        recipe = self._session.recipe
-        before = f"{recipe}\n" if recipe else ""
-        found = complete(before + text, len(before) + cursor, self._around)
-        statements = tuple(_moved(item, -len(before)) for item in found)
+        statements = complete(text, cursor, self._around, before=f"{self._session.recipe}\n")
         return statements if part.strip() else statements + complete_command(text, cursor, COMMANDS, {})
 
     # ---- reading -----------------------------------------------------------------------------------------------

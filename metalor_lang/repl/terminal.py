@@ -21,7 +21,7 @@ from metalor_lang.errors import Exit
 from metalor_lang.kernel.process import run_attached
 from metalor_lang.repl.history import HistoryFile, default_path
 from metalor_lang.repl.live import Output
-from metalor_lang.repl.outcome import Done, Failure, Outcome, Question, Result
+from metalor_lang.repl.outcome import Done, Entry, Failure, Outcome, Question, Result
 from metalor_lang.repl.render import render, render_question
 from metalor_lang.screen.color import color
 from metalor_lang.screen.text import duration, output_line, visible
@@ -106,11 +106,11 @@ class Terminal:
             case Done(entry=entry) if entry.kind != "test":
                 if entry.cached and entry.key:
                     self._said_before(entry.key)
-                mark, note = ("=", "cached") if entry.cached else ("✓", duration(entry.duration_ms))
-                if not entry.cached and not entry.duration_ms:
-                    mark, note = "·", ""
-                text = f"{mark} {result.number}  {note}".rstrip()
-                sys.stdout.write(f"\x1b[2m{text}\x1b[0m\n" if painted else f"{text}\n")
+                mark, colour, note = _done(entry)
+                rest = f"{result.number}  {note}".rstrip()
+                sys.stdout.write(
+                    f"\x1b[{colour}m{mark}\x1b[0m \x1b[2m{rest}\x1b[0m\n" if painted else f"{mark} {rest}\n"
+                )
             case Failure():
                 sys.stdout.write(render(_without_tail(result), color=painted, width=self._width()))
             case _:
@@ -195,6 +195,15 @@ class Terminal:
         """The terminal, for a shell."""
         self.events.still()
         return self._fd
+
+
+def _done(entry: Entry) -> tuple[str, int, str]:
+    """A mark, its colour and a note for a statement that was carried out."""
+    if entry.cached:
+        return "=", 36, "cached"
+    if not entry.duration_ms:
+        return "·", 2, ""
+    return "✓", 32, duration(entry.duration_ms)
 
 
 def _without_tail(failure: Failure) -> Failure:

@@ -80,11 +80,12 @@ def status(view: View, bytes_of_state: int | None, width: int) -> list[Fragment]
 
 
 def hint(reading: Reading, width: int) -> list[Fragment]:
-    """The hint line: what is wrong and what to write instead, else how the statement at the cursor is written."""
+    """The lines above the status: what is wrong and what to write instead, else how the statement is written."""
     problem = reading.problem
     if problem is not None:
-        text = f"{problem.code} {problem.message}" + (f": {problem.help}" if problem.help else "")
-        return [("class:hint.problem", fit(visible(text), width))]
+        said = _wrapped(f"{problem.code} {problem.message}", width)
+        more = _wrapped(problem.help, width - 2) if problem.help else []
+        return [("class:hint.problem", "\n".join(said)), ("class:hint", "".join(f"\n  {line}" for line in more))]
     found = reading.signature
     if found is None:
         return [("class:hint", "")]
@@ -100,6 +101,18 @@ def hint(reading: Reading, width: int) -> list[Fragment]:
         if left <= 0:
             break
     return out
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """A text in at most two lines, broken between words where that can be."""
+    text = visible(text)
+    if _columns(text) <= width:
+        return [text]
+    first = fit(text, width + 1)[:-1]
+    space = first.rfind(" ")
+    if space > width // 2:
+        first = first[:space]
+    return [first, fit(text[len(first) :].lstrip(), width)]
 
 
 def _by_drop(kept: Sequence[Segment]) -> list[int]:

@@ -51,19 +51,20 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_./+:@%,-]*")
 _REF: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$(\$+\{)")
 
 
-def complete(text: str, cursor: int, around: Surroundings | None = None) -> tuple[Item, ...]:
+def complete(text: str, cursor: int, around: Surroundings | None = None, *, before: str = "") -> tuple[Item, ...]:
     """The items for a place in a recipe, the likeliest first.
 
     Args:
         text: the recipe; what stands behind the cursor does not matter.
         cursor: offset of the cursor.
         around: who knows files, images and names from outside.
+        before: whole statements that stand above the text, which ends a recipe; spans do not count them.
 
     """
     typed = unfinished(text, cursor)
     if typed is None:
         return ()
-    scope = scope_behind(text[: typed.start])
+    scope = scope_behind(before + text[: typed.start])
     asked = _Asked(typed=typed, slot=slot_of(typed), scope=scope, around=around or Nothing())
     found: dict[str, Item] = {}
     for kind in (asked.words, asked.names, asked.values, asked.keys, asked.flags, asked.marks):

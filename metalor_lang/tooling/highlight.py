@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.characters import bad_characters
 from metalor_lang.syntax.grammar import scan
+from metalor_lang.syntax.lines import cut_slice
 from metalor_lang.syntax.statements import BY_WORD
 from metalor_lang.tooling.roles import Role, roles
 from metalor_lang.tooling.unfinished import unfinished, viable
@@ -56,6 +57,12 @@ def highlight(text: str, cursor: int | None = None) -> tuple[Piece, ...]:
 def _statement(text: str, start: int, out: list[Piece]) -> int:
     """Add the pieces of the statement at an offset; where the next one may start."""
     table = roles()
+    cut = cut_slice(text, start)
+    tokens, refusal = scan(text[start : cut.end])
+    if refusal is None:
+        out += (Piece(start + token.start, start + token.end, table[token.type]) for token in tokens)
+        return cut.end
+    # Whatever the front end cut it into: what the parser can read goes on until it refuses a character.
     tokens, refusal = scan(text[start:])
     out += (Piece(start + token.start, start + token.end, table[token.type]) for token in tokens)
     if refusal is None:

@@ -19,7 +19,7 @@ from metalor_lang.syntax.parser import parse
 from metalor_lang.syntax.statements import BY_WORD, STATEMENTS
 from metalor_lang.tooling.complete import FREE, MARKS, complete
 from metalor_lang.tooling.highlight import highlight
-from metalor_lang.tooling.roles import Role
+from metalor_lang.tooling.roles import Role, roles
 from metalor_lang.tooling.slots import slot_of
 from metalor_lang.tooling.unfinished import statement_start, unfinished, viable
 from tests.support.around import Around
@@ -139,3 +139,31 @@ def test_colours_are_the_parsers(text: str) -> None:
     assert not text[at:].strip(" \t\r\n")
     if not parse(SourceFile("", text))[1]:
         assert all(piece.role is not Role.ERROR for piece in pieces)
+
+
+def _whole(text: str) -> list[tuple[int, int, str]]:
+    """The pieces as the rule says, from the parser alone: nothing is cut beforehand."""
+    out, at = [], 0
+    while (at := at + len(text[at:]) - len(text[at:].lstrip(" \t\r\n"))) < len(text):
+        end = text.find("\n", at) if "\n" in text[at:] else len(text)
+        end -= end > at and text[end - 1 : end + 1] == "\r\n"
+        if text[at] == "#":
+            out.append((at, end, "comment"))
+            at = end
+            continue
+        tokens, refusal = grammar.scan(text[at:])
+        out += [(at + token.start, at + token.end, roles()[token.type].value) for token in tokens]
+        if refusal is None:
+            break
+        refused = at + refusal.at
+        end = text.find("\n", refused) if "\n" in text[refused:] else len(text)
+        end -= end > refused and text[end - 1 : end + 1] == "\r\n"
+        out += [(refused, end, "error")] if refused < end else []
+        at = end
+    return out
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.one_of(texts, st.text("FROMUNSH a:=['\"#\\\n${},]", max_size=12)), max_size=4).map("\n".join))
+def test_colours_are_those_of_the_parser_left_to_itself(text: str) -> None:
+    assert [(piece.start, piece.end, piece.role.value) for piece in highlight(text)] == _whole(text)

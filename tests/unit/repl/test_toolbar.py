@@ -60,8 +60,16 @@ def test_both_lines_fit_whatever_names_hold(stage, folder, width):
     shown = said(status(view, 5, width))
     assert columns(shown) == width and visible(shown) == shown
     problem = Diagnostic(code="E0101", message=folder, span=Span(0, 0), help=stage)
-    shown = said(hint(Reading(colours=(), problem=problem, signature=None), width))
-    assert columns(shown) <= width and visible(shown) == shown
+    lines = said(hint(Reading(colours=(), problem=problem, signature=None), width)).split("\n")
+    assert len(lines) <= 4
+    assert all(columns(line) <= width and visible(line) == line for line in lines)
+
+
+def test_a_problem_is_told_with_what_to_write_instead():
+    problem = Diagnostic(code="E0401", message="`man.py` is not there", span=Span(0, 0), help="did you mean main.py?")
+    reading = Reading(colours=(), problem=problem, signature=None)
+    assert said(hint(reading, 80)) == "E0401 `man.py` is not there\n  did you mean main.py?"
+    assert said(hint(reading, 20)) == "E0401 `man.py` is\nnot there\n  did you mean\n  main.py?"
 
 
 @pytest.mark.parametrize("width", [10, 40, 80, 200])
