@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.bench import ground, peers, picture, rows
 from tests.bench.cases import bases, copies, exports, language, memory, steps, talking
-from tests.bench.workload import Bench
+from tests.bench.workload import Bench, compile_package
 
 CASES: Final[Mapping[str, Callable[[Bench], Iterator[rows.Row]]]] = {
     "steps": steps.steps,
@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"))
     parser.add_argument("--picture", type=Path, default=Path("build/bench.svg"))
     wanted = parser.parse_args()
+    compile_package()
     found: list[rows.Row] = []
     with ground.fresh_disk() as disk:
         machine = ground.machine(disk)

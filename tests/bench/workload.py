@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import metalor_lang
 from tests.bench.peers import Peer
 from tests.bench.timing import seconds
 from tests.support import bases
@@ -19,6 +20,18 @@ METALOR: Final = str(Path(sys.executable).with_name("metalor"))
 FILES: Final = 20_000
 FOLDERS: Final = 200
 FILE_SIZE: Final = 5_900
+
+
+def environment(store: Path) -> dict[str, str]:
+    """What a person has: a store, and no variable that changes how Python starts."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return {**own, "METALOR_STORE": str(store)}
+
+
+def compile_package() -> None:
+    """Write the byte code, as pip does when it installs a package."""
+    folder = Path(metalor_lang.__file__).parent
+    subprocess.run([sys.executable, "-m", "compileall", "-q", str(folder)], env=environment(Path()), check=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +54,14 @@ class Bench:
 
     def metalor(self, *words: str, store: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run it; a failure shows what it said."""
-        env = dict(os.environ, METALOR_STORE=str(store or self.store))
-        done = subprocess.run([METALOR, *words], cwd=self.disk, env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [METALOR, *words],
+            cwd=self.disk,
+            env=environment(store or self.store),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode:
             raise RuntimeError(f"metalor {' '.join(words)}: {done.stderr[-2000:]}")
         return done
@@ -53,7 +72,7 @@ class Bench:
 
     def events(self, recipe: str, *more: str) -> Sequence[tuple[float, Mapping[str, Any]]]:
         """The events of a build with the seconds, since the first, at which each was written."""
-        env = dict(os.environ, METALOR_STORE=str(self.store))
+        env = environment(self.store)
         command = [METALOR, "build", recipe, "--progress=json", *more]
         found: list[tuple[float, bytes]] = []
         with subprocess.Popen(command, cwd=self.disk, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.rows import Bar, Row
-from tests.bench.workload import METALOR, Bench
+from tests.bench.workload import METALOR, Bench, environment
 
 GIGABYTES: Final = 2
 _PIECE: Final = 1 << 20
@@ -113,7 +113,7 @@ def memory(bench: Bench) -> Iterator[Row]:
 
 def peak_memory(command: Sequence[str], bench: Bench) -> int:
     """The most bytes that a process and all its descendants have at once: shared pages are counted once (PSS)."""
-    env = dict(os.environ, METALOR_STORE=str(bench.disk / "large-store"))
+    env = environment(bench.disk / "large-store")
     with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
         peak = 0
         over = threading.Event()

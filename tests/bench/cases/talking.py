@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from tests.bench.rows import Bar, Row
-from tests.bench.workload import METALOR, Bench
+from tests.bench.workload import METALOR, Bench, environment
 
 PROMPT: Final = b"> "
 
@@ -22,7 +22,7 @@ class Terminal:
         self._pid, self._fd = pty.fork()
         if not self._pid:
             os.chdir(bench.disk)
-            env = dict(os.environ, METALOR_STORE=str(bench.store), TERM="xterm-256color", HOME=str(bench.disk))
+            env = environment(bench.store) | {"TERM": "xterm-256color", "HOME": str(bench.disk)}
             os.execve(METALOR, [METALOR, "repl", *words], env)
         self._seen = b""
 
