@@ -5,9 +5,12 @@ its own rights; nothing is changed for any other process. Lean: imported by the 
 """
 
 import os
-from collections.abc import Callable
 
 from metalor_lang.kernel import syscalls
+
+TYPE_CHECKING = False  # type checkers know the name; the helper would pay for what these imports bring along
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # A line of a map (user_namespaces(7)): first id inside, first id outside, how many.
 Row = tuple[int, int, int]
@@ -80,7 +83,7 @@ def make(rows: "tuple[Row, ...]") -> int:
         os.waitpid(pid, 0)
 
 
-def enter(flags: int, write_maps: Callable[[int], None]) -> None:
+def enter(flags: int, write_maps: "Callable[[int], None]") -> None:
     """Move this process into a new user namespace (and `flags` of others), with maps, as its superuser.
 
     Args:

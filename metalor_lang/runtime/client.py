@@ -4,7 +4,6 @@ Invariant: `run` may be called from several threads at once; when it returns or 
 dead or dying by SIGKILL, and no descriptor of the step is left open here.
 """
 
-import json
 import os
 import select
 import socket
@@ -242,7 +241,10 @@ class NamespaceRuntime:
                     assert terminal is not None
                     terminals.join(terminal, received[0], sock)
                 elif payload:
-                    status = StepStatus(**json.loads(payload))
+                    code, number, timed_out, cancelled, message = protocol.decode_status(payload)
+                    status = StepStatus(
+                        code=code, signal=number, timed_out=timed_out, cancelled=cancelled, message=message
+                    )
                 else:
                     listening = False
                     poll.unregister(fd)
@@ -275,6 +277,10 @@ class NamespaceRuntime:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 def _count(world: World | None) -> int:
@@ -315,16 +321,24 @@ def start_runtime(
         # A parent death signal comes when the starting *thread* ends (prctl(2)): only the main one lives long enough.
         parent = os.getpid() if threading.current_thread() is threading.main_thread() else 0
         place = world.disk if world is not None else disk
-        options = {
-            "control_fd": theirs.fileno(), "parent": parent, "store": place,
-            # Rootless too: in a namespace of its own no rule of the machine for foreign programs counts.
-            "own_users": bool(guest) or (world is not None and world.backend is not Backend.PRIVILEGED),
+        # Rootless too: in a namespace of its own no rule of the machine for foreign programs counts.
+        own_users = bool(guest) or (world is not None and world.backend is not Backend.PRIVILEGED)
+        options: dict[str, object] = {
+            "control_fd": theirs.fileno(), "parent": parent, "store": place, "own_users": _yes(own_users),
             "shift": world.shift if world is not None else 0, "count": _count(world),
-            "guest": guest, "emulator": emulator,
-            "no_new_privileges": world is None or world.backend is Backend.PRIVILEGED, "tiers": tiers(),
+            "no_new_privileges": _yes(world is None or world.backend is Backend.PRIVILEGED),
+            "tiers": ",".join(tiers()), "guest": guest, "emulator": emulator,
         }  # fmt: skip
         child = process.spawn(
-            [sys.executable, "-I", "-S", "-X", "utf8", str(_ZYGOTE), json.dumps(options)],
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                "-X",
+                "utf8",
+                str(_ZYGOTE),
+                *(f"{name}={value}" for name, value in options.items()),
+            ],
             pass_fds=(theirs.fileno(), *((place,) if place >= 0 else ())),
             env={},
         )

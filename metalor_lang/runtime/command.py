@@ -4,12 +4,10 @@ Invariant: until it is told, nothing of the step's is in it; from the fork on it
 wrong is told over the error pipe before it ends. Lean: imported by the helper.
 """
 
-import json
 import os
-import signal
-import socket
 
 from metalor_lang.runtime import confine, protocol
+from metalor_lang.runtime.plain import Socket, pair, signal
 from metalor_lang.runtime.protocol import Order
 
 
@@ -29,7 +27,7 @@ class Command:
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         self._said, say = os.pipe2(os.O_CLOEXEC)
-        self._hand, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._hand, theirs = pair()
         self.pid = os.fork()
         if not self.pid:
             status = 1
@@ -66,7 +64,7 @@ class Command:
         return said
 
 
-def _wait_and_become(hand: socket.socket) -> None:
+def _wait_and_become(hand: Socket) -> None:
     confine.ready()
     protocol.rehearse()
     payload, fds = protocol.receive(hand)
@@ -76,5 +74,5 @@ def _wait_and_become(hand: socket.socket) -> None:
 
 
 def _tell(fd: int, code: int, message: str) -> int:
-    os.write(fd, json.dumps({"code": code, "message": message[:4000]}).encode("ascii"))
+    os.write(fd, protocol.encode_status(code, message=message))
     return code

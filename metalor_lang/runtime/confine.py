@@ -8,11 +8,11 @@ import errno
 import fcntl
 import os
 import resource
-import signal
 import termios
 
 from metalor_lang.kernel import seccomp, syscalls
 from metalor_lang.runtime import protocol
+from metalor_lang.runtime.plain import signal
 from metalor_lang.runtime.protocol import Order
 
 # Numbers of capabilities(7): what package installation needs, and nothing that reaches the machine.

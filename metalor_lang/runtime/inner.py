@@ -7,11 +7,8 @@ is sent only after all other processes are dead and the created mount points are
 """
 
 import fcntl
-import json
 import os
 import select
-import signal
-import socket
 import struct
 import termios
 import time
@@ -20,6 +17,7 @@ from metalor_lang.kernel import syscalls
 from metalor_lang.runtime import assemble, protocol
 from metalor_lang.runtime.command import Command
 from metalor_lang.runtime.furniture import Furniture
+from metalor_lang.runtime.plain import Socket, adopted, signal, socket
 from metalor_lang.runtime.protocol import Order
 
 _NAMESPACES = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
@@ -30,7 +28,7 @@ _CAPABILITIES = 1 << 5 | 1 << 1 | 1 << 3 | 1 << 21
 _TIOCSPTLCK, _TIOCGPTN = 0x40045431, 0x80045430  # ioctl_tty(2); not in Python's termios
 
 
-def run(hand: socket.socket, alive: int, tiers: "tuple[str, ...]", kind: bytes) -> None:
+def run(hand: Socket, alive: int, tiers: "tuple[str, ...]", kind: bytes) -> None:
     """Make everything ready for a step, wait for its order, run it.
 
     Args:
@@ -54,7 +52,7 @@ def run(hand: socket.socket, alive: int, tiers: "tuple[str, ...]", kind: bytes) 
     hand.close()
     if not payload:
         return  # it is not wanted any more
-    sock = socket.socket(fileno=fds[0])
+    sock = adopted(fds[0])
     if ready is not None:
         try:
             order = Order.decode(protocol.from_memory(fds[1]), fds)
@@ -103,10 +101,13 @@ class _Ready:
 
 
 def _loopback_up() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    try:
         request = struct.pack("16sH22x", b"lo", 0)
         flags = struct.unpack("16sH22x", fcntl.ioctl(sock, _SIOCGIFFLAGS, request))[1]
         fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", flags | _IFF_UP))
+    finally:
+        sock.close()
     # The network is the step's alone: everybody in it may ping and serve on any port (ip_sysctl, icmp(7)).
     for name, value in (("ping_group_range", b"0 65535"), ("ip_unprivileged_port_start", b"0")):
         try:
@@ -127,7 +128,7 @@ class _Step:
     """One step from the fork to its status."""
 
     def __init__(
-        self, sock: socket.socket, order: Order, written: int, ready: _Ready, alive: int, tiers: "tuple[str, ...]"
+        self, sock: Socket, order: Order, written: int, ready: _Ready, alive: int, tiers: "tuple[str, ...]"
     ) -> None:
         self._sock = sock
         self._order = order
@@ -246,8 +247,8 @@ class _Step:
 
     def _status(self, failure: bytes) -> bytes:
         if failure:
-            told = json.loads(failure)
-            return protocol.encode_status(told["code"], cancelled=self._cancelled, message=told["message"])
+            code, _, _, _, message = protocol.decode_status(failure)
+            return protocol.encode_status(code, cancelled=self._cancelled, message=message)
         assert self._ended is not None
         code = os.waitstatus_to_exitcode(self._ended)
         number = -code if code < 0 else None

@@ -1,21 +1,21 @@
 """What the builder and the helper process say to each other.
 
 Invariant: one step is one message on the helper's socket, carrying descriptors by name; the step then has a socket of
-its own, on which one JSON answer comes back and short orders go in. End of file on either means: kill everything.
+its own, on which one answer comes back and short orders go in. End of file on either means: kill everything.
 Lean: imported by the helper, so no dataclasses.
 """
 
-import array
-import json
 import marshal
 import os
-import socket
+import struct
+
+from metalor_lang.runtime.plain import Socket, socket
 
 # What the helper says first; anything else is the reason why it cannot serve.
 READY = b"ready"
 # Orders on a step's socket.
 CANCEL = b"cancel"
-# Answers on a step's socket: the pseudo-terminal (with its descriptor), then the status as JSON.
+# Answers on a step's socket: the pseudo-terminal (with its descriptor), then the status.
 TERMINAL = b"terminal"
 
 # Exit statuses of our own (the first three as timeout(1) and env(1) have them).
@@ -33,29 +33,29 @@ def kind(*, own_network: bool, grouped: bool) -> bytes:
     return b"step" + (b" network" if own_network else b"") + (b" groups" if grouped else b"")
 
 
-def send(sock: socket.socket, payload: bytes, fds: "list[int] | tuple[int, ...]" = ()) -> None:
+def send(sock: Socket, payload: bytes, fds: "list[int] | tuple[int, ...]" = ()) -> None:
     """Send one packet, with descriptors.
 
     Raises:
         OSError: the other side is gone.
 
     """
-    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack(f"{len(fds)}i", *fds))] if fds else []
     sock.sendmsg([payload], ancillary, socket.MSG_NOSIGNAL)
 
 
-def receive(sock: socket.socket, size: int = _CHUNK) -> "tuple[bytes, list[int]]":
+def receive(sock: Socket, size: int = _CHUNK) -> "tuple[bytes, list[int]]":
     """Receive one packet and its descriptors (close-on-exec); empty bytes are the end of file."""
     payload, ancillary, flags, _ = sock.recvmsg(size, socket.CMSG_SPACE(4 * _MAX_FDS), socket.MSG_CMSG_CLOEXEC)
-    fds = array.array("i")
+    fds: list[int] = []
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+            fds.extend(struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4]))
     if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
         for fd in fds:
             os.close(fd)
         raise OSError(f"a packet of the step protocol was cut off ({len(payload)} bytes)")
-    return payload, list(fds)
+    return payload, fds
 
 
 def to_memory(data: bytes, name: str) -> int:
@@ -207,6 +207,17 @@ _SAMPLE = Order(
 def encode_status(
     code: int, *, signal: "int | None" = None, timed_out: bool = False, cancelled: bool = False, message: str = ""
 ) -> bytes:
-    """Give the JSON of a status; a long message is cut."""
-    fields = {"code": code, "signal": signal, "timed_out": timed_out, "cancelled": cancelled, "message": message[:4000]}
-    return json.dumps(fields).encode("ascii")
+    """Give a status as four numbers and a message, which is cut where it is long."""
+    numbers = f"{code} {signal or 0} {int(timed_out)} {int(cancelled)} "
+    return (numbers + message[:4000]).encode("utf-8", "backslashreplace")
+
+
+def decode_status(payload: bytes) -> "tuple[int, int | None, bool, bool, str]":
+    """Read a status: code, signal, timed_out, cancelled, message.
+
+    Raises:
+        ValueError: it is none.
+
+    """
+    code, signal, timed_out, cancelled, message = payload.decode("utf-8", "replace").split(" ", 4)
+    return int(code), int(signal) or None, timed_out == "1", cancelled == "1", message

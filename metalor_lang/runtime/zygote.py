@@ -3,44 +3,42 @@
 Invariant: it holds no descriptor of any step once that is handed over, lives in a world of its own (see cradle), and
 ends at the end of file on its socket; every step's init dies with it.
 
-Started as `python -I -S zygote.py OPTIONS`, a JSON object: `control_fd`, `parent` (the builder's pid when its main
-thread starts us, else 0), `store` (a descriptor or -1), `own_users` (enter a user namespace) with `shift` and `count`
-(the ids of steps outside of it; 0: the same ones), `no_new_privileges`, `tiers`, `guest` (the architecture of the
-programs of steps; "" for this machine's) and `emulator` (its path on this machine).
+Started as `python -I -S zygote.py NAME=VALUE…`: `control_fd`, `parent` (the builder's pid when its main thread starts
+us, else 0), `store` (a descriptor or -1), `own_users` (yes: enter a user namespace) with `shift` and `count` (the ids
+of steps outside of it; 0: the same ones), `no_new_privileges` (yes or no), `tiers` (with commas), `guest` (the
+architecture of the programs of steps; "" for this machine's) and `emulator` (its path on this machine).
 """
 
 import gc
-import json
 import os
-import signal
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-import socket
-
 from metalor_lang.kernel import syscalls
 from metalor_lang.runtime import confine, cradle, emulation, inner, protocol
+from metalor_lang.runtime.plain import Socket, adopted, pair, signal
 
 
 class _Inits:
     """The init processes of steps: one is made ready while the step before it runs."""
 
-    def __init__(self, control: socket.socket, tiers: "tuple[str, ...]") -> None:
+    def __init__(self, control: Socket, tiers: "tuple[str, ...]") -> None:
         self._control = control
         self._tiers = tiers
         self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self._alive = os.pipe2(os.O_CLOEXEC)
         self._kind = b""
-        self._waiting: socket.socket | None = None
+        self._waiting: Socket | None = None
 
     def start(self, kind: bytes, fds: "list[int]") -> None:
         """Give a step to the one that waits, and make the next one ready: most often it will be of the same kind."""
         try:
             self._hand_over(kind, fds)
         except OSError as error:
-            with socket.socket(fileno=os.dup(fds[0])) as sock:
-                protocol.send(sock, protocol.encode_status(protocol.OURS, message=f"a step cannot start: {error}"))
+            sock = adopted(os.dup(fds[0]))
+            protocol.send(sock, protocol.encode_status(protocol.OURS, message=f"a step cannot start: {error}"))
+            sock.close()
             return
         finally:
             for fd in fds:
@@ -54,18 +52,22 @@ class _Inits:
     def _hand_over(self, kind: bytes, fds: "list[int]") -> None:
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
-            with waiting:
+            try:
                 if kind == self._kind:
-                    try:
-                        return protocol.send(waiting, kind, fds)
-                    except OSError:
-                        pass  # somebody has killed it: another one will do
-        with self._fork(kind) as fresh:
+                    return protocol.send(waiting, kind, fds)
+            except OSError:
+                pass  # somebody has killed it: another one will do
+            finally:
+                waiting.close()
+        fresh = self._fork(kind)
+        try:
             protocol.send(fresh, kind, fds)
+        finally:
+            fresh.close()
 
-    def _fork(self, kind: bytes) -> socket.socket:
+    def _fork(self, kind: bytes) -> Socket:
         """Fork an init process, PID 1 of a new pid namespace, then come back to our own; give what leads to it."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = pair()
         try:
             syscalls.unshare(syscalls.CLONE_NEWPID)
             pid = os.fork()
@@ -125,24 +127,16 @@ def _without_rules(outside: "tuple[int, int]") -> None:
         pass  # before Linux 6.7
 
 
-def main(
-    control_fd: int,
-    parent: int,
-    store: int,
-    own_users: bool,
-    shift: int,
-    count: int,
-    no_new_privileges: bool,
-    tiers: "list[str]",
-    guest: str,
-    emulator: str,
-) -> None:
+def main(options: "dict[str, str]") -> None:
     """Serve until the builder is gone."""
-    control = socket.socket(fileno=control_fd)
-    control.set_inheritable(False)
+    control = adopted(int(options["control_fd"]))
+    os.set_inheritable(control.fileno(), False)
     try:
-        _settle(parent, store, own_users, shift, count, no_new_privileges, guest, emulator)
-        inits = _Inits(control, tuple(tiers))
+        _settle(
+            int(options["parent"]), int(options["store"]), options["own_users"] == "yes", int(options["shift"]),
+            int(options["count"]), options["no_new_privileges"] == "yes", options["guest"], options["emulator"],
+        )  # fmt: skip
+        inits = _Inits(control, tuple(options["tiers"].split(",")))
     except emulation.NoEmulator as error:
         protocol.send(control, f"{error.message} ({error.help})".encode())
         return
@@ -161,7 +155,7 @@ def main(
         pass  # the builder is gone
 
 
-def _serve(control: socket.socket, inits: _Inits) -> None:
+def _serve(control: Socket, inits: _Inits) -> None:
     while True:
         payload, fds = protocol.receive(control)
         if not payload:
@@ -170,4 +164,4 @@ def _serve(control: socket.socket, inits: _Inits) -> None:
 
 
 if __name__ == "__main__":
-    main(**json.loads(sys.argv[1]))
+    main(dict(word.split("=", 1) for word in sys.argv[1:]))

@@ -44,6 +44,7 @@ class Publishing:
         self._waiting: list[_Waiting] = []
         self._serving = False
         self._hurried = False
+        self._busy = False
 
     def put(self, record: StepRecord, done: Done) -> None:
         """Write a record that will be seen, in place of an older one of its key, when it is safe.
@@ -72,6 +73,14 @@ class Publishing:
                 self._hurried = True
                 self._changed.notify_all()
 
+    def settle(self) -> None:
+        """Wait until everything that was put is published, or has failed."""
+        with self._changed:
+            while self._waiting or self._busy:
+                self._hurried = bool(self._waiting)
+                self._changed.notify_all()
+                self._changed.wait(_PATIENCE)
+
     def _serve(self) -> None:
         while True:
             with self._changed:
@@ -79,10 +88,13 @@ class Publishing:
                     self._serving = False
                     return
                 self._changed.wait_for(lambda: self._hurried, _GATHER)
-                group, self._waiting, self._hurried = self._waiting, [], False
+                group, self._waiting, self._hurried, self._busy = self._waiting, [], False, True
             error = self._publish(group)
             for one in group:
                 one.done(error)
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
 
     def _publish(self, group: list[_Waiting]) -> StoreError | OSError | None:
         root = self._core.root

@@ -1,4 +1,3 @@
-import json
 import os
 import socket
 from collections.abc import Iterator
@@ -84,4 +83,18 @@ def test_memory_holds_more_than_a_packet() -> None:
 def test_a_status_fits_a_packet_whatever_the_message() -> None:
     encoded = protocol.encode_status(125, message="é\n" * 100_000)
     assert len(encoded) < 1 << 16
-    assert json.loads(encoded)["code"] == 125
+    assert protocol.decode_status(encoded) == (125, None, False, False, ("é\n" * 2000))
+
+
+@given(
+    st.integers(0, 255),
+    st.none() | st.integers(1, 64),
+    st.booleans(),
+    st.booleans(),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=200),
+)
+def test_a_status_is_read_as_it_was_written(
+    code: int, number: int | None, timed_out: bool, cancelled: bool, message: str
+) -> None:
+    said = protocol.encode_status(code, signal=number, timed_out=timed_out, cancelled=cancelled, message=message)
+    assert protocol.decode_status(said) == (code, number, timed_out, cancelled, message)
