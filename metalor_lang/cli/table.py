@@ -349,10 +349,11 @@ COMMANDS: Final[tuple[Command, ...]] = (
             FORMAT,
             Option(name="--all", help="gc: keep nothing but what is in use now"),
             Option(name="--keep", metavar="SIZE", help="gc: keep this much, newest first (such as 10G)"),
-            Option(name="--full", help="verify: read and hash every file"),
+            Option(name="--full", help="ls: list every step; verify: read and hash every file"),
         ),
         examples=(
-            Example(line="metalor cache ls", about="snapshots, steps and their sizes"),
+            Example(line="metalor cache ls", about="each recipe, how many steps it has, and their size"),
+            Example(line="metalor cache ls --full", about="every step"),
             Example(line="metalor cache gc --keep 5G", about="make room"),
             Example(line="metalor cache verify --full", about="find bit rot"),
         ),

@@ -17,6 +17,7 @@ from metalor_lang.store.blobs import Blobs
 from metalor_lang.store.core import Core
 from metalor_lang.store.errors import guarded
 from metalor_lang.store.snapshots import Snapshots
+from metalor_lang.store.uses import Uses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +186,9 @@ class _Shelf(Generic[Record]):
         """Whether all that it names is in the store; `seen` is what was found there under this very gate."""
         raise NotImplementedError
 
+    def _note(self, record: Record) -> None:
+        """A record was returned or written."""
+
     def _read(self, path: Path) -> Record | None:
         body = files.read_sealed(path)
         return None if body is None else self._decode(body)
@@ -202,6 +206,7 @@ class _Shelf(Generic[Record]):
             self._core.quarantine(path, f"{self._what} {path.stem}", str(error))
             return None
         self._used(path)
+        self._note(record)
         return record
 
     def get_all(self, keys: Iterable[str]) -> dict[str, Record]:
@@ -222,8 +227,9 @@ class _Shelf(Generic[Record]):
             self._core.lease.pin(name for record in found.values() for name in self._names(record))
         for path, reason in damaged:
             self._core.quarantine(path, f"{self._what} {path.stem}", reason)
-        for key in found:
+        for key, record in found.items():
             self._used(self.path(key))
+            self._note(record)
         return found
 
     def _used(self, path: Path) -> None:
@@ -245,6 +251,7 @@ class _Shelf(Generic[Record]):
             files.write_whole(
                 self.path(record.key), files.seal(self._encode(record)), scratch=self._core.tmp, token=lease.token
             )
+        self._note(record)
 
     def draft(self, record: Record) -> Path:
         """Write a record as an unfinished file, not synced, with its objects pinned: one rename to `path` shows it.
@@ -258,6 +265,7 @@ class _Shelf(Generic[Record]):
         draft = self._core.scratch("record")
         with guarded(self._core.root):
             files.write_new(draft, files.seal(self._encode(record)))
+        self._note(record)
         return draft
 
     def remove(self, key: str) -> bool:
@@ -267,6 +275,15 @@ class _Shelf(Generic[Record]):
         except FileNotFoundError:
             return False
         return True
+
+    def read_file(self, name: str) -> tuple[Record, int] | None:
+        """The record in a file of the directory, and when it was used; None where it is none or gone."""
+        path = self._directory / name
+        try:
+            record = self._read(path)
+            return None if record is None else (record, path.stat().st_mtime_ns)
+        except (files.Damaged, FileNotFoundError):
+            return None
 
     def all(self) -> Iterator[Found[Record]]:
         """Every sound record, in no meaningful order; damaged ones go to the quarantine."""
@@ -285,9 +302,13 @@ class _Shelf(Generic[Record]):
 class Steps(_Shelf[StepRecord]):
     """The step records of a store."""
 
-    def __init__(self, core: Core, snapshots: Snapshots) -> None:
+    def __init__(self, core: Core, snapshots: Snapshots, uses: Uses) -> None:
         super().__init__(core, "steps", step_body, step_of)
         self._snapshots = snapshots
+        self._uses = uses
+
+    def _note(self, record: StepRecord) -> None:
+        self._uses.note(record.recipe)
 
     def _names(self, record: StepRecord) -> tuple[str, ...]:
         return record.chain

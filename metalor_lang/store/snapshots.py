@@ -227,11 +227,18 @@ class Snapshots:
             raise files.Damaged("it describes another snapshot")
         return body
 
+    @property
+    def directory(self) -> Path:
+        """Where they lie."""
+        return self._directory
+
+    def names(self) -> list[str]:
+        """The ids of all names in the store, damaged ones too."""
+        return [name for name in os.listdir(self._directory) if _ID.fullmatch(name)]
+
     def ids(self) -> Iterator[str]:
-        """The ids of all names in the store, damaged ones too, in order."""
-        for name in sorted(os.listdir(self._directory)):
-            if _ID.fullmatch(name):
-                yield name
+        """The same, in order."""
+        yield from sorted(self.names())
 
     def all(self) -> tuple[SnapshotInfo, ...]:
         """Every sound snapshot, oldest first; whether one that is not is damage or garbage, `verify` finds out."""

@@ -23,9 +23,11 @@ from metalor_lang.store.locks import Locks
 from metalor_lang.store.publishing import Publishing
 from metalor_lang.store.records import Layers, Steps, file_name
 from metalor_lang.store.snapshots import Snapshots
+from metalor_lang.store.uses import Uses
 
 if TYPE_CHECKING:
     from metalor_lang.store.gc import GcReport, KeepPolicy
+    from metalor_lang.store.tally import Tally
     from metalor_lang.store.usage import StoreUsage
     from metalor_lang.store.verify import VerifyReport
 
@@ -59,7 +61,8 @@ class Store:
         self.locks: Locks = core.locks
         self.blobs = Blobs(core)
         self.snapshots = Snapshots(core)
-        self.steps = Steps(core, self.snapshots)
+        self._uses = Uses(core.root)
+        self.steps = Steps(core, self.snapshots, self._uses)
         self.publishing = Publishing(core, self.steps)
         self.layers = Layers(core, self.blobs)
 
@@ -145,6 +148,12 @@ class Store:
         from metalor_lang.store.usage import usage
 
         return usage(self.blobs, self.snapshots, self.steps, self.layers)
+
+    def tally(self) -> "Tally":
+        """The sums by recipe, quickly: only what has changed since the last time is read."""
+        from metalor_lang.store.tally import Tallier
+
+        return Tallier(self._core, self.steps, self.snapshots, self._uses).tally()
 
     def close(self) -> None:
         """Give up this process's lease; the store may be used again, with a new one."""

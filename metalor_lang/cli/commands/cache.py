@@ -5,6 +5,7 @@ Invariant: only `gc` and `verify` change the store, and `verify` only moves what
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(store: Store, arguments: argparse.Namespace) -> int:
+    if not arguments.full and arguments.format != "json":
+        return _sums(store)
     usage = store.usage()
     if arguments.format == "json":
         recipes = [
@@ -68,6 +71,22 @@ def _list(store: Store, arguments: argparse.Namespace) -> int:
     print(
         f"{store.root}: {len(usage.snapshots)} snapshots ({size(usage.snapshot_bytes)}),"
         f" {usage.blobs} blobs ({size(usage.blob_bytes)}), {usage.layers} layers"
+    )
+    return Exit.DONE
+
+
+def _sums(store: Store) -> int:
+    tally = store.tally()
+    now = time.time()
+    for recipe in tally.recipes:
+        steps = "1 step" if recipe.steps == 1 else f"{recipe.steps} steps"
+        used = _age(now - recipe.used / 1e9)
+        print(f"{recipe.recipe or 'bases'}  {steps}, {size(recipe.size)}, used {used} ago")
+    blobs = [each for _, each in store.blobs.all()]
+    layers = sum(name.endswith(".json") for name in os.listdir(store.layers.directory))
+    print(
+        f"{store.root}: {tally.snapshots} snapshots ({size(tally.snapshot_bytes)}),"
+        f" {len(blobs)} blobs ({size(sum(blobs))}), {layers} layers"
     )
     return Exit.DONE
 
