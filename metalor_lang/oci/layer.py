@@ -4,7 +4,6 @@ Invariant: entries in the order given, nothing from this machine's clock or user
 and diff id; memory does not grow with the tree's files.
 """
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -15,7 +14,7 @@ from metalor_lang.oci.changes import Change, ChangeKind
 from metalor_lang.oci.diff import diff
 from metalor_lang.oci.media import OCI_LAYERS, Compression
 from metalor_lang.oci.nodes import READ
-from metalor_lang.oci.packing import Packer, Sink
+from metalor_lang.oci.packing import Hashed, HashingSink, Packer, Sink
 from metalor_lang.oci.tarheader import BLOCK, header
 from metalor_lang.oci.tarstream import Kind
 from metalor_lang.record import dataclass
@@ -73,7 +72,7 @@ def write_layer(
         MachineError: zstd is wanted and its module is missing.
 
     """
-    hashed = _Hashed(sink)
+    hashed = sink if isinstance(sink, HashingSink) else Hashed(sink)
     packer = Packer(hashed, compression)
     try:
         blocks = Blocks(packer.take, packer.block())
@@ -82,7 +81,7 @@ def write_layer(
     finally:
         packer.abandon()
     return WrittenLayer(
-        digest="sha256:" + hashed.hasher.hexdigest(),
+        digest=hashed.digest,
         size=hashed.size,
         diff_id="sha256:" + packer.plain.hexdigest(),
         media_type=OCI_LAYERS[compression],
@@ -104,20 +103,6 @@ def write_tree_tar(
     entries = _write(diff(None, view, notice=notice), view, blocks, epoch)
     take(*blocks.finish())
     return entries
-
-
-class _Hashed:
-    """A sink that hashes and counts what goes to another."""
-
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-        self.hasher = hashlib.sha256()
-        self.size = 0
-
-    def write(self, data: bytes | memoryview, /) -> None:
-        self.hasher.update(data)
-        self.size += len(data)
-        self._sink.write(data)
 
 
 def _write(changes: Iterable[Change], root: Root, blocks: Blocks, epoch: int | None) -> int:
