@@ -20,8 +20,11 @@ from metalor_lang.oci.tarstream import Kind
 from metalor_lang.record import dataclass
 
 _NANO: Final = 1_000_000_000
+# Looking a member up in its enumeration costs as much as writing a header.
+_FILE: Final = Kind.FILE
+_DELETE: Final = ChangeKind.DELETE
+_LINK: Final = ChangeKind.LINK
 _TYPES: Final = {
-    Kind.FILE: b"0",
     Kind.SYMLINK: b"2",
     Kind.CHARACTER: b"3",
     Kind.BLOCK: b"4",
@@ -143,7 +146,7 @@ class TreeWriter:
 
         """
         self.entries += 1
-        if change.kind is ChangeKind.DELETE:
+        if change.kind is _DELETE:
             head, _, name = change.path.rpartition("/")
             hidden = f"{head}/.wh.{name}" if head else f".wh.{name}"
             self._write(header(hidden, b"0", 0, 0, 0, 0, (self._epoch or 0) * _NANO))
@@ -153,29 +156,34 @@ class TreeWriter:
             raise ValueError(f"a change without a node: {change}")
         path = change.path or "."
         mtime = node.mtime if self._newest is None else min(node.mtime, self._newest)
-        if change.kind is ChangeKind.LINK:
+        if change.kind is _LINK:
             self._write(header(path, b"1", node.mode, node.uid, node.gid, 0, mtime, link=change.link))
             return
-        self._write(
-            header(
-                path + "/" if node.is_dir else path,
-                _TYPES[node.kind],
-                node.mode,
-                node.uid,
-                node.gid,
-                node.size,
-                mtime,
-                link=node.target,
-                device=node.device,
-                xattrs=node.xattrs,
+        if node.kind is not _FILE:
+            shown = path + "/" if node.is_dir else path
+            self._write(
+                header(
+                    shown,
+                    _TYPES[node.kind],
+                    node.mode,
+                    node.uid,
+                    node.gid,
+                    node.size,
+                    mtime,
+                    link=node.target,
+                    device=node.device,
+                    xattrs=node.xattrs,
+                )
             )
-        )
-        if node.kind is Kind.FILE and node.size:
-            if change.held is not None and change.held.fd >= 0:
-                self._blocks.read(change.held.fd, node.size, path)
+            return
+        size = node.size
+        self._write(header(path, b"0", node.mode, node.uid, node.gid, size, mtime, xattrs=node.xattrs))
+        if size:
+            held = change.held
+            if held is not None and held.fd >= 0:
+                self._blocks.read(held.fd, size, path, BLOCK)
             else:
-                self._content(path, node.size)
-            self._blocks.pad(BLOCK)
+                self._content(path, size)
 
     def forget(self) -> None:
         """Close the directory kept open."""
@@ -190,6 +198,6 @@ class TreeWriter:
             self._parent = (head, self._root.open(head, os.O_RDONLY | os.O_DIRECTORY))
         fd = os.open(name, READ, dir_fd=self._parent[1])
         try:
-            self._blocks.read(fd, size, path)
+            self._blocks.read(fd, size, path, BLOCK)
         finally:
             os.close(fd)
