@@ -8,24 +8,22 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 from metalor_lang.build.events import EventSink, Exported, Notice
 from metalor_lang.build.failures import refuse
+from metalor_lang.build.layers import LayerMaker
+from metalor_lang.build.memory import BlobMemory
 from metalor_lang.build.owning import owned
-from metalor_lang.build.sketch import Sketch, SketchLayer
+from metalor_lang.build.sketch import Sketch
 from metalor_lang.build.state import config_fields, oci_platform
-from metalor_lang.digest import json_digest
 from metalor_lang.errors import MachineError, UsageError, machine_help
 from metalor_lang.kernel import syscalls
-from metalor_lang.kernel.paths import Root
-from metalor_lang.oci.candidates import Candidates, candidates
-from metalor_lang.oci.compressors import oddity
+from metalor_lang.oci.blob import VerifiedReader
 from metalor_lang.oci.copytree import copy_tree
-from metalor_lang.oci.diff import diff
 from metalor_lang.oci.image import Image, NewLayer, assemble, history_entry
 from metalor_lang.oci.index import ImageIndex, join
-from metalor_lang.oci.layer import write_layer, write_tree_tar
+from metalor_lang.oci.layer import write_tree_tar
 from metalor_lang.oci.layout import Layout, Selection
 from metalor_lang.oci.media import Compression
 from metalor_lang.oci.output import (
@@ -43,11 +41,7 @@ from metalor_lang.oci.spec import Descriptor
 from metalor_lang.plan.graph import Plan
 from metalor_lang.runtime.rootfs import Snapshotter
 from metalor_lang.source import SourceFile
-from metalor_lang.store.records import LayerRecord
 from metalor_lang.store.store import Store
-
-_LAYER_VERSION: Final = 2
-"""Raised when the same trees would give other bytes."""
 
 
 def check_outputs(plans: Sequence[Plan], outputs: Sequence[OutputSpec], source: SourceFile) -> None:
@@ -88,7 +82,6 @@ class Exporter:
         self._store = store
         self._snapshotter = snapshotter
         self._events = events
-        self._told: set[str] = set()
 
     def export(
         self, made: Sequence[Sketch], outputs: Sequence[OutputSpec], compression: Compression
@@ -121,99 +114,32 @@ class Exporter:
                     pass
         others = [spec for spec in outputs if spec.kind not in TREES]
         if others:
-            bases = [_open_base(each) for each in made]
-            images = [self.assemble(each, base, compression) for each, base in zip(made, bases)]
-            image = images[0] if len(images) == 1 else join(images)
-            blobs = _Blobs(self._store, [base for base in bases if base is not None])
-            with self._store.workspace("output") as work, ExitStack() as stack:
-                for spec in others:
-                    if spec.kind is not OutputKind.REGISTRY:
-                        stack.enter_context(owned(Path(spec.location), self._owner))
-                write_outputs(image, others, blobs.open, work=work)
+            image = self._write_images(made, others, compression)
         for spec in outputs:
             # A docker-archive has another manifest, which docker makes when it loads it.
             digest = image.digest if image is not None and spec.kind in SEVERAL else ""
             self._events.emit(Exported(output=str(spec), digest=digest))
         return image
 
-    def assemble(self, made: Sketch, base: "tuple[Layout, Selection] | None", compression: Compression) -> Image:
-        """The image of a sketch; its new layers are in the store's blobs."""
-        layers: list[NewLayer] = []
-        history = []
-        for part in made.layers:
-            layer = self._layer(part, compression)
-            if layer is not None:
-                layers.append(layer)
-            # The layer belongs to the last statement that can have written to it.
-            last = max((number for number, (_, writes) in enumerate(part.history) if writes), default=-1)
-            for number, (text, _) in enumerate(part.history):
-                history.append(history_entry(text, part.epoch, empty_layer=layer is None or number != last))
-        return assemble(
-            (base[1].manifest, base[1].config) if base else None,
-            layers=layers,
-            fields=config_fields(made.state, base[1].config.config if base else None),
-            history=history,
-            created=made.created,
-            annotations=made.state.annotations,
-            platform=None if base else oci_platform(made.platform),
-        )
-
-    def _layer(self, part: SketchLayer, compression: Compression) -> NewLayer | None:
-        if part.lower == part.upper:
-            return None
-        key = json_digest(
-            {
-                "layer": _LAYER_VERSION,
-                "lower": list(part.lower),
-                "upper": list(part.upper),
-                "epoch": part.epoch,
-                "compression": compression.value,
-            }
-        )
-        record = self._store.layers.get(key)
-        if record is None:
-            with self._store.locks.exclusive(f"layer:{key}"):
-                record = self._store.layers.get(key) or self._write_layer(key, part, compression)
-        if record is None:
-            return None
-        descriptor = Descriptor(media_type=record.media_type, digest=record.digest, size=record.size)
-        return NewLayer(descriptor=descriptor, diff_id=record.diff_id)
-
-    def _write_layer(self, key: str, part: SketchLayer, compression: Compression) -> LayerRecord | None:
-        with ExitStack() as stack:
-            upper = stack.enter_context(self._snapshotter.view(part.upper))
-            lower = stack.enter_context(self._snapshotter.view(part.lower)) if part.lower else None
-            found = diff(lower, upper, self._where(part, lower), notice=self._notice)
-            first = next(found, None)
-            if first is None:
-                return None
-            changes = itertools.chain((first,), found)
-            if (odd := oddity(compression)) is not None and odd not in self._told:
-                self._told.add(odd)
-                self._notice(odd)
-            writer = stack.enter_context(self._store.blobs.writer())
-            written = write_layer(changes, upper, writer, compression=compression, epoch=part.epoch)
-            writer.commit(written.digest)
-        record = LayerRecord(
-            key=key,
-            digest=written.digest,
-            size=written.size,
-            diff_id=written.diff_id,
-            media_type=written.media_type,
-            snapshots=tuple(dict.fromkeys((*part.lower, *part.upper))),
-        )
-        self._store.layers.put(record)
-        return record
-
-    def _where(self, part: SketchLayer, lower: Root | None) -> Candidates | None:
-        """Where the two views can differ: only below what the stage's own snapshots touch, if they are all there."""
-        count = len(part.lower)
-        if not count or part.upper[:count] != part.lower:
-            return None
-        above = part.upper[count:]
-        if any(self._store.snapshots.info(identity).kind != "overlay" for identity in above):
-            return None
-        return candidates([self._store.snapshots.fs_path(identity) for identity in above], lower)
+    def _write_images(
+        self, made: Sequence[Sketch], outputs: Sequence[OutputSpec], compression: Compression
+    ) -> Image | ImageIndex:
+        bases = [_open_base(each) for each in made]
+        blobs = _Blobs(self._store, [base for base in bases if base is not None])
+        memory = BlobMemory(self._store.root / "outputs.json")
+        with self._store.workspace("output") as work, ExitStack() as stack:
+            for spec in outputs:
+                if spec.kind is not OutputKind.REGISTRY:
+                    stack.enter_context(owned(Path(spec.location), self._owner))
+            layouts = {spec.location for spec in outputs if spec.kind is OutputKind.OCI}
+            # One layout gets new layers while they are made; more would have to wait for the slowest.
+            also = Layout.create(layouts.pop()) if len(layouts) == 1 else None
+            maker = LayerMaker(self._store, self._snapshotter, self._notice, compression, also)
+            images = [_assemble(each, base, maker) for each, base in zip(made, bases)]
+            image = images[0] if len(images) == 1 else join(images)
+            write_outputs(image, outputs, blobs.open, work=work, memory=memory, fresh=maker.written)
+        memory.save()
+        return image
 
     def _notice(self, text: str) -> None:
         self._events.emit(Notice(text=text))
@@ -243,6 +169,29 @@ class Exporter:
                 file.flush()
                 os.fsync(file.fileno())
             place(draft, target)
+
+
+def _assemble(made: Sketch, base: tuple[Layout, Selection] | None, maker: LayerMaker) -> Image:
+    """The image of a sketch; its new layers are in the store's blobs."""
+    layers: list[NewLayer] = []
+    history = []
+    for part in made.layers:
+        layer = maker.layer(part)
+        if layer is not None:
+            layers.append(layer)
+        # The layer belongs to the last statement that can have written to it.
+        last = max((number for number, (_, writes) in enumerate(part.history) if writes), default=-1)
+        for number, (text, _) in enumerate(part.history):
+            history.append(history_entry(text, part.epoch, empty_layer=layer is None or number != last))
+    return assemble(
+        (base[1].manifest, base[1].config) if base else None,
+        layers=layers,
+        fields=config_fields(made.state, base[1].config.config if base else None),
+        history=history,
+        created=made.created,
+        annotations=made.state.annotations,
+        platform=None if base else oci_platform(made.platform),
+    )
 
 
 @contextmanager
@@ -278,4 +227,15 @@ class _Blobs:
         if descriptor.digest in self._below:
             layout, layer = self._below[descriptor.digest]
             return layout.open_blob(layer)  # type: ignore[return-value]
-        return self._store.blobs.open(descriptor.digest)
+        try:
+            file = self._store.blobs.path(descriptor.digest).open("rb", buffering=0)
+        except FileNotFoundError:
+            return self._store.blobs.open(descriptor.digest)  # which says what is missing
+        stream = VerifiedReader(file, descriptor, "the store", condemn=lambda: self._condemn(descriptor.digest))
+        return stream  # type: ignore[return-value]
+
+    def _condemn(self, digest: str) -> None:
+        # The store's own reader moves what is damaged to the quarantine, and says so.
+        with self._store.blobs.open(digest) as stream:
+            while stream.read(1 << 20):
+                pass

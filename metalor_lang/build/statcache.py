@@ -1,7 +1,8 @@
 """Remember the SHA-256 of files by their status, so that unchanged files are not read again.
 
-Invariant: a digest is only remembered for a file that had not been touched for two seconds when it was read: a later
-write then always changes its times (git calls younger entries racy).
+Invariant: a digest is only remembered for a file that had not been touched for two seconds when it was read (or for
+less, where the file system is known to tell shorter times apart): a later write then always changes its times (git
+calls younger entries racy).
 """
 
 import contextlib
@@ -15,6 +16,7 @@ from typing import Final
 
 _VERSION: Final = 1
 _YOUNG_NS: Final = 2_000_000_000
+_SECOND_NS: Final = 1_000_000_000
 _SPARE: Final = 20_000
 """Entries kept in the file beside three times those in use: the file is read whole by every build."""
 
@@ -24,11 +26,15 @@ class StatCache:
 
     Args:
         path: the file that keeps them between builds; None keeps them in memory only.
+        settled: nanoseconds after which a write is told from an earlier one by the times of files that have fractions
+            of seconds (times in whole seconds may come from a file system that has no finer ones); None for two
+            seconds.
 
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, *, settled: int | None = None) -> None:
         self._path = path
+        self._settled = settled
         self._lock = threading.Lock()
         self._old = _load(path) if path is not None else {}
         self._used: dict[str, str] = {}
@@ -44,7 +50,9 @@ class StatCache:
 
     def remember(self, info: os.stat_result, digest: str) -> None:
         """Keep a digest, unless the file is so young that a write may still go unseen."""
-        if time.time_ns() - max(info.st_mtime_ns, info.st_ctime_ns) < _YOUNG_NS:
+        coarse = not info.st_mtime_ns % _SECOND_NS or not info.st_ctime_ns % _SECOND_NS
+        young = _YOUNG_NS if coarse or self._settled is None else self._settled
+        if time.time_ns() - max(info.st_mtime_ns, info.st_ctime_ns) < young:
             return
         key = f"{info.st_dev}.{info.st_ino}.{info.st_size}.{info.st_mtime_ns}.{info.st_ctime_ns}"
         self._used[key] = digest

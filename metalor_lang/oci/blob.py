@@ -5,6 +5,7 @@ Invariant: no byte of a blob counts as read unless the whole blob has the size a
 
 import hashlib
 import io
+from collections.abc import Callable
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
@@ -20,12 +21,22 @@ class VerifiedReader(io.RawIOBase):
     """A blob read as a stream: at its end, or by `finish()`, size and digest are checked.
 
     Leaving its `with` block without an exception reads what is left, so nothing is accepted unchecked.
+
+    Args:
+        file: the bytes; closed with this.
+        descriptor: what they must be.
+        where: for errors.
+        condemn: called when they are not that, before it is said; may raise an error of its own.
+
     """
 
-    def __init__(self, file: BinaryIO, descriptor: Descriptor, where: str) -> None:
+    def __init__(
+        self, file: BinaryIO, descriptor: Descriptor, where: str, *, condemn: Callable[[], None] = lambda: None
+    ) -> None:
         self._file = file
         self._descriptor = descriptor
         self._where = where
+        self._condemn = condemn
         self._hash = hashlib.sha256()
         self._count = 0
         self._checked = False
@@ -33,6 +44,10 @@ class VerifiedReader(io.RawIOBase):
     def readable(self) -> bool:
         """Whether it can be read: always."""
         return True
+
+    def fileno(self) -> int:
+        """The descriptor of the file; OSError when it has none."""
+        return self._file.fileno()
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """Fill a buffer; 0 at the end, once everything has been checked."""
@@ -76,6 +91,7 @@ class VerifiedReader(io.RawIOBase):
             self.close()
 
     def _wrong_size(self, word: str) -> BlobDamaged:
+        self._condemn()
         expected = self._descriptor.size
         kind = BlobTruncated if word == "shorter" else BlobDamaged
         return kind(
@@ -93,6 +109,7 @@ class VerifiedReader(io.RawIOBase):
             raise self._wrong_size("shorter")
         found = "sha256:" + self._hash.hexdigest()
         if found != self._descriptor.digest:
+            self._condemn()
             raise BlobDamaged(
                 f"the blob {self._descriptor.digest} in {self._where} is damaged: its bytes have the digest {found}",
                 expected=self._descriptor.digest,

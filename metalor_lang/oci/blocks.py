@@ -12,6 +12,8 @@ from metalor_lang.oci.errors import NotExportable
 BLOCK_SIZE: Final = 1 << 20
 """Bytes of a block. Members of a packed layer are this long: another size gives other bytes."""
 
+_ZEROS: Final = memoryview(bytes(4096))
+
 
 class Blocks:
     """Fills blocks and hands them on.
@@ -52,41 +54,49 @@ class Blocks:
             if self._filled == BLOCK_SIZE:
                 self._full()
 
-    def read(self, fd: int, size: int, name: str) -> None:
-        """Add a file's whole content.
+    def read(self, fd: int, size: int, name: str, unit: int) -> None:
+        """Add a file's whole content, and zeros up to a multiple of `unit`.
 
         Args:
             fd: at its beginning.
             size: bytes that it must have.
             name: for errors.
+            unit: divides `BLOCK_SIZE`, and is at most 4096.
 
         Raises:
             NotExportable: it has more or less.
 
         """
-        left = size
+        # One byte more than there should be, if there is room: so that one call tells that the file ends there.
+        start = self._filled
+        end = start + size
+        padded = end + -end % unit
+        if padded < BLOCK_SIZE:
+            count = os.readv(fd, (self._view[start : end + 1],))
+            if count == size:
+                self._view[end:padded] = _ZEROS[: padded - end]
+                self._filled = padded
+                return
+            self._filled += count
+        else:
+            count = 0
+        self._read_on(fd, size - count, name)
+        self.write(bytes(-self._filled % unit))
+
+    def _read_on(self, fd: int, left: int, name: str) -> None:
         ended = False
-        while left:
-            room = BLOCK_SIZE - self._filled
-            # One byte more than is left, if there is room: so that one call tells that the file ends there.
-            wanted = min(left + 1, room)
+        while left > 0:
+            wanted = min(left + 1, BLOCK_SIZE - self._filled)
             count = os.readv(fd, (self._view[self._filled : self._filled + wanted],))
             if not count:
                 raise NotExportable(f"/{name} became shorter while it was read")
-            if count > left:
-                raise NotExportable(f"/{name} became longer while it was read")
+            left -= count
             ended = count < wanted
             self._filled += count
-            left -= count
             if self._filled == BLOCK_SIZE:
                 self._full()
-        if not ended and os.read(fd, 1):
+        if left < 0 or (not ended and os.read(fd, 1)):
             raise NotExportable(f"/{name} became longer while it was read")
-
-    def pad(self, unit: int) -> None:
-        """Add zeros up to a multiple of `unit`, which divides `BLOCK_SIZE`."""
-        if rest := -self._filled % unit:
-            self.write(bytes(rest))
 
     def finish(self) -> tuple[bytearray, int]:
         """The last block, and how much of it is filled: possibly nothing."""

@@ -22,6 +22,7 @@ __all__ = ["Candidates", "Change", "ChangeKind", "NotExportable", "candidates", 
 
 _BLOCK: Final = 256 << 10
 _WHITEOUT: Final = ".wh."
+_ADD: Final = ChangeKind.ADD
 
 
 def diff(
@@ -82,6 +83,12 @@ def _changes(
         yield root
     for pair in pairs(lower, upper, where, hold=True):
         new, path = pair.new, pair.path
+        if pair.held is not None and not owed and new is not None and new.inode[2] == 1:
+            # Nearly every entry of a large layer: a new file with one name.
+            if pair.name.startswith(_WHITEOUT):
+                raise _reserved(path)
+            yield Change(path=path, kind=_ADD, node=new, held=pair.held)
+            continue
         while owed and not path.startswith(owed[-1].path + "/"):
             owed.pop()
         if new is None:
@@ -93,10 +100,7 @@ def _changes(
                 yield Change(path=path, kind=ChangeKind.DELETE)
             continue
         if pair.name.startswith(_WHITEOUT):
-            raise NotExportable(
-                f"/{path} cannot be in an image: names that begin with .wh. mark deleted files in layers",
-                help="rename it or remove it in the step that makes it",
-            )
+            raise _reserved(path)
         if not _shared(pair.old, new):
             change = _alone(pair, new)
         elif decided is not None:
@@ -114,6 +118,13 @@ def _changes(
             yield change
         elif new.is_dir:
             owed.append(Change(path=path, kind=ChangeKind.PARENT, node=new))
+
+
+def _reserved(path: str) -> NotExportable:
+    return NotExportable(
+        f"/{path} cannot be in an image: names that begin with .wh. mark deleted files in layers",
+        help="rename it or remove it in the step that makes it",
+    )
 
 
 def _shared(old: Node | None, new: Node) -> bool:

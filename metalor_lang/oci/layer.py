@@ -4,7 +4,6 @@ Invariant: entries in the order given, nothing from this machine's clock or user
 and diff id; memory does not grow with the tree's files.
 """
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -15,14 +14,17 @@ from metalor_lang.oci.changes import Change, ChangeKind
 from metalor_lang.oci.diff import diff
 from metalor_lang.oci.media import OCI_LAYERS, Compression
 from metalor_lang.oci.nodes import READ
-from metalor_lang.oci.packing import Packer, Sink
+from metalor_lang.oci.packing import Hashed, HashingSink, Packer, Sink
 from metalor_lang.oci.tarheader import BLOCK, header
 from metalor_lang.oci.tarstream import Kind
 from metalor_lang.record import dataclass
 
 _NANO: Final = 1_000_000_000
+# Looking a member up in its enumeration costs as much as writing a header.
+_FILE: Final = Kind.FILE
+_DELETE: Final = ChangeKind.DELETE
+_LINK: Final = ChangeKind.LINK
 _TYPES: Final = {
-    Kind.FILE: b"0",
     Kind.SYMLINK: b"2",
     Kind.CHARACTER: b"3",
     Kind.BLOCK: b"4",
@@ -73,7 +75,7 @@ def write_layer(
         MachineError: zstd is wanted and its module is missing.
 
     """
-    hashed = _Hashed(sink)
+    hashed = sink if isinstance(sink, HashingSink) else Hashed(sink)
     packer = Packer(hashed, compression)
     try:
         blocks = Blocks(packer.take, packer.block())
@@ -82,7 +84,7 @@ def write_layer(
     finally:
         packer.abandon()
     return WrittenLayer(
-        digest="sha256:" + hashed.hasher.hexdigest(),
+        digest=hashed.digest,
         size=hashed.size,
         diff_id="sha256:" + packer.plain.hexdigest(),
         media_type=OCI_LAYERS[compression],
@@ -104,20 +106,6 @@ def write_tree_tar(
     entries = _write(diff(None, view, notice=notice), view, blocks, epoch)
     take(*blocks.finish())
     return entries
-
-
-class _Hashed:
-    """A sink that hashes and counts what goes to another."""
-
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-        self.hasher = hashlib.sha256()
-        self.size = 0
-
-    def write(self, data: bytes | memoryview, /) -> None:
-        self.hasher.update(data)
-        self.size += len(data)
-        self._sink.write(data)
 
 
 def _write(changes: Iterable[Change], root: Root, blocks: Blocks, epoch: int | None) -> int:
@@ -158,7 +146,7 @@ class TreeWriter:
 
         """
         self.entries += 1
-        if change.kind is ChangeKind.DELETE:
+        if change.kind is _DELETE:
             head, _, name = change.path.rpartition("/")
             hidden = f"{head}/.wh.{name}" if head else f".wh.{name}"
             self._write(header(hidden, b"0", 0, 0, 0, 0, (self._epoch or 0) * _NANO))
@@ -168,29 +156,34 @@ class TreeWriter:
             raise ValueError(f"a change without a node: {change}")
         path = change.path or "."
         mtime = node.mtime if self._newest is None else min(node.mtime, self._newest)
-        if change.kind is ChangeKind.LINK:
+        if change.kind is _LINK:
             self._write(header(path, b"1", node.mode, node.uid, node.gid, 0, mtime, link=change.link))
             return
-        self._write(
-            header(
-                path + "/" if node.is_dir else path,
-                _TYPES[node.kind],
-                node.mode,
-                node.uid,
-                node.gid,
-                node.size,
-                mtime,
-                link=node.target,
-                device=node.device,
-                xattrs=node.xattrs,
+        if node.kind is not _FILE:
+            shown = path + "/" if node.is_dir else path
+            self._write(
+                header(
+                    shown,
+                    _TYPES[node.kind],
+                    node.mode,
+                    node.uid,
+                    node.gid,
+                    node.size,
+                    mtime,
+                    link=node.target,
+                    device=node.device,
+                    xattrs=node.xattrs,
+                )
             )
-        )
-        if node.kind is Kind.FILE and node.size:
-            if change.held is not None and change.held.fd >= 0:
-                self._blocks.read(change.held.fd, node.size, path)
+            return
+        size = node.size
+        self._write(header(path, b"0", node.mode, node.uid, node.gid, size, mtime, xattrs=node.xattrs))
+        if size:
+            held = change.held
+            if held is not None and held.fd >= 0:
+                self._blocks.read(held.fd, size, path, BLOCK)
             else:
-                self._content(path, node.size)
-            self._blocks.pad(BLOCK)
+                self._content(path, size)
 
     def forget(self) -> None:
         """Close the directory kept open."""
@@ -205,6 +198,6 @@ class TreeWriter:
             self._parent = (head, self._root.open(head, os.O_RDONLY | os.O_DIRECTORY))
         fd = os.open(name, READ, dir_fd=self._parent[1])
         try:
-            self._blocks.read(fd, size, path)
+            self._blocks.read(fd, size, path, BLOCK)
         finally:
             os.close(fd)

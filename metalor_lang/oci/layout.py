@@ -6,7 +6,6 @@ index.json is replaced as a whole, under a lock, after the blobs it names are on
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import io
 import os
@@ -19,6 +18,7 @@ from metalor_lang.digest import canonical_json, valid_digest
 from metalor_lang.errors import MachineError, machine_help
 from metalor_lang.oci import document
 from metalor_lang.oci.blob import FETCH_AGAIN, VerifiedReader
+from metalor_lang.oci.drafts import BlobDraft, blob_draft, shown
 from metalor_lang.oci.errors import (
     BadDocument,
     BlobDamaged,
@@ -305,41 +305,33 @@ class Layout:
 
     # --- writing --------------------------------------------------------------------------------------------------
 
-    def put_blob(self, source: BinaryIO | bytes, media_type: str) -> Descriptor:
+    def draft(self) -> contextlib.AbstractContextManager[BlobDraft]:
+        """Begin a blob whose digest the caller computes; errors as `put_blob`."""
+        return blob_draft(self.path / "blobs" / "sha256")
+
+    def put_blob(self, source: BinaryIO | bytes, media_type: str, *, known: Descriptor | None = None) -> Descriptor:
         """Write a blob from a stream; it appears whole or not at all.
+
+        Args:
+            source: its bytes.
+            media_type: of the descriptor.
+            known: what it is, when `source` is a stream that is checked as it is read (`VerifiedReader`).
 
         Raises:
             MachineError: the disk is full or not writable.
 
         """
         stream: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source
-        folder = self.path / "blobs" / "sha256"
         hasher, size = hashlib.sha256(), 0
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with locked(folder, fcntl.LOCK_SH):
-                import tempfile
-
-                fd, name = tempfile.mkstemp(prefix=TEMPORARY, dir=folder)
-                try:
-                    with open(fd, "wb") as file:
-                        while chunk := stream.read(_CHUNK):
-                            hasher.update(chunk)
-                            size += len(chunk)
-                            file.write(chunk)
-                        os.fchmod(file.fileno(), 0o644)
-                        file.flush()
-                        os.fsync(file.fileno())
-                    os.rename(name, folder / hasher.hexdigest())
-                except BaseException:
-                    with contextlib.suppress(OSError):
-                        os.unlink(name)
-                    raise
-        except OSError as error:
-            raise MachineError(
-                f"cannot write a blob into {folder}: {error.strerror}", help=machine_help(error.errno)
-            ) from None
-        return Descriptor(media_type=media_type, digest="sha256:" + hasher.hexdigest(), size=size)
+        with shown(self.path), self.draft() as draft:
+            while chunk := stream.read(_CHUNK):
+                if known is None:
+                    hasher.update(chunk)
+                size += len(chunk)
+                draft.write(chunk)
+            digest = "sha256:" + hasher.hexdigest() if known is None else known.digest
+            draft.commit(digest)
+        return Descriptor(media_type=media_type, digest=digest, size=size)
 
     def copy_blob(self, source: "Layout", descriptor: Descriptor) -> None:
         """Copy a blob from another layout, verified; one that is there with the right size is kept."""
@@ -347,7 +339,7 @@ class Layout:
         if target.is_file() and target.stat().st_size == descriptor.size:
             return
         with source.open_blob(descriptor) as blob:
-            self.put_blob(io.BufferedReader(blob, _CHUNK), descriptor.media_type)
+            self.put_blob(io.BufferedReader(blob, _CHUNK), descriptor.media_type, known=descriptor)
 
     def add_manifest(self, descriptor: Descriptor, tag: str | None) -> None:
         """List a manifest (or index) in index.json; it takes the tag from whatever had it.
@@ -376,7 +368,10 @@ class Layout:
                     kept.append(descriptor)
                 # fsync of a file need not keep its name: the blobs' names first, then the index that lists them.
                 sync_folder(self.path / "blobs" / "sha256")
-                replace_file(self.path / "index.json", replace(index, manifests=tuple(kept)).to_json())
+                if tuple(kept) == index.manifests:
+                    sync_folder(self.path)
+                else:
+                    replace_file(self.path / "index.json", replace(index, manifests=tuple(kept)).to_json())
         except OSError as error:
             raise MachineError(
                 f"cannot write {self.path}/index.json: {error.strerror}", help=machine_help(error.errno)

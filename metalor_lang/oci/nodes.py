@@ -22,6 +22,9 @@ _KINDS: Final = {
     stat.S_IFBLK: Kind.BLOCK,
     stat.S_IFIFO: Kind.FIFO,
 }
+_FILE: Final = Kind.FILE
+_DIRECTORY: Final = Kind.DIRECTORY
+_NOWHERE: Final = (0, 0)
 READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 """How a regular file is opened: what has become a fifo meanwhile must not hang us."""
 
@@ -54,7 +57,7 @@ class Node:
     @property
     def is_dir(self) -> bool:
         """Whether it is a directory."""
-        return self.kind is Kind.DIRECTORY
+        return self.kind is _DIRECTORY
 
 
 def exported_xattr(name: str) -> bool:
@@ -114,19 +117,20 @@ def open_file(dirfd: int, name: str) -> tuple[Node, int] | None:
         return None
     try:
         status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
+        mode = status.st_mode
+        if not stat.S_ISREG(mode):
             os.close(fd)
             return None
         names = _attribute_names(fd)
         node = Node(
-            kind=Kind.FILE,
-            mode=stat.S_IMODE(status.st_mode),
+            kind=_FILE,
+            mode=stat.S_IMODE(mode),
             uid=status.st_uid,
             gid=status.st_gid,
             size=status.st_size,
             mtime=status.st_mtime_ns,
             target="",
-            device=(0, 0),
+            device=_NOWHERE,
             xattrs=tuple((key, os.getxattr(fd, key)) for key in sorted(names) if exported_xattr(key)) if names else (),
             inode=(status.st_dev, status.st_ino, status.st_nlink),
         )

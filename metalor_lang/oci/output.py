@@ -9,10 +9,10 @@ import os
 import re
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
 from metalor_lang.digest import canonical_json
 from metalor_lang.errors import MachineError, UsageError, machine_help
@@ -30,6 +30,22 @@ from metalor_lang.record import dataclass, replace
 
 OpenBlob = Callable[[Descriptor], BinaryIO]
 """Gives the bytes of a layer; the caller of it closes the stream."""
+
+
+class Memory(Protocol):
+    """Digests of files by their status, so that what has not been touched is not read again."""
+
+    def digest(self, info: os.stat_result, /) -> str | None:
+        """The hexadecimal SHA-256 of a file with this status, if it is known."""
+        ...
+
+    def remember(self, info: os.stat_result, digest: str, /) -> None:
+        """Keep the one of a file that was just read."""
+        ...
+
+    def wrote(self, path: Path, digest: str, /) -> None:
+        """Keep the one of a file that was just written, once it is whole."""
+        ...
 
 
 class OutputKind(StrEnum):
@@ -201,7 +217,13 @@ def _check_place(spec: OutputSpec, place: Path) -> None:
 
 
 def write_outputs(
-    image: Image | ImageIndex, outputs: Sequence[OutputSpec], open_blob: OpenBlob, *, work: Path | None = None
+    image: Image | ImageIndex,
+    outputs: Sequence[OutputSpec],
+    open_blob: OpenBlob,
+    *,
+    work: Path | None = None,
+    memory: Memory | None = None,
+    fresh: Collection[str] = (),
 ) -> None:
     """Write an image to every output that is not a tree, in order.
 
@@ -210,6 +232,8 @@ def write_outputs(
         outputs: where to; trees are left alone.
         open_blob: gives the bytes of each layer.
         work: a directory for the temporary layout of what is pushed (else the system's).
+        memory: which blobs of layouts are whole is asked of it, and told it.
+        fresh: digests of blobs that were written into the layouts just now, hashed on the way.
 
     Raises:
         BadOutput: the output cannot carry the image, or holds something else.
@@ -226,7 +250,7 @@ def write_outputs(
     for spec in outputs:
         match spec.kind:
             case OutputKind.OCI:
-                write_layout(image, Layout.create(spec.location), spec.tag, open_blob)
+                write_layout(image, Layout.create(spec.location), spec.tag, open_blob, memory, fresh)
             case OutputKind.OCI_ARCHIVE:
                 with _replacing(Path(spec.location)) as path, path.open("wb") as file:
                     _write_archive(image, file, spec.tag, open_blob)
@@ -239,25 +263,44 @@ def write_outputs(
                 pass
 
 
-def write_layout(image: Image | ImageIndex, layout: Layout, tag: str, open_blob: OpenBlob) -> None:
+def write_layout(
+    image: Image | ImageIndex,
+    layout: Layout,
+    tag: str,
+    open_blob: OpenBlob,
+    memory: Memory | None = None,
+    fresh: Collection[str] = (),
+) -> None:
     """Add an image to a layout: layers, then its documents, and the layout's index last."""
     for layer in image.layers:
-        if _is_whole(layout, layer):
-            continue
-        with contextlib.closing(_checked(layer, open_blob)) as stream:
-            layout.put_blob(stream, layer.media_type)
+        if not (layer.digest in fresh and layout.has(layer.digest)):
+            if _is_whole(layout, layer, memory):
+                continue
+            with contextlib.closing(_checked(layer, open_blob)) as stream:
+                layout.put_blob(stream, layer.media_type, known=layer)
+        if memory is not None:
+            memory.wrote(layout.blob_path(layer.digest), layer.digest.removeprefix("sha256:"))
     for descriptor, data in image.documents:
-        layout.put_blob(data, descriptor.media_type)
+        if not _is_whole(layout, descriptor, None):
+            layout.put_blob(data, descriptor.media_type)
     layout.add_manifest(image.descriptor, tag)
 
 
-def _is_whole(layout: Layout, layer: Descriptor) -> bool:
-    """Whether the layout has the blob already, read and checked; a damaged one is written anew."""
-    if not layout.has(layer.digest):
+def _is_whole(layout: Layout, blob: Descriptor, memory: Memory | None) -> bool:
+    """Whether the layout has the blob already: untouched since it was read and checked, or read and checked now.
+
+    A damaged one is written anew.
+    """
+    if not layout.has(blob.digest):
         return False
     try:
-        with layout.open_blob(layer) as blob:
-            blob.finish()
+        with contextlib.closing(layout.open_blob(blob)) as stream:
+            info, digest = os.fstat(stream.fileno()), blob.digest.removeprefix("sha256:")
+            if memory is not None and memory.digest(info) == digest:
+                return True
+            stream.finish()
+            if memory is not None:
+                memory.remember(info, digest)
     except BlobDamaged:
         return False
     return True
@@ -265,7 +308,9 @@ def _is_whole(layout: Layout, layer: Descriptor) -> bool:
 
 def _checked(layer: Descriptor, open_blob: OpenBlob) -> BinaryIO:
     """The bytes of a layer, refused at their end if they are not what the descriptor says."""
-    return io.BufferedReader(VerifiedReader(open_blob(layer), layer, "the store"), 1 << 20)
+    stream = open_blob(layer)
+    checks = stream if isinstance(stream, VerifiedReader) else VerifiedReader(stream, layer, "the store")
+    return io.BufferedReader(checks, 1 << 20)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import os
 import queue
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from metalor_lang.oci.blocks import BLOCK_SIZE
 from metalor_lang.oci.compressors import Compressor, compressor
@@ -26,6 +26,41 @@ class Sink(Protocol):
     def write(self, data: bytes | memoryview, /) -> object:
         """Take all of `data`."""
         ...
+
+
+@runtime_checkable
+class HashingSink(Sink, Protocol):
+    """A sink that knows the digest of what went into it."""
+
+    @property
+    def digest(self) -> str:
+        """Of all bytes so far."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many they are."""
+        ...
+
+
+class Hashed:
+    """A sink that hashes and counts what goes to another."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._hasher = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def digest(self) -> str:
+        """Of all bytes so far."""
+        return "sha256:" + self._hasher.hexdigest()
+
+    def write(self, data: bytes | memoryview, /) -> None:
+        """Hash, count and pass on."""
+        self._hasher.update(data)
+        self.size += len(data)
+        self._sink.write(data)
 
 
 _Job = tuple[bytearray, int, Future[bytes]]

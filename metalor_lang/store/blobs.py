@@ -34,6 +34,16 @@ class BlobWriter:
             fd = files.open_private(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         self._stream: BinaryIO | None = os.fdopen(fd, "wb", buffering=_BUFFER)
 
+    @property
+    def digest(self) -> str:
+        """Of all bytes so far."""
+        return "sha256:" + self._hasher.hexdigest()
+
+    @property
+    def size(self) -> int:
+        """How many they are."""
+        return self._size
+
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Add bytes; gives how many.
 
@@ -61,7 +71,7 @@ class BlobWriter:
         """
         stream = self._stream
         assert stream is not None, "the blob is already committed or discarded"
-        digest = "sha256:" + self._hasher.hexdigest()
+        digest = self.digest
         if expected is not None and digest != expected:
             raise DigestMismatch(f"the content has digest {digest}, not {expected} as promised ({self._size} bytes)")
         with guarded(self._core.root):

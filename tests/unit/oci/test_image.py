@@ -5,14 +5,17 @@ import json
 import os
 import tarfile
 import threading
+import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
 
+from metalor_lang.build.memory import BlobMemory
 from metalor_lang.digest import sha256
 from metalor_lang.errors import Exit, MachineError, UsageError
 from metalor_lang.kernel.process import ToolMissing
+from metalor_lang.oci.blob import VerifiedReader
 from metalor_lang.oci.config import ConfigFields, HistoryEntry
 from metalor_lang.oci.errors import BadOutput, BlobDamaged, NotALayout
 from metalor_lang.oci.image import Image, NewLayer, assemble, history_entry, oci_layer
@@ -339,6 +342,55 @@ def test_a_damaged_layer_in_the_layout_is_written_anew(tmp_path: Path) -> None:
     layout.blob_path(layer.digest).write_bytes(b"\0" * layer.size)
     write_layout(image, layout, "a", opener(blobs))
     layout.verify(layout.select("a"))
+
+
+def test_a_layer_that_was_not_touched_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image, blobs = scratch_image()
+    layout = Layout.create(tmp_path / "out")
+    (layer,) = image.manifest.layers
+    place = layout.blob_path(layer.digest)
+
+    def export() -> int:
+        """The count of layers that were read, and the memory is as in a new process."""
+        read: list[str] = []
+        real = VerifiedReader.finish
+        with monkeypatch.context() as patch:
+            patch.setattr(VerifiedReader, "finish", lambda self: (read.append(self._descriptor.digest), real(self))[1])
+            memory = BlobMemory(tmp_path / "memory.json")
+            write_layout(image, layout, "a", opener(blobs), memory)
+            memory.save()
+        layout.verify(layout.select("a"))
+        return read.count(layer.digest)
+
+    assert export() == 0, "it is written"
+    assert export() == 0, "it is remembered"
+    status = place.stat()
+    place.write_bytes(b"\0" * layer.size)
+    os.utime(place, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert export() == 1, "it was damaged, in size and time as before"
+    assert place.read_bytes() == blobs[layer.digest]
+    assert export() == 0
+    os.utime(place, ns=(0, 1_000_000_000))
+    assert export() == 1, "nothing is known of it"
+    assert export() == 1, "and its time is too coarse to know it by, so soon"
+    os.utime(place)
+    time.sleep(0.02)
+    assert export() == 1
+    assert export() == 0
+    (tmp_path / "memory.json").write_text("{")
+    assert export() == 1
+
+
+def test_an_image_that_is_there_is_not_written_again(tmp_path: Path) -> None:
+    image, blobs = scratch_image()
+    write_outputs(image, [parse_output(f"oci:{tmp_path}/out:v1")], opener(blobs))
+    before = {path: path.stat().st_ino for path in (tmp_path / "out").rglob("*")}
+    write_outputs(image, [parse_output(f"oci:{tmp_path}/out:v1")], opener(blobs))
+    assert {path: path.stat().st_ino for path in (tmp_path / "out").rglob("*")} == before
+    damaged = Layout.open(tmp_path / "out").blob_path(image.id)
+    damaged.write_bytes(b"x" * damaged.stat().st_size)
+    write_outputs(image, [parse_output(f"oci:{tmp_path}/out:v1")], opener(blobs))
+    assert Layout.open(tmp_path / "out").select("v1").config == image.config
 
 
 def test_a_layer_that_is_not_what_it_says_is_not_written(tmp_path: Path) -> None:
