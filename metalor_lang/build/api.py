@@ -194,7 +194,7 @@ class Session:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        cache = StatCache(self.store.root / "contexts.json")
+        cache = StatCache(self.store.root / "contexts")
         try:
             self.contexts = self._stack.enter_context(open_contexts(self._path, self._options, cache))
         except BaseException:

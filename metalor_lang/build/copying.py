@@ -15,10 +15,11 @@ from typing import Final
 
 from metalor_lang.build.contexts import LocalContexts
 from metalor_lang.build.ignore import Rules
+from metalor_lang.build.listed import EntryKind, Found, SourceEntry
 from metalor_lang.build.opening import SourceOpener
 from metalor_lang.build.permissions import Chmod, parse_mode
 from metalor_lang.build.placing import Layout, Placement, lay_out
-from metalor_lang.build.sources import EXACT, EntryKind, Found, SourceEntry, SourceError, SourceTree, changed, unlike
+from metalor_lang.build.sources import EXACT, SourceError, SourceTree, changed, unlike
 from metalor_lang.build.users import resolve, resolve_owner
 from metalor_lang.checker.program import SourceMiss
 from metalor_lang.errors import MachineError, machine_help
@@ -119,7 +120,7 @@ def _take(files: CopyFiles, source: Root, title: str) -> tuple[Found, ...]:
 
 
 def _first_owner(found: tuple[Found, ...]) -> tuple[int, int]:
-    info = found[0].entries[0].info if found else None
+    info = found[0].top.info if found else None
     return (info.st_uid, info.st_gid) if info else (0, 0)
 
 
