@@ -286,6 +286,7 @@ class Session:
                 contexts=self.contexts,
                 events=telling,
                 limits=options.limits,
+                anew=options.no_cache,
                 titles={index: stage.title for index, stage in plan.stages.items()},
             )
 

@@ -6,6 +6,7 @@ copy is known to fit: what fails later is the machine.
 
 import os
 import stat
+from itertools import pairwise
 
 from metalor_lang.build.listed import EntryKind, Found, SourceEntry
 from metalor_lang.build.resolving import Resolved, TooManyLinks, resolve
@@ -88,6 +89,23 @@ def lay_out(view: Root, destination: str, workdir: str, found: tuple[Found, ...]
     plan.make_parents(at, at.missing)
     plan.put(at.full, name, found[0])
     return plan.done()
+
+
+def plain(layout: Layout) -> bool:
+    """Whether every entry landed at its own path below its source's place, and no such place lies in another.
+
+    No link of the tree has a say in where they are then.
+    """
+    places: dict[int, str] = {}
+    for each in layout.placements:
+        if not each.entry.path:
+            places[id(each.found)] = each.place
+            continue
+        top = places[id(each.found)]
+        if each.place != (f"{top}/{each.entry.path}" if top else each.entry.path):
+            return False
+    ordered = sorted(f"{place}/" if place else "" for place in places.values())
+    return not any(after.startswith(before) for before, after in pairwise(ordered))
 
 
 def find_directory(view: Root, path: str, shown: str) -> Resolved:
