@@ -45,7 +45,7 @@ class CopyReport:
 
     files: int
     bytes: int
-    layout: Layout = field(repr=False)
+    layout: Layout = field(default=Layout(), repr=False, compare=False)
 
 
 def copy_into(
