@@ -194,7 +194,7 @@ class Session:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        cache = StatCache(self.store.root / "contexts.json")
+        cache = StatCache(self.store.root / "contexts")
         try:
             self.contexts = self._stack.enter_context(open_contexts(self._path, self._options, cache))
         except BaseException:
@@ -301,6 +301,7 @@ class Session:
                 contexts=self.contexts,
                 events=telling,
                 limits=options.limits,
+                anew=options.no_cache,
                 titles={index: stage.title for index, stage in plan.stages.items()},
                 keep_failed=keep_failed,
             )

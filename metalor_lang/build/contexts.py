@@ -6,40 +6,46 @@ fails.
 
 import os
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from metalor_lang.build.ignore import Rules
+from metalor_lang.build.listed import EntryKind, Folder, Found, SourceEntry, entry_of
 from metalor_lang.build.opening import SourceOpener
-from metalor_lang.build.sources import (
-    EXACT,
-    EntryKind,
-    Found,
-    SourceEntry,
-    SourceError,
-    SourceTree,
-    changed,
-    unlike,
-)
+from metalor_lang.build.sources import EXACT, SourceError, SourceTree, changed, unlike
 from metalor_lang.build.statcache import StatCache, hash_file
 from metalor_lang.checker.program import SourceMiss
 from metalor_lang.digest import Json, json_digest, sha256
 from metalor_lang.errors import UsageError, machine_error
 from metalor_lang.kernel.paths import open_beneath
 from metalor_lang.plan.graph import BindMount, CopyFiles, CopySource
-from metalor_lang.record import dataclass
+from metalor_lang.record import dataclass, field
 
 IGNORE_FILE: Final = ".metalorignore"
 _IGNORE_LIMIT: Final = 1 << 20
 
+Fragments = dict[str, str]
+"""By directory (as `Folder.path`, and TOP for the source itself): three texts an entry, each ended by NUL, which none
+of them holds: its path beneath the source; `f`, `x` (an executable file), `d` or `l`; its digest or the link's text."""
+TOP: Final = "/"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What one COPY takes from a context: what each source stands for, and the digest of it all."""
+    """What one COPY takes from a context.
+
+    Args:
+        found: what each source stands for.
+        digest: of it all.
+        fragments: for each, the text that its digest is of.
+
+    """
 
     found: tuple[Found, ...]
     digest: str
+    fragments: tuple[Fragments, ...] = field(repr=False)
 
 
 class LocalContexts:
@@ -156,7 +162,7 @@ class LocalContexts:
         taken = tree.take(source, ())
         if isinstance(taken, SourceMiss):
             raise _missing(source, taken)
-        return self._digest(tree, taken)
+        return self._digest(tree, taken)[0]
 
     def bound_path(self, mount: BindMount) -> str:
         """The canonical path, in its context, of what a `--bind` shows.
@@ -180,40 +186,84 @@ class LocalContexts:
                 found.extend(taken)
             elif not files.optional:
                 raise _missing(source, taken)
-        return Listing(found=tuple(found), digest=self._digest(tree, tuple(found)))
+        digest, fragments = self._digest(tree, tuple(found))
+        return Listing(found=tuple(found), digest=digest, fragments=fragments)
 
-    def _digest(self, tree: SourceTree, found: tuple[Found, ...]) -> str:
+    def _digest(self, tree: SourceTree, found: tuple[Found, ...]) -> tuple[str, tuple[Fragments, ...]]:
+        """The digest of what was found, and the text that it is of."""
         opener = SourceOpener(tree.fd)
         try:
-            value: list[Json] = [[each.contents, sha256(os.fsencode(self._manifest(opener, each)))] for each in found]
+            texts = tuple(self._fragments(opener, each) for each in found)
         finally:
             opener.close()
             self._cache.save()
-        return json_digest(value)
+        value: list[Json] = [
+            [each.contents, sha256(os.fsencode(f"{each.name}\0" + "".join(text.values())))]
+            for each, text in zip(found, texts)
+        ]
+        return json_digest(value), texts
 
-    def _manifest(self, opener: SourceOpener, found: Found) -> str:
-        """Its name and one item an entry, in listed order; three texts an item, each ended by NUL, which none holds."""
-        items = [found.name, "\0"]
-        for entry in found.entries:
-            match entry.kind:
-                case EntryKind.FILE:
-                    sha = self._cache.digest(entry.info) or self._hash(opener, found, entry)
-                    items.append(f"{entry.path}\0{'x' if entry.mode & 0o111 else 'f'}\0{sha}\0")
-                case EntryKind.DIRECTORY:
-                    items.append(f"{entry.path}\0d\0\0")
-                case EntryKind.LINK | EntryKind.SPECIAL:
-                    items.append(f"{entry.path}\0l\0{entry.target}\0")
+    def _fragments(self, opener: SourceOpener, found: Found) -> Fragments:
+        top = found.top
+        match top.kind:
+            case EntryKind.FILE:
+                sha = self._cache.digest(top.info)
+                if sha is None:
+                    sha = self._hash(opener, found, top)
+                    self._cache.remember(top.info, sha)
+                return {TOP: f"\0{'x' if top.mode & 0o111 else 'f'}\0{sha}\0"}
+            case EntryKind.DIRECTORY:
+                texts = {TOP: "\0d\0\0"}
+            case EntryKind.LINK | EntryKind.SPECIAL:
+                return {TOP: f"\0l\0{top.target}\0"}
+        for folder in found.folders:
+            texts[folder.path] = self._fragment(opener, found, folder)
+        return texts
+
+    def _fragment(self, opener: SourceOpener, found: Found, folder: Folder) -> str:
+        prefix, targets = folder.path, folder.targets
+        names, infos = folder.names, folder.infos
+        if targets:
+            files = [(name, info) for name, info in zip(names, infos) if name not in targets]
+            names, infos = tuple(name for name, _ in files), tuple(info for _, info in files)
+        shas = iter(self._shas(opener, found, folder, names, infos))
+        items = [
+            f"{prefix}{name}\0l\0{targets[name]}\0"
+            if name in targets
+            else f"{prefix}{name}\0{'x' if info.st_mode & 0o111 else 'f'}\0{next(shas)}\0"
+            for name, info in zip(folder.names, folder.infos)
+        ]
+        items += [f"{prefix}{name}\0d\0\0" for name, _ in folder.directories]
         return "".join(items)
+
+    def _shas(
+        self,
+        opener: SourceOpener,
+        found: Found,
+        folder: Folder,
+        names: tuple[str, ...],
+        infos: tuple[os.stat_result, ...],
+    ) -> list[str]:
+        began = time.time_ns()
+        shas: list[str] = []
+        fresh = False
+        for name, info, known in zip(names, infos, self._cache.digests(folder.info, names, infos)):
+            if known is None:
+                fresh = True
+                known = self._hash(opener, found, entry_of(folder.path + name, info, "", False))
+            shas.append(known)
+        if fresh:
+            self._cache.learn(folder.info, names, infos, shas, began)
+        return shas
 
     def _hash(self, opener: SourceOpener, found: Found, entry: SourceEntry) -> str:
         fd = opener.open(found, entry)
         try:
-            sha = hash_file(fd)
+            sha = hash_file(fd, entry.size)
             if unlike(entry.info, os.fstat(fd)):
                 raise changed(found.place(entry))
         finally:
             os.close(fd)
-        self._cache.remember(entry.info, sha)
         return sha
 
     # --- the trees ------------------------------------------------------------------------------------------------

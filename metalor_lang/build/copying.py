@@ -11,14 +11,17 @@ copied, with mode 755 and the epoch as their time.
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Final
 
 from metalor_lang.build.contexts import LocalContexts
 from metalor_lang.build.ignore import Rules
+from metalor_lang.build.listed import EntryKind, Found, SourceEntry
 from metalor_lang.build.opening import SourceOpener
 from metalor_lang.build.permissions import Chmod, parse_mode
-from metalor_lang.build.placing import Layout, Placement, lay_out
-from metalor_lang.build.sources import EXACT, EntryKind, Found, SourceEntry, SourceError, SourceTree, changed, unlike
+from metalor_lang.build.placing import Layout, Placement, lay_out, plain
+from metalor_lang.build.sources import EXACT, SourceError, SourceTree, changed, unlike
 from metalor_lang.build.users import resolve, resolve_owner
 from metalor_lang.checker.program import SourceMiss
 from metalor_lang.errors import MachineError, machine_help
@@ -32,12 +35,17 @@ _NOT_KEPT: Final = ("user.overlay.", "trusted.overlay.", "security.selinux", "se
 """Attributes of the host or of its overlay, not of the file."""
 
 
+class Elsewhere(Exception):
+    """An edit cannot stand on the whole copy: everything has to be copied."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyReport:
-    """What a COPY wrote: how many files and links, and the bytes of their contents."""
+    """What a COPY wrote: how many files and links, the bytes of their contents, and where everything landed."""
 
     files: int
     bytes: int
+    layout: Layout = field(default=Layout(), repr=False, compare=False)
 
 
 def copy_into(
@@ -48,6 +56,7 @@ def copy_into(
     contexts: LocalContexts | None = None,
     source_view: Root | None = None,
     title: str = "",
+    edit: tuple[Found, ...] | None = None,
 ) -> CopyReport:
     """Do a COPY.
 
@@ -58,8 +67,10 @@ def copy_into(
         contexts: for a COPY from a context.
         source_view: for a COPY from a stage: its tree, only read.
         title: the stage's name, for messages.
+        edit: only these entries, onto a whole copy of the rest; the directories of that copy keep the epoch as time.
 
     Raises:
+        Elsewhere: an edit does not land where the whole copy would have it; nothing was written.
         SourceError: a source matches nothing, cannot be read, or changed since it was digested.
         CopyError: what is copied does not fit; nothing was written.
         UserError: an owner that the image does not have.
@@ -77,13 +88,15 @@ def copy_into(
     else:
         if contexts is None:
             raise ValueError("a COPY from a context needs the contexts")
-        found = contexts.listing(files).found
+        found = contexts.listing(files).found if edit is None else edit
         if owner is None:
             identity = resolve(view, files.user)
             owner = identity.uid, identity.gid
         parents = owner
         source = contexts.directory(files.context)
     layout = lay_out(view, files.destination, files.workdir, found)
+    if edit is not None and not plain(layout):
+        raise Elsewhere
     writer = _Writer(
         view=view,
         opener=SourceOpener(source),
@@ -94,14 +107,36 @@ def copy_into(
         epoch=epoch * 1_000_000_000,
     )
     try:
-        writer.write(layout)
+        with _times_kept(view, layout, epoch * 1_000_000_000) if edit is not None else nullcontext():
+            writer.write(layout)
     except OSError as error:
         raise MachineError(
             f"`/{writer.at}` cannot be written: {error.strerror or error}", help=_advice(error.errno)
         ) from error
     finally:
         writer.close()
-    return CopyReport(files=writer.files, bytes=writer.written)
+    return CopyReport(files=writer.files, bytes=writer.written, layout=layout)
+
+
+@contextmanager
+def _times_kept(view: Root, layout: Layout, epoch: int) -> Iterator[None]:
+    """Give back their time to the directories that had the epoch, as those that a whole copy made do."""
+    places = {each.place.rpartition("/")[0] for each in layout.placements if each.place}
+    kept = [place for place in places if _time(view, place) == epoch]
+    yield
+    for place in kept:
+        fd = open_beneath(view.fd, place, os.O_RDONLY | os.O_DIRECTORY, resolve=EXACT)
+        try:
+            os.utime(fd, ns=(epoch, epoch))
+        finally:
+            os.close(fd)
+
+
+def _time(view: Root, place: str) -> int | None:
+    try:
+        return os.stat(place or ".", dir_fd=view.fd, follow_symlinks=False).st_mtime_ns
+    except FileNotFoundError:  # the copy makes it
+        return None
 
 
 def _take(files: CopyFiles, source: Root, title: str) -> tuple[Found, ...]:
@@ -119,7 +154,7 @@ def _take(files: CopyFiles, source: Root, title: str) -> tuple[Found, ...]:
 
 
 def _first_owner(found: tuple[Found, ...]) -> tuple[int, int]:
-    info = found[0].entries[0].info if found else None
+    info = found[0].top.info if found else None
     return (info.st_uid, info.st_gid) if info else (0, 0)
 
 

@@ -13,13 +13,16 @@ from typing import Final, assert_never
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.builder import Chain
 from metalor_lang.build.contexts import LocalContexts
-from metalor_lang.build.copying import copy_into
+from metalor_lang.build.copies import Copies
+from metalor_lang.build.copying import Elsewhere, copy_into
 from metalor_lang.build.events import EventSink, StepOutput, StepRef
 from metalor_lang.build.facts import Facts
 from metalor_lang.build.failures import BuildFailed, Interrupted, command_failed, failed_with, no_workdir
 from metalor_lang.build.files import make_workdir, write_file
 from metalor_lang.build.logs import StepLog
+from metalor_lang.build.placing import CopyError
 from metalor_lang.build.users import Identity, UserError
+from metalor_lang.digest import Json
 from metalor_lang.errors import MachineError, MetalorError
 from metalor_lang.kernel.paths import Root
 from metalor_lang.plan.graph import (
@@ -56,6 +59,7 @@ class Machine:
     Args:
         titles: how stages are called, by index.
         keep_failed: given a step and the files as its command left them that failed; else they are thrown away.
+        anew: nothing may stand on what older builds copied.
 
     """
 
@@ -72,8 +76,11 @@ class Machine:
         grace: float = 5.0,
         limits: Limits = Limits(),  # noqa: B008 - immutable
         keep_failed: Callable[[Step, Chain], None] | None = None,
+        anew: bool = False,
     ) -> None:
         self._keep_failed = keep_failed
+        self._anew = anew
+        self._copies = Copies(store)
         self._limits = limits
         self._store = store
         self._runtime = runtime
@@ -110,6 +117,8 @@ class Machine:
                     view = partial(_viewed, self._snapshotter, chain, stack)
                     self._facts.identity(chain, action.user, view)
                 return chain
+            if isinstance(action, CopyFiles) and action.stage is None:
+                return self._copy(stage, step, action, chain)
             with self._snapshotter.draft(chain) as draft:
                 try:
                     self._apply(stage, step, chain, draft, sources, ref)
@@ -145,10 +154,9 @@ class Machine:
         match action:
             case Exec():
                 self._execute(stage, step, action, chain, draft, sources, ref)
-            case CopyFiles(stage=None):
-                copy_into(draft.root, action, epoch=stage.epoch, contexts=self._contexts)
             case CopyFiles(stage=index):
-                assert index is not None
+                if index is None:
+                    raise ValueError("a COPY from a context needs no draft of others")
                 with self._snapshotter.view(sources[index]) as source:
                     copy_into(
                         draft.root, action, epoch=stage.epoch, source_view=source, title=self._titles.get(index, "")
@@ -161,6 +169,30 @@ class Machine:
                 raise MetalorError(f"a step of kind {step.kind} does not run")
             case _:
                 assert_never(action)
+
+    # --- copies from a context --------------------------------------------------------------------------------------
+
+    def _copy(self, stage: PlannedStage, step: Step, action: CopyFiles, chain: Chain) -> Chain:
+        listing = self._contexts.listing(action)
+        edit = None if self._anew else self._copies.edit(action, chain, stage.epoch, listing)
+        meta: dict[str, Json] = {"step": step.key, "text": step.text}
+        if edit is not None:
+            try:
+                with self._snapshotter.draft(edit.chain) as draft:
+                    copy_into(draft.root, action, epoch=stage.epoch, contexts=self._contexts, edit=edit.found)
+                    after = draft.commit(meta, epoch=stage.epoch, durable=False)
+            except (Elsewhere, CopyError):
+                pass  # copied whole, it fits or says why it does not
+            else:
+                self._facts.changed(chain, edit.chain, self._store.snapshots.fs_path(edit.chain[-1]))
+                self._facts.changed(edit.chain, after, self._store.snapshots.fs_path(after[-1]))
+                return after
+        with self._snapshotter.draft(chain) as draft:
+            done = copy_into(draft.root, action, epoch=stage.epoch, contexts=self._contexts)
+            after = draft.commit(meta, epoch=stage.epoch, durable=False)
+        self._facts.changed(chain, after, self._store.snapshots.fs_path(after[-1]))
+        self._copies.remember(action, chain, stage.epoch, listing, (step.key, after, done.layout))
+        return after
 
     # --- commands ---------------------------------------------------------------------------------------------------
 

@@ -6,9 +6,10 @@ copy is known to fit: what fails later is the machine.
 
 import os
 import stat
+from itertools import pairwise
 
+from metalor_lang.build.listed import EntryKind, Found, SourceEntry
 from metalor_lang.build.resolving import Resolved, TooManyLinks, resolve
-from metalor_lang.build.sources import EntryKind, Found, SourceEntry
 from metalor_lang.errors import MetalorError
 from metalor_lang.kernel.paths import Root
 from metalor_lang.record import dataclass, field
@@ -70,10 +71,10 @@ def lay_out(view: Root, destination: str, workdir: str, found: tuple[Found, ...]
         at = find_directory(view, target, destination)
         inside = at.full
         # A new directory that sources fill with their contents is the first one's own directory.
-        mine = at.missing and found[0].contents and found[0].entries[0].kind is EntryKind.DIRECTORY
+        mine = at.missing and found[0].contents and found[0].top.kind is EntryKind.DIRECTORY
         plan.make_parents(at, at.missing[:-1] if mine else at.missing)
         for each in found:
-            if each.contents and each.entries[0].kind is EntryKind.DIRECTORY:
+            if each.contents and each.top.kind is EntryKind.DIRECTORY:
                 plan.merge(inside, each)
             else:
                 plan.put(inside, each.name, each)
@@ -88,6 +89,23 @@ def lay_out(view: Root, destination: str, workdir: str, found: tuple[Found, ...]
     plan.make_parents(at, at.missing)
     plan.put(at.full, name, found[0])
     return plan.done()
+
+
+def plain(layout: Layout) -> bool:
+    """Whether every entry landed at its own path below its source's place, and no such place lies in another.
+
+    No link of the tree has a say in where they are then.
+    """
+    places: dict[int, str] = {}
+    for each in layout.placements:
+        if not each.entry.path:
+            places[id(each.found)] = each.place
+            continue
+        top = places[id(each.found)]
+        if each.place != (f"{top}/{each.entry.path}" if top else each.entry.path):
+            return False
+    ordered = sorted(f"{place}/" if place else "" for place in places.values())
+    return not any(after.startswith(before) for before, after in pairwise(ordered))
 
 
 def find_directory(view: Root, path: str, shown: str) -> Resolved:
@@ -135,7 +153,7 @@ class _Plan:
         if not name:  # the root of a stage, put "under its name": it has none, so it is its contents
             self.merge(parent, found)
             return
-        top = found.entries[0]
+        top = found.top
         if top.kind is EntryKind.DIRECTORY:
             self.fill(self.directory(parent, name, found, top), found)
         else:
@@ -143,7 +161,7 @@ class _Plan:
 
     def merge(self, place: str, found: Found) -> None:
         """Place a source's contents in a directory."""
-        top = found.entries[0]
+        top = found.top
         new = place not in self.fresh and place not in self.taken and not self.there(place)
         self.taken.setdefault(place, (EntryKind.DIRECTORY, found.shown))
         self.placements.append(Placement(place=place, found=found, entry=top, exists=not new, keep=not new))
@@ -156,7 +174,7 @@ class _Plan:
 
     def fill(self, place: str, found: Found) -> None:
         places = {"": place}
-        for entry in found.entries[1:]:
+        for entry in (entry for folder in found.folders for entry in found.inside(folder)):
             head, _, name = entry.path.rpartition("/")
             if entry.kind is EntryKind.DIRECTORY:
                 places[entry.path] = self.directory(places[head], name, found, entry)

@@ -9,20 +9,24 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
-from enum import StrEnum
 from typing import Final
 
 from metalor_lang.build.ignore import Rules, component, is_glob
+from metalor_lang.build.listed import KINDS, NO_LINKS, Folder, Found, SourceEntry, entry_of
 from metalor_lang.build.resolving import Outside, Resolved, TooManyLinks, resolve
 from metalor_lang.checker.program import SourceMiss, SourceProblem
 from metalor_lang.errors import MetalorError
 from metalor_lang.kernel import syscalls
 from metalor_lang.kernel.paths import open_beneath
 from metalor_lang.plan.graph import CopySource
-from metalor_lang.record import dataclass, field
+from metalor_lang.record import dataclass
 
 EXACT: Final = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
 """How anything named by a canonical path is opened: beneath, and no link on the way."""
+
+
+_KIND: Final = 0o170000
+"""The bits of a mode that tell what it is (inode(7))."""
 
 
 class SourceError(MetalorError):
@@ -31,63 +35,6 @@ class SourceError(MetalorError):
     def __init__(self, message: str, *, help: str = "", miss: SourceMiss | None = None) -> None:
         super().__init__(message, help=help)
         self.miss = miss
-
-
-class EntryKind(StrEnum):
-    """What an entry is; a special one is a device, a fifo or a socket."""
-
-    FILE = "file"
-    DIRECTORY = "directory"
-    LINK = "link"
-    SPECIAL = "special"
-
-
-_KINDS: Final = {stat.S_IFREG: EntryKind.FILE, stat.S_IFDIR: EntryKind.DIRECTORY, stat.S_IFLNK: EntryKind.LINK}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceEntry:
-    """One file, directory or link beneath a source.
-
-    Args:
-        path: relative to the source; "" is the source itself.
-        mode: permission bits: 0o755 or 0o644 from a context, the real ones from a stage.
-        size: in bytes, of a file.
-        target: text of a link.
-        info: the status when it was listed.
-
-    """
-
-    path: str
-    kind: EntryKind
-    mode: int
-    size: int
-    target: str
-    info: os.stat_result = field(repr=False, compare=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """One path that a source stands for.
-
-    Args:
-        shown: the path as the recipe names it.
-        name: the name it gets under a directory ("" for the root of the tree).
-        origin: the canonical path in its tree ("" for the root of the tree).
-        contents: spelled `d/`, `d/.` or `.`: what is in it, not itself.
-        entries: the thing itself first (path ""), then what is beneath it, parents before children, names sorted.
-
-    """
-
-    shown: str
-    name: str
-    origin: str
-    contents: bool
-    entries: tuple[SourceEntry, ...] = field(repr=False)
-
-    def place(self, entry: SourceEntry) -> str:
-        """The canonical path of an entry in its tree."""
-        return "/".join(part for part in (self.origin, entry.path) if part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +75,9 @@ class SourceTree:
                 name=spot.name,
                 origin=spot.at.path,
                 contents=spot.contents,
-                entries=tuple(self._entries(spot, hidden)),
+                top=self._top(spot),
+                folders=tuple(self._folders(spot, hidden)),
+                clamp=self.clamp,
             )
             for spot in spots
         )
@@ -238,53 +187,90 @@ class SourceTree:
         close = difflib.get_close_matches(at.missing[0], names, n=1)
         return f"{at.path}/{close[0]}" if close and at.path else close[0] if close else ""
 
-    def _entries(self, spot: "Spot", hidden: Rules) -> Iterator[SourceEntry]:
-        """The source itself, then what is beneath: the other entries of a directory before its directories."""
-        yield self._entry("", spot.at.stat, spot.at.path or spot.shown, "")
+    def _top(self, spot: "Spot") -> SourceEntry:
+        info = spot.at.stat
+        if not self.clamp and stat.S_IFMT(info.st_mode) not in KINDS:
+            raise self._refused(spot.at.path or spot.shown, info)
+        return entry_of("", info, "", self.clamp)
+
+    def _folders(self, spot: "Spot", hidden: Rules) -> Iterator[Folder]:
+        """What is beneath a source."""
         if not spot.directory:
             return
         if self.guard is not None:
             self.guard(spot.shown)
-        rules = self.rules if self.rules else None
-        excludes = hidden if hidden else None
         origin = f"{spot.at.path}/" if spot.at.path else ""
-        pending = [""]
+        pending = [("", spot.at.stat)]
         while pending:
-            prefix = pending.pop()
+            prefix, info = pending.pop()
             base = origin + prefix
             fd = self._open_directory(base, spot.shown)
-            directories: list[str] = []
             try:
-                with os.scandir(fd) as listing:
-                    found = sorted(listing, key=_name)
-                for each in found:
-                    path, place = prefix + each.name, base + each.name
-                    directory = each.is_dir(follow_symlinks=False)
-                    if place in self.unnamed or (rules is not None and rules.hides(place, directory=directory)):
-                        continue
-                    if excludes is not None and excludes.hides(path, directory=directory):
-                        continue
-                    if directory:
-                        directories.append(path + "/")
-                        continue
-                    info = each.stat(follow_symlinks=False)
-                    if stat.S_ISDIR(info.st_mode):
-                        raise changed(place)
-                    target = os.readlink(each.name, dir_fd=fd) if stat.S_ISLNK(info.st_mode) else ""
-                    yield self._entry(path, info, place, target)
-                for path in directories:
-                    name = path[len(prefix) : -1]
-                    info = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                    if not stat.S_ISDIR(info.st_mode):
-                        raise changed(base + name)
-                    yield self._entry(path[:-1], info, base + name, "")
+                folder = self._list(fd, prefix, base, info, hidden)
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.EINVAL):  # gone, or no link any more
                     raise
                 raise changed(f"{base}{error.filename or ''}") from None
             finally:
                 os.close(fd)
-            pending.extend(reversed(directories))
+            yield folder
+            pending.extend((f"{prefix}{name}/", status) for name, status in reversed(folder.directories))
+
+    def _list(self, fd: int, prefix: str, base: str, info: os.stat_result, hidden: Rules) -> Folder:
+        visible = self._visible(prefix, base, hidden)
+        names: list[str] = []
+        infos: list[os.stat_result] = []
+        inner: list[str] = []
+        targets: dict[str, str] = {}
+        with os.scandir(fd) as listing:
+            found = sorted(listing, key=_name)
+        for each in found:
+            name = each.name
+            directory = each.is_dir(follow_symlinks=False)
+            if visible is not None and not visible(name, directory):
+                continue
+            if directory:
+                inner.append(name)
+                continue
+            status = each.stat(follow_symlinks=False)
+            kind = status.st_mode & _KIND
+            if kind != stat.S_IFREG:
+                if kind == stat.S_IFDIR:
+                    raise changed(base + name)
+                if kind == stat.S_IFLNK:
+                    targets[name] = os.readlink(name, dir_fd=fd)
+                elif not self.clamp:
+                    raise self._refused(base + name, status)
+            names.append(name)
+            infos.append(status)
+        directories = []
+        for name in inner:
+            status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            if not stat.S_ISDIR(status.st_mode):
+                raise changed(base + name)
+            directories.append((name, status))
+        return Folder(
+            path=prefix,
+            info=info,
+            names=tuple(names),
+            infos=tuple(infos),
+            targets=targets or NO_LINKS,
+            directories=tuple(directories),
+        )
+
+    def _visible(self, prefix: str, base: str, hidden: Rules) -> Callable[[str, bool], bool] | None:
+        """Whether a name in a directory is taken; None where all are."""
+        unnamed, rules, excludes = self.unnamed, self.rules, hidden
+        if not rules and not excludes and not any(path.rpartition("/")[0] == base[:-1] for path in unnamed):
+            return None
+
+        def visible(name: str, directory: bool) -> bool:
+            place = base + name
+            if place in unnamed or (rules and rules.hides(place, directory=directory)):
+                return False
+            return not (excludes and excludes.hides(prefix + name, directory=directory))
+
+        return visible
 
     def _open_directory(self, base: str, shown: str) -> int:
         try:
@@ -296,18 +282,11 @@ class SourceTree:
                 raise changed(base or shown) from None
             raise
 
-    def _entry(self, path: str, info: os.stat_result, place: str, target: str) -> SourceEntry:
-        kind = _KINDS.get(stat.S_IFMT(info.st_mode), EntryKind.SPECIAL)
-        mode = stat.S_IMODE(info.st_mode)
-        if not self.clamp:
-            if kind is EntryKind.SPECIAL:
-                raise SourceError(
-                    f"`{place}` is {_special(info.st_mode)}, which cannot be copied from {self.label}",
-                    help="leave it out: name it in `.metalorignore`, or write `--exclude=` with its name",
-                )
-            mode = 0o755 if kind is EntryKind.DIRECTORY or mode & 0o111 else 0o644
-        size = info.st_size if kind is EntryKind.FILE else 0
-        return SourceEntry(path=path, kind=kind, mode=mode, size=size, target=target, info=info)
+    def _refused(self, place: str, info: os.stat_result) -> SourceError:
+        return SourceError(
+            f"`{place}` is {_special(info.st_mode)}, which cannot be copied from {self.label}",
+            help="leave it out: name it in `.metalorignore`, or write `--exclude=` with its name",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

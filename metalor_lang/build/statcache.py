@@ -3,22 +3,60 @@
 Invariant: a digest is only remembered for a file that had not been touched for two seconds when it was read (or for
 less, where the file system is known to tell shorter times apart): a later write then always changes its times (git
 calls younger entries racy).
+
+Files of a context are kept by the directory that holds them, in one piece: where nothing in it changed, comparing two
+strings of bytes says so. The file that keeps them between builds carries the digest of its own bytes, so one that a
+power cut tore is not believed.
 """
 
 import contextlib
 import hashlib
-import json
 import os
+import struct
 import threading
 import time
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
-_VERSION: Final = 1
+from metalor_lang.record import dataclass
+
+_MAGIC: Final = b"metalor digests 2\n"
+_SUM: Final = 32
 _YOUNG_NS: Final = 2_000_000_000
 _SECOND_NS: Final = 1_000_000_000
 _SPARE: Final = 20_000
 """Entries kept in the file beside three times those in use: the file is read whole by every build."""
+_STATUS: Final = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+_ROW: Final = 5 * 8
+_HEAD: Final = struct.Struct("<qqII")
+"""Device and inode of a directory (zeros: files that belong to none), count of files, bytes of their names."""
+
+_Place = tuple[int, int]
+_NOWHERE: Final[_Place] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """Files of one directory: names, each ended by NUL; what `_status` gives; their digests."""
+
+    names: bytes
+    status: bytes
+    shas: bytes
+
+    @property
+    def count(self) -> int:
+        return len(self.shas) // _SUM
+
+    def by_name(self) -> dict[str, tuple[bytes, bytes]]:
+        names = self.names.decode("utf-8", "surrogateescape").split("\0")
+        return {
+            name: (self.status[at * _ROW : (at + 1) * _ROW], self.shas[at * _SUM : (at + 1) * _SUM])
+            for at, name in enumerate(names[:-1])
+        }
 
 
 class StatCache:
@@ -36,27 +74,93 @@ class StatCache:
         self._path = path
         self._settled = settled
         self._lock = threading.Lock()
-        self._old = _load(path) if path is not None else {}
-        self._used: dict[str, str] = {}
+        self._old: dict[_Place, _Rows] | None = {} if path is None else None
+        self._used: dict[_Place, _Rows] = {}
+        self._loose_old: dict[bytes, bytes] = {}
+        self._loose: dict[bytes, bytes] = {}
         self._fresh = False
+
+    # --- files one by one -----------------------------------------------------------------------------------------
 
     def digest(self, info: os.stat_result) -> str | None:
         """The remembered hexadecimal SHA-256 of a file with this status."""
-        key = f"{info.st_dev}.{info.st_ino}.{info.st_size}.{info.st_mtime_ns}.{info.st_ctime_ns}"
-        found = self._used.get(key)
-        if found is None and (found := self._old.get(key)) is not None:
-            self._used[key] = found
-        return found
+        self._load()
+        key = _status((info,))
+        found = self._loose.get(key)
+        if found is None and (found := self._loose_old.get(key)) is not None:
+            self._loose[key] = found
+        return None if found is None else found.hex()
 
     def remember(self, info: os.stat_result, digest: str) -> None:
         """Keep a digest, unless the file is so young that a write may still go unseen."""
         coarse = not info.st_mtime_ns % _SECOND_NS or not info.st_ctime_ns % _SECOND_NS
         young = _YOUNG_NS if coarse or self._settled is None else self._settled
-        if time.time_ns() - max(info.st_mtime_ns, info.st_ctime_ns) < young:
+        if time.time_ns() - max(info.st_mtime_ns, info.st_ctime_ns) >= young and (key := _status((info,))):
+            self._loose[key] = bytes.fromhex(digest)
+            self._fresh = True
+
+    # --- files by their directory ---------------------------------------------------------------------------------
+
+    def digests(
+        self, folder: os.stat_result, names: Sequence[str], infos: Sequence[os.stat_result]
+    ) -> list[str | None]:
+        """The remembered digests of files of one directory, None for each that must be read.
+
+        Args:
+            folder: the directory's status.
+            names: of the files, sorted.
+            infos: the status of each.
+
+        """
+        self._load()
+        place = folder.st_dev, folder.st_ino
+        rows = self._used.get(place) or (self._old or {}).get(place)
+        if rows is None:
+            return [None] * len(names)
+        self._used[place] = rows
+        status = _status(infos)
+        if status == rows.status and _joined(names) == rows.names:
+            text = rows.shas.hex()
+            return [text[at : at + 64] for at in range(0, len(text), 64)]
+        known = rows.by_name()
+        found: list[str | None] = []
+        for at, name in enumerate(names):
+            row = known.get(name)
+            same = row is not None and row[0] == status[at * _ROW : (at + 1) * _ROW]
+            found.append(row[1].hex() if row is not None and same else None)
+        return found
+
+    def learn(
+        self,
+        folder: os.stat_result,
+        names: Sequence[str],
+        infos: Sequence[os.stat_result],
+        digests: Sequence[str],
+        read: int,
+    ) -> None:
+        """Keep the digests of files of one directory, in place of those that were kept of it.
+
+        Args:
+            folder: the directory's status.
+            names: of the files, sorted.
+            infos: the status of each.
+            digests: of all of them.
+            read: when reading them began, in nanoseconds since 1970; what was young then is left out.
+
+        """
+        limit = read - _YOUNG_NS
+        old = [at for at, info in enumerate(infos) if max(info.st_mtime_ns, info.st_ctime_ns) <= limit]
+        status = _status([infos[at] for at in old])
+        if not status or folder.st_ino >> 63:
             return
-        key = f"{info.st_dev}.{info.st_ino}.{info.st_size}.{info.st_mtime_ns}.{info.st_ctime_ns}"
-        self._used[key] = digest
+        self._used[folder.st_dev, folder.st_ino] = _Rows(
+            names=_joined([names[at] for at in old]),
+            status=status,
+            shas=bytes.fromhex("".join(digests[at] for at in old)),
+        )
         self._fresh = True
+
+    # --- between builds -------------------------------------------------------------------------------------------
 
     def save(self) -> None:
         """Write the file where something new was learned; a cache that cannot be written is only slower."""
@@ -64,34 +168,90 @@ class StatCache:
             return
         with self._lock:
             self._fresh = False
-            everything = {key: value for key, value in self._old.items() if key not in self._used} | self._used
-            entries = dict(list(everything.items())[-(3 * len(self._used) + _SPARE) :])
-            text = json.dumps({"version": _VERSION, "entries": entries}, separators=(",", ":"))
+            data = b"".join(self._encoded())
             draft = self._path.with_name(f"{self._path.name}.{os.getpid()}.{threading.get_ident()}")
             try:
-                draft.write_text(text, encoding="ascii")
+                draft.write_bytes(_MAGIC + hashlib.sha256(data).digest() + data)
                 draft.replace(self._path)
             except OSError:
                 with contextlib.suppress(OSError):
                     draft.unlink()
 
+    def _encoded(self) -> Iterator[bytes]:
+        self._load()
+        old = self._old or {}
+        places = [*(place for place in old if place not in self._used), *self._used]
+        used = sum(rows.count for rows in self._used.values())
+        room = 3 * used + _SPARE
+        kept: list[_Place] = []
+        for place in reversed(places):  # what was used last goes in first
+            room -= (self._used.get(place) or old[place]).count
+            if room < 0 and place not in self._used:
+                break
+            kept.append(place)
+        loose = {key: sha for key, sha in self._loose_old.items() if key not in self._loose} | self._loose
+        for key in list(loose)[: -(3 * len(self._loose) + _SPARE)]:
+            del loose[key]
+        if loose:
+            yield from _packed(_NOWHERE, _Rows(names=b"", status=b"".join(loose), shas=b"".join(loose.values())))
+        for place in reversed(kept):
+            yield from _packed(place, self._used.get(place) or old[place])
 
-def _load(path: Path) -> dict[str, str]:
+    def _load(self) -> None:
+        if self._old is None:
+            with self._lock:
+                if self._old is None and self._path is not None:
+                    places = dict(_read(self._path))
+                    loose = places.pop(_NOWHERE, None)
+                    if loose is not None:
+                        for at in range(loose.count):
+                            key = loose.status[at * _ROW : (at + 1) * _ROW]
+                            self._loose_old[key] = loose.shas[at * _SUM : (at + 1) * _SUM]
+                    self._old = places
+
+
+def _status(infos: Iterable[os.stat_result]) -> bytes:
     try:
-        data = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(data, dict) or data.get("version") != _VERSION or not isinstance(data.get("entries"), dict):
-        return {}
-    entries: dict[str, str] = data["entries"]
-    return entries
+        return array("q", chain.from_iterable(map(_STATUS, infos))).tobytes()
+    except OverflowError:  # a file system with inode numbers of all 64 bits: nothing of it is remembered
+        return b""
 
 
-def hash_file(fd: int) -> str:
-    """The hexadecimal SHA-256 of an open file, from its beginning."""
+def _joined(names: Sequence[str]) -> bytes:
+    return ("\0".join(names) + "\0").encode("utf-8", "surrogateescape") if names else b""
+
+
+def _packed(place: _Place, rows: _Rows) -> Iterator[bytes]:
+    yield _HEAD.pack(*place, rows.count, len(rows.names))
+    yield rows.names
+    yield rows.status
+    yield rows.shas
+
+
+def _read(path: Path) -> Iterator[tuple[_Place, _Rows]]:
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return
+    at = len(_MAGIC) + _SUM
+    if data[: len(_MAGIC)] != _MAGIC or hashlib.sha256(memoryview(data)[at:]).digest() != data[len(_MAGIC) : at]:
+        return
+    while at < len(data):
+        device, inode, count, size = _HEAD.unpack_from(data, at)
+        names = at + _HEAD.size
+        status = names + size
+        shas = status + count * _ROW
+        at = shas + count * _SUM
+        yield (device, inode), _Rows(names=data[names:status], status=data[status:shas], shas=data[shas:at])
+
+
+def hash_file(fd: int, size: int = 0) -> str:
+    """The hexadecimal SHA-256 of an open file, from its beginning; `size` is what it is likely to have."""
     hasher = hashlib.sha256()
     offset = 0
-    while chunk := os.pread(fd, 1 << 20, offset):
+    while chunk := os.pread(fd, min(size - offset + 1, 1 << 20) if size >= offset else 1 << 20, offset):
         hasher.update(chunk)
         offset += len(chunk)
+        if offset == size and len(chunk) < 1 << 20:
+            break  # a byte more was asked for and not there
     return hasher.hexdigest()

@@ -13,8 +13,9 @@ from pathlib import Path
 from metalor_lang.build.contexts import LocalContexts
 from metalor_lang.build.copying import copy_into
 from metalor_lang.build.files import make_workdir, write_file
+from metalor_lang.build.listed import EntryKind, Found, SourceEntry
 from metalor_lang.build.opening import SourceOpener
-from metalor_lang.build.sources import EXACT, EntryKind, Found, SourceEntry
+from metalor_lang.build.sources import EXACT
 from metalor_lang.build.users import resolve_owner
 from metalor_lang.kernel.paths import Root, open_beneath, remove_tree, set_mode, walk
 from metalor_lang.oci.copytree import copy_tree
@@ -127,7 +128,7 @@ def exact(field: Field, root: Root) -> Callable[[], bool]:
 def copy_source(field: Field, root: Root) -> Callable[[], bool]:
     info = (field.tree / "probe").stat()
     entry = SourceEntry(path="", kind=EntryKind.FILE, mode=0o644, size=7, target="", info=info)
-    found = Found(shown="f", name="f", origin="a/b/c/f", contents=False, entries=(entry,))
+    found = Found(shown="f", name="f", origin="a/b/c/f", contents=False, top=entry)
 
     def look() -> bool:
         opener = SourceOpener(root.fd)

@@ -29,8 +29,16 @@ def steps(bench: Bench) -> Iterator[Row]:
     def floor() -> float:
         return sum(median(timed(lambda: subprocess.run(command, check=True)), 1) for _ in range(STEPS))
 
-    start = median(lambda: bench.build("root.metalor"), 5)
-    found = beside(lambda: bench.build(recipe, "--no-cache") - start, floor, 5)
+    one = bench.recipe("step.metalor", body(1))
+    whole: list[float] = []
+
+    def ours() -> float:
+        # What a first step costs besides (the helper process, the code for running) is no cost of a step.
+        start = bench.build(one, "--no-cache")
+        whole.append(bench.build(recipe, "--no-cache"))
+        return (whole[-1] - start) * STEPS / (STEPS - 1)
+
+    found = beside(ours, floor, 7)
     folder = bench.dockerfile(
         "steps", "FROM busybox:12\n" + "".join(f"RUN echo {number} > /file-{number}\n" for number in range(STEPS))
     )
@@ -47,12 +55,15 @@ def steps(bench: Bench) -> Iterator[Row]:
         ours=found.ours,
         floor=found.floor,
         floor_name=f"{STEPS} × unshare … chroot ROOT /bin/true",
-        peers=cold,
         steady=found.steady,
-        bars=(
-            Bar(text="≤ 3 × floor", measured=found.ours / found.floor, limit=3),
-            *faster(found.ours, cold, "BuildKit", "Buildah"),
-        ),
+        bars=(Bar(text="≤ 3 × floor", measured=found.ours / found.floor, limit=3),),
+    )
+    taken = statistics.median(whole)
+    yield Row(
+        case=f"{STEPS} steps, no cache, whole process",
+        ours=taken,
+        peers=cold,
+        bars=faster(taken, cold, "BuildKit", "Buildah"),
     )
     cached = median(lambda: bench.build(recipe), 9)
     yield Row(

@@ -1,0 +1,251 @@
+"""The last whole copy of each COPY from a context, so that an edit is written on top of it instead of all again.
+
+Invariant: what stands on a whole copy shows the same tree as copying everything would. So only contents and modes that
+changed, and entries that came, are written on top; what went, or became something else, or could land on another
+entry, is copied whole. A copy counts only while the record of its own step does: its snapshot is then sound and on
+the disk.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from metalor_lang.build.contexts import TOP, Fragments, Listing
+from metalor_lang.build.listed import Folder, Found
+from metalor_lang.build.lookup import Chain
+from metalor_lang.build.placing import Layout, plain
+from metalor_lang.digest import Json, json_digest, valid_digest
+from metalor_lang.plan.graph import CopyFiles
+from metalor_lang.record import dataclass, field, replace
+from metalor_lang.store.files import write_whole
+from metalor_lang.store.store import Store
+
+_MAGIC: Final = b"metalor copies 1\n"
+_SUM: Final = 32
+_FEW: Final = 32
+"""Entries that are copied faster than what stands on a copy of them can be worked out."""
+_KEPT: Final = 64
+"""Whole copies that are remembered: who works on more recipes at once copies whole now and then."""
+_PART: Final = 4
+"""The part of the entries (one in so many) that may have changed; else the whole copy would be dead weight below."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeCopy:
+    """What is remembered of one.
+
+    Args:
+        step: key of the step that made it.
+        chain: after it; its last snapshot is the copy.
+        fragments: what it holds, as `Listing.fragments`.
+
+    """
+
+    step: str
+    chain: Chain
+    fragments: tuple[Fragments, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """What has to be written on a whole copy.
+
+    Args:
+        chain: to write on.
+        found: the changed entries, with the directories on the way to them.
+
+    """
+
+    chain: Chain
+    found: tuple[Found, ...] = field(repr=False)
+
+
+class Copies:
+    """The whole copies that a store remembers: files in its folder `copies`, each with the digest of its own bytes."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._folder = store.root / "copies"
+
+    def edit(self, files: CopyFiles, chain: Chain, epoch: int, listing: Listing) -> Edit | None:
+        """What has to be written on the last whole copy of a COPY, None where everything must be copied.
+
+        Args:
+            files: the COPY.
+            chain: that it stands on.
+            epoch: of its stage.
+            listing: what it takes now.
+
+        """
+        if not _separate(listing.found) or _count(listing.found) < _FEW:
+            return None
+        known = self._read(self._path(files, chain, epoch))
+        if known is None or len(known.fragments) != len(listing.fragments):
+            return None
+        record = self._store.steps.get(known.step)
+        if record is None or record.parent != chain or record.chain != known.chain:
+            return None
+        found = []
+        changed = 0
+        for each, before, now in zip(listing.found, known.fragments, listing.fragments):
+            paths = changes(before, now)
+            if paths is None:
+                return None
+            changed += len(paths)
+            if paths:
+                found.append(reduced(each, paths))
+        if not found or changed * _PART > _count(listing.found):
+            return None
+        return Edit(chain=record.chain, found=tuple(found))
+
+    def remember(
+        self, files: CopyFiles, chain: Chain, epoch: int, listing: Listing, copy: tuple[str, Chain, Layout]
+    ) -> None:
+        """Remember a whole copy, where an edit could stand on it.
+
+        Args:
+            files: the COPY.
+            chain: that it stands on.
+            epoch: of its stage.
+            listing: what it took.
+            copy: key of its step, the chain after it, where everything landed.
+
+        """
+        step, after, layout = copy
+        if _count(listing.found) < _FEW or not _separate(listing.found) or not plain(layout):
+            return
+        known = WholeCopy(step=step, chain=after, fragments=listing.fragments)
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            path = self._path(files, chain, epoch)
+            write_whole(path, _encoded(known), scratch=self._store.tmp, token="0" * 16, durable=False)
+            self._forget()
+        except OSError:
+            return  # then the next edit copies whole
+
+    def _path(self, files: CopyFiles, chain: Chain, epoch: int) -> Path:
+        what: Json = {
+            "chain": list(chain),
+            "epoch": epoch,
+            "context": files.context,
+            "sources": [[source.path, source.glob] for source in files.sources],
+            "destination": files.destination,
+            "workdir": files.workdir,
+            "user": files.user,
+            "chown": files.chown,
+            "chmod": files.chmod,
+            "excludes": list(files.excludes),
+            "optional": files.optional,
+        }
+        return self._folder / json_digest(what).removeprefix("sha256:")
+
+    def _forget(self) -> None:
+        """Remove the oldest beyond those that are kept."""
+        kept = sorted(self._folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+        for path in kept[:-_KEPT]:
+            path.unlink(missing_ok=True)
+
+    def _read(self, path: Path) -> WholeCopy | None:
+        try:
+            data = path.read_bytes()
+            os.utime(path)
+        except OSError:
+            return None
+        start = len(_MAGIC) + _SUM
+        digest = hashlib.sha256(memoryview(data)[start:]).digest()
+        if data[:start] != _MAGIC + digest:
+            return None
+        end = data.index(b"\n", start)
+        head = json.loads(data[start:end])
+        text = data[end + 1 :].decode("utf-8", "surrogateescape")
+        fragments: list[Fragments] = []
+        at = 0
+        for sizes in head["fragments"]:
+            found: Fragments = {}
+            for folder, size in sizes:
+                found[folder] = text[at : at + size]
+                at += size
+            fragments.append(found)
+        return WholeCopy(step=head["step"], chain=tuple(head["chain"]), fragments=tuple(fragments))
+
+
+def _encoded(known: WholeCopy) -> bytes:
+    assert valid_digest(known.step)
+    head = {
+        "step": known.step,
+        "chain": list(known.chain),
+        "fragments": [[[folder, len(text)] for folder, text in each.items()] for each in known.fragments],
+    }
+    texts = "".join(text for each in known.fragments for text in each.values())
+    data = json.dumps(head).encode() + b"\n" + texts.encode("utf-8", "surrogateescape")
+    return _MAGIC + hashlib.sha256(data).digest() + data
+
+
+def _separate(found: tuple[Found, ...]) -> bool:
+    """Whether what sources stand for is told apart by its names alone: entries of two can land on no common path."""
+    names = [each.name for each in found]
+    return len(found) == 1 or (
+        len(set(names)) == len(names) and not any(each.contents or not each.name for each in found)
+    )
+
+
+def _count(found: Iterable[Found]) -> int:
+    return sum(1 + sum(len(folder.names) + len(folder.directories) for folder in each.folders) for each in found)
+
+
+def changes(before: Fragments, now: Fragments) -> set[str] | None:
+    """The paths of entries that came, or have another content or mode; None where anything went or is another kind."""
+    if before[TOP] != now[TOP]:
+        return None  # a file alone is copied at once
+    if any(folder not in now for folder in before):
+        return None
+    found: set[str] = set()
+    for folder, text in now.items():
+        old = before.get(folder, "")
+        if text == old:
+            continue
+        then, today = _items(old), _items(text)
+        for path, (kind, _) in then.items():
+            if path not in today or _sort(today[path][0]) != _sort(kind):
+                return None
+        found.update(path for path, item in today.items() if then.get(path) != item)
+    return found
+
+
+def _items(text: str) -> dict[str, tuple[str, str]]:
+    parts = text.split("\0")
+    return {path: (kind, value) for path, kind, value in zip(parts[::3], parts[1::3], parts[2::3])}
+
+
+def _sort(kind: str) -> str:
+    return "f" if kind == "x" else kind
+
+
+def reduced(found: Found, paths: set[str]) -> Found:
+    """What was found, without all that is neither one of the paths nor a directory on the way to one."""
+    way = {""}
+    for path in paths:
+        while (path := path.rpartition("/")[0]) not in way:
+            way.add(path)
+    folders = []
+    for folder in found.folders:
+        if folder.path[:-1] not in way:
+            continue
+        prefix = folder.path
+        chosen = [at for at, name in enumerate(folder.names) if prefix + name in paths]
+        folders.append(
+            Folder(
+                path=prefix,
+                info=folder.info,
+                names=tuple(folder.names[at] for at in chosen),
+                infos=tuple(folder.infos[at] for at in chosen),
+                targets=folder.targets,
+                directories=tuple(
+                    (name, info) for name, info in folder.directories if prefix + name in paths or prefix + name in way
+                ),
+            )
+        )
+    return replace(found, folders=tuple(folders))
