@@ -24,9 +24,11 @@ adversarial: export METALOR_ATTACK_MUTANTS ?= 10000
 adversarial: export METALOR_KILLS ?= 2000
 adversarial: export METALOR_CUTS ?= 500
 adversarial: export METALOR_FAULTS ?= all
+adversarial: export METALOR_REPL_KILLS ?= 200
+adversarial: export METALOR_REPL_SEQUENCES ?= 200
 adversarial:  ## hostile layers, attacks, kills, power cuts and faults in the numbers of the documents (over an hour)
 	@.ci/setup test
-	@.ci/as-root .venv/bin/python -m pytest -q -rP tests/adversarial
+	@.ci/as-root .venv/bin/python -m pytest -q -rP tests/adversarial tests/integration/test_repl_laws.py tests/integration/test_repl_kills.py
 
 adversarial-table: export METALOR_ATTACK_EVERY = 1
 adversarial-table:  ## the table of hostile layers in docs/explanation/security.md, written anew

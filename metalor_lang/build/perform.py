@@ -6,7 +6,7 @@ stage's epoch before it is committed.
 
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Final, assert_never
 
@@ -124,7 +124,8 @@ class Machine:
                     self._apply(stage, step, chain, draft, sources, ref)
                 except BuildFailed:
                     if self._keep_failed is not None and isinstance(action, Exec):
-                        self._keep_failed(step, draft.commit({"failed": step.key}))
+                        with suppress(MetalorError, OSError):  # why the step failed is what matters
+                            self._keep_failed(step, draft.commit({"failed": step.key}, durable=False))
                     raise
                 if step.kind is Kind.TEST:
                     return chain

@@ -147,6 +147,7 @@ class Core:
         self._options = options
         self._serial = 0
         self._cancel: Cancel | None = None
+        self._pushing = False
         self._sizes: dict[str, int] = {}
         self._stack = ExitStack()
         self._stack.enter_context(store.lease())
@@ -253,10 +254,14 @@ class Core:
         return rest
 
     def push(self, version: Here) -> None:
-        """Acknowledge a version."""
-        if self._journal is not None:
-            self._journal.push(_written(version))
-        self.timeline.push(version)
+        """Acknowledge a version; what interrupts has no effect meanwhile."""
+        self._pushing = True
+        try:
+            if self._journal is not None:
+                self._journal.push(_written(version))
+            self.timeline.push(version)
+        finally:
+            self._pushing = False
 
     def move(self, by: int) -> None:
         """Go to another version; raises IndexError."""
@@ -273,7 +278,7 @@ class Core:
         if self._cancel is not None:
             self._cancel.fire()
             return True
-        return self.carrier.stop()
+        return self._pushing or self.carrier.stop()
 
     @contextmanager
     def running(self) -> Iterator[Cancel]:

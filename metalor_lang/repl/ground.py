@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from metalor_lang.build.api import RecipeOptions, open_contexts, recipe_name
+from metalor_lang.build.api import RecipeOptions, one_platform, open_contexts, recipe_name
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.contexts import LocalContexts
 from metalor_lang.build.events import EventSink, Notice
@@ -32,7 +32,7 @@ class Ground:
         loaded: the recipe was read from that file: it is where `:save` writes to.
 
     Raises:
-        UsageError: a context is no directory that can be read.
+        UsageError: a context is no directory that can be read; the platform is none, or several.
 
     """
 
@@ -47,6 +47,7 @@ class Ground:
         owner: tuple[int, int] | None = None,
         loaded: bool = False,
     ) -> None:
+        one_platform(options.platform)
         self.path = path
         self.name = recipe_name(path)
         self.loaded = loaded

@@ -115,11 +115,14 @@ class Session:
         return Outcome(results=tuple(self._heard(self._core.restore(story))))
 
     def _heard(self, results: Iterator[Result]) -> list[Result]:
-        found = []
-        for result in results:
-            found.append(result)
-            if self._hear is not None:
-                self._hear(result)
+        found: list[Result] = []
+        try:
+            for result in results:
+                found.append(result)
+                if self._hear is not None:
+                    self._hear(result)
+        except KeyboardInterrupt:  # between two steps
+            found.append(Interruption(statement="what was typed"))
         return found
 
     def _command(self, text: str) -> Iterator[Result]:

@@ -100,3 +100,29 @@ def test_two_sessions_at_once(workshop):
     assert workshop.run("repl", "--resume", "-c", ":list", status=2).stderr.startswith("error: there is no session")
     workshop.run("build", "a.metalor", "--expect-cached")
     workshop.run("build", "b.metalor", "--expect-cached")
+
+
+def test_gc_takes_nothing_that_a_living_session_could_go_back_to(workshop):
+    talker = Talker(workshop)
+    talker.wait(rb"talk> ")
+    for number, text in enumerate([f"FROM {workshop.base}", "SH echo one > /one", "SH echo two > /two"], 1):
+        talker.say(text)
+        talker.wait(rb"done %d" % number)
+    talker.say(":undo 2")
+    talker.wait(rb"1: FROM")
+    workshop.run("cache", "gc", "--all")
+    for text, said in (
+        (":redo", rb"2: SH echo one"),
+        (":cat /one", rb"> one\n"),
+        (":redo", rb"3: SH echo two"),
+        (":cat /two", rb"> two\n"),
+    ):
+        talker.say(text)
+        talker.wait(said)
+    talker.kill()
+    workshop.run("cache", "verify")
+    # Without the session nothing keeps them: its statements are carried out again.
+    workshop.run("cache", "gc", "--all")
+    done = workshop.run("repl", "--resume", "-c", ":cat /one\n:cat /two")
+    assert done.stdout.splitlines()[-2:] == ["one", "two"]
+    assert "carried out again" in done.stdout

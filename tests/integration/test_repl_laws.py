@@ -49,9 +49,25 @@ STATEMENTS = (
 MOVES = (":undo", ":undo", ":undo 2", ":redo", ":redo 2", ":goto 1", ":goto 2", ":goto 3", ":goto one", ":goto two",
          ":continue", ":continue", ":next", ":retry", ":set WORD=second", ":set WORD=third", ":replay", "!write second",
          "!write third\n")  # fmt: skip
-TEXTS = st.lists(
-    st.one_of(st.sampled_from(STATEMENTS), st.sampled_from(STATEMENTS), st.sampled_from(MOVES)), min_size=3, max_size=18
+WRITES = tuple(text for text in STATEMENTS if ">>" in text or text.startswith(("COPY", "FILE")))
+GOTO = st.sampled_from((":goto 1", ":goto 2", ":goto 3", ":goto one", ":undo", ":undo 2"))
+# What people do in a row: chance alone seldom puts something in the middle and goes on from there.
+TURNS = st.one_of(
+    st.tuples(st.sampled_from(STATEMENTS)),
+    st.tuples(st.sampled_from(WRITES), st.sampled_from(WRITES)),
+    st.tuples(st.sampled_from(MOVES)),
+    st.tuples(
+        st.just("FROM BASE AS two"),
+        st.sampled_from(WRITES),
+        st.just("FROM one AS three"),
+        st.sampled_from(("COPY --from=two / /all/", "COPY --from=one /log /from-one")),
+    ),
+    st.tuples(GOTO, st.sampled_from(WRITES), st.just(":continue")),
+    st.tuples(GOTO, st.sampled_from(STATEMENTS), st.sampled_from(MOVES)),
+    st.tuples(st.just("ARG WORD=first"), st.just('SH echo "$WORD" >> /log'), st.sampled_from(MOVES)),
+    st.tuples(st.sampled_from(("!write second", "!write third")), st.sampled_from(STATEMENTS)),
 )
+TEXTS = st.lists(TURNS, min_size=2, max_size=10).map(lambda turns: [text for turn in turns for text in turn])
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,10 @@ def explain(core: Core, words: str) -> Iterator[Result]:
     name = one_word(words, ":explain", ":explain E0601").upper()
     if name not in CODES:
         near = nearest(name, CODES)
-        raise UsageError(f":explain {words}: there is no such code", help=f"did you mean {near}?" if near else "")
+        raise UsageError(
+            f":explain {words}: there is no such code",
+            help=f"did you mean {near}?" if near else "an error shows its code: :explain E0601",
+        )
     yield Said(lines=tuple(page(CODES[name]).rstrip("\n").split("\n")))
 
 
