@@ -136,7 +136,7 @@ class Prompt:
 
     def _message(self) -> StyleAndTextTuples:
         view = self._opened[0].view if self._opened is not None else None
-        where = visible(view.stage) if view is not None and view.stage else "metalor"
+        where = visible(view.stage).replace(" ", "-") if view is not None and view.stage else "metalor"
         if len(where) > max(get_app().output.get_size().columns // 3, 8):
             where = where[: max(get_app().output.get_size().columns // 3, 8) - 1] + "…"
         return [("class:prompt", f"{where} {view.position + 1 if view is not None else 1}> ")]
