@@ -21,7 +21,7 @@ from metalor_lang.tooling.highlight import highlight
 from metalor_lang.tooling.items import Item, ItemKind, Place, Where
 from metalor_lang.tooling.paths import Candidate, candidates
 from metalor_lang.tooling.signature import signature
-from metalor_lang.tooling.unfinished import unfinished, viable
+from metalor_lang.tooling.unfinished import may_become, unfinished, viable
 
 
 class Reader:
@@ -92,7 +92,7 @@ class Reader:
             return
         open_from = len(text)
         typed = unfinished(text, cursor) if not text[cursor:].strip() else None
-        if typed is not None and (viable(typed.text) or _may_become(typed.partial, typed.accepts)):
+        if typed is not None and (viable(typed.text) or may_become(typed)):
             # The statement is not over: its last word may go on, and what its end lacks is still to come.
             open_from = typed.start + typed.at
         for each in self._session.check(text):
@@ -146,11 +146,6 @@ def _outputs(word: str) -> Iterator[Candidate]:
         ("tar:", "the plain tree as a tar file"), ("docker://", "a registry: REF"),
     ):  # fmt: skip
         yield Candidate(text=text, kind=ItemKind.VALUE, help=help)
-
-
-def _may_become(partial: str, accepts: frozenset[str]) -> bool:
-    """Whether a piece of a word is the beginning of one of the language."""
-    return bool(partial) and any(name.startswith(partial.upper()) for name in accepts if name.isalpha())
 
 
 def _moved(item: Item, by: int) -> Item:
