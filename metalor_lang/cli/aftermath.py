@@ -6,6 +6,7 @@ the exit status is that of the failed build, whatever the session did.
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from metalor_lang.build.builder import Chain
@@ -75,7 +76,7 @@ class Aftermath:
             with interrupts_to(session):
                 session.begin(arguments.recipe, failed=failed)
             if terminal is not None:
-                terminal.run(session, owner=world.owner)
+                terminal.run(lambda: nullcontext(session), at_once=True)
             else:
                 with interrupts_to(session):
                     session.feed(sys.stdin.buffer.read().decode("utf-8", "surrogateescape"))

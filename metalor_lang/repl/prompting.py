@@ -6,6 +6,7 @@ Invariant: the only module that imports prompt-toolkit; nothing here runs a stat
 import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterable
+from typing import TYPE_CHECKING
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import Application, get_app
@@ -22,28 +23,37 @@ from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
 
-from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.repl.history import HistoryFile
-from metalor_lang.repl.outcome import Question
-from metalor_lang.repl.reading import Reader, Reading
-from metalor_lang.repl.session import Session
 from metalor_lang.repl.styles import STYLE
 from metalor_lang.repl.toolbar import hint, status
+from metalor_lang.repl.typed import NOTHING, Reading
 from metalor_lang.screen.color import color
 from metalor_lang.screen.text import visible
-from metalor_lang.syntax.grammar import scan
-from metalor_lang.tooling.items import ItemKind
 
+if TYPE_CHECKING:
+    from metalor_lang.diagnostics.model import Diagnostic
+    from metalor_lang.repl.outcome import Question
+    from metalor_lang.repl.reading import Reader
+    from metalor_lang.repl.session import Session
+
+_SOON = 0.02
+"""Seconds from the first drawing to the opening: the terminal has said by then where the cursor is."""
 _OPENS = "=/{:["
 """Behind these a menu opens by itself."""
 
 
 class Prompt:
-    """The prompt of a session; `read` gives one text after the other."""
+    """The prompt of a session; `read` gives one text after the other.
 
-    def __init__(self, session: Session, history: HistoryFile) -> None:
-        self._session = session
-        self._reader = Reader(session)
+    Args:
+        opening: opens the session: soon after the first prompt is drawn, or when it is first needed.
+        history: what was typed before.
+
+    """
+
+    def __init__(self, opening: "Callable[[], Session]", history: HistoryFile) -> None:
+        self._opening = opening
+        self._opened: tuple[Session, Reader] | None = None
         self._file = history
         self._history = _Shared(history)
         self._refused: tuple[str, Diagnostic] | None = None
@@ -52,8 +62,8 @@ class Prompt:
             message=self._message,
             multiline=True,
             prompt_continuation=self._more,
-            lexer=_Colours(self._reader),
-            completer=_Menu(self._reader),
+            lexer=_Colours(self._reading),
+            completer=_Menu(self._open_soon),
             complete_while_typing=True,
             complete_style=CompleteStyle.COLUMN,
             auto_suggest=AutoSuggestFromHistory(),
@@ -65,8 +75,43 @@ class Prompt:
             enable_suspend=True,
             reserve_space_for_menu=4,
         )
-        # The first key would wait for the parser to be loaded: it is, while the person begins to think.
-        self._toolkit.app.after_render += _load_parser
+        self._toolkit.app.after_render += self._drawn
+
+    @property
+    def session(self) -> "Session":
+        """The session, opened."""
+        return self._open()[0]
+
+    def _open(self) -> "tuple[Session, Reader]":
+        if self._opened is None:
+            from metalor_lang.repl.reading import Reader
+
+            session = self._opening()
+            self._opened = session, Reader(session)
+            # The first key would wait for the parser to be loaded: it is, while the person begins to think.
+            threading.Thread(target=_load_parser, name="parser", daemon=True).start()
+        return self._opened
+
+    def _drawn(self, app: "Application[str]") -> None:
+        """The first prompt is on the screen: open what it is for."""
+        app.after_render -= self._drawn
+        if app.loop is not None and self._opened is None:
+            app.loop.call_later(_SOON, self._open_soon)
+
+    def _open_soon(self) -> "Reader | None":
+        """Open while the prompt runs; what goes wrong ends the prompt, and is its caller's."""
+        app = self._toolkit.app
+        if self._opened is None and not app.is_done:
+            try:
+                self._open()
+                app.invalidate()
+            except Exception as error:
+                app.exit(exception=error)
+        return self._opened[1] if self._opened is not None else None
+
+    def _reading(self, text: str, cursor: int) -> Reading:
+        reader = self._open_soon() if text.strip() else None
+        return reader.read(text, cursor) if reader is not None else NOTHING
 
     def read(self) -> str:
         """What the person typed, once nothing is known to be wrong with it, or once they insist.
@@ -90,11 +135,11 @@ class Prompt:
     # ---- what is shown -----------------------------------------------------------------------------------------
 
     def _message(self) -> StyleAndTextTuples:
-        view = self._session.view
-        where = visible(view.stage) or "metalor"
+        view = self._opened[0].view if self._opened is not None else None
+        where = visible(view.stage).replace(" ", "-") if view is not None and view.stage else "metalor"
         if len(where) > max(get_app().output.get_size().columns // 3, 8):
             where = where[: max(get_app().output.get_size().columns // 3, 8) - 1] + "…"
-        return [("class:prompt", f"{where} {view.position + 1}> ")]
+        return [("class:prompt", f"{where} {view.position + 1 if view is not None else 1}> ")]
 
     @staticmethod
     def _more(width: int, line: int, is_soft_wrap: int) -> StyleAndTextTuples:
@@ -103,10 +148,12 @@ class Prompt:
     def _toolbar(self) -> StyleAndTextTuples:
         columns = get_app().output.get_size().columns
         document = self._toolkit.default_buffer.document
-        reading = self._reader.read(document.text, document.cursor_position)
+        reading = self._reading(document.text, document.cursor_position)
         if self._refused is not None and self._refused[0] == document.text:
             reading = Reading(colours=(), problem=self._refused[1], signature=None)
-        return [*hint(reading, columns - 1), ("", "\n"), *status(self._session.view, self._session.size(), columns)]
+        session = self._opened[0] if self._opened is not None else None
+        view, size = (session.view, session.size()) if session is not None else (None, None)
+        return [*hint(reading, columns - 1), ("", "\n"), *status(view, size, columns)]
 
     # ---- keys --------------------------------------------------------------------------------------------------
 
@@ -137,10 +184,13 @@ class Prompt:
     def _entered(self, buffer: Buffer) -> None:
         """Enter: a new line where the statement goes on, else the text is sent unless something is wrong with it."""
         text = buffer.text
-        if self._session.needs_more(text):
+        reader = self._open_soon()
+        if reader is None:
+            return
+        if self.session.needs_more(text):
             buffer.newline(copy_margin=buffer.document.is_cursor_at_the_end)
             return
-        problems = self._reader.problems(text) if text.strip() else ()
+        problems = reader.problems(text) if text.strip() else ()
         insists = self._refused is not None and self._refused[0] == text
         if problems and not insists:
             self._refused = text, problems[0]
@@ -149,17 +199,17 @@ class Prompt:
         buffer.validate_and_handle()
 
 
-def _load_parser(app: Application[str]) -> None:
-    app.after_render -= _load_parser
-    threading.Thread(target=scan, args=("",), name="parser", daemon=True).start()
+def _load_parser() -> None:
+    from metalor_lang.syntax.grammar import parser
+
+    parser()
 
 
 class _Colours(Lexer):
     """The parser's colours."""
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-        self._key: object = None
+    def __init__(self, reading: Callable[[str, int], Reading]) -> None:
+        self._reading = reading
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
         """The coloured lines of a document."""
@@ -167,7 +217,7 @@ class _Colours(Lexer):
         cursor = get_app().current_buffer.cursor_position
         lines: list[StyleAndTextTuples] = [[]]
         at = 0
-        for colour in self._reader.read(text, min(cursor, len(text))).colours:
+        for colour in self._reading(text, min(cursor, len(text))).colours:
             style = f"class:{colour.role}" + (" class:wrong" if colour.wrong else "")
             _add(lines, "", text[at : colour.start])
             _add(lines, style, text[colour.start : colour.end])
@@ -191,7 +241,7 @@ def _add(lines: list[StyleAndTextTuples], style: str, text: str) -> None:
 class _Menu(Completer):
     """The parser's menus."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: "Callable[[], Reader | None]") -> None:
         self._reader = reader
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
@@ -201,8 +251,9 @@ class _Menu(Completer):
         before = text[:cursor]
         if not asked and (not before.strip() or (before[-1].isspace() and before[-1] not in _OPENS)):
             return
-        for item in self._reader.items(text, cursor):
-            if not asked and (item.kind is ItemKind.MARK or before.endswith(item.text)):
+        reader = self._reader()
+        for item in reader.items(text, cursor) if reader is not None else ():
+            if not asked and (item.kind.value == "mark" or before.endswith(item.text)):
                 continue
             yield Completion(
                 item.insert,
@@ -238,7 +289,7 @@ class _Shared(History):
             yield text
 
 
-def ask(question: Question) -> str:
+def ask(question: "Question") -> str:
     """One of a question's choices: a whole word, or the beginning of one."""
     words = tuple(question.choices)
     shown = "/".join(word.upper() if word == question.default else word for word in words)

@@ -5,15 +5,14 @@ Invariant: nothing runs, nothing is fetched, and nothing is said to be wrong tha
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
 
 from metalor_lang.diagnostics.codes import CODES
 from metalor_lang.diagnostics.model import Diagnostic
-from metalor_lang.record import dataclass
 from metalor_lang.repl.around import SessionAround, files
 from metalor_lang.repl.commands import COMMANDS, Takes
 from metalor_lang.repl.pieces import pieces
 from metalor_lang.repl.session import Session
+from metalor_lang.repl.typed import COMMAND, NOTHING, Colour, Reading
 from metalor_lang.source import Span
 from metalor_lang.syntax.statements import STATEMENTS
 from metalor_lang.tooling.commands import command_signature, complete_command, is_command
@@ -21,39 +20,8 @@ from metalor_lang.tooling.complete import complete
 from metalor_lang.tooling.highlight import highlight
 from metalor_lang.tooling.items import Item, ItemKind, Place, Where
 from metalor_lang.tooling.paths import Candidate, candidates
-from metalor_lang.tooling.signature import Signature, signature
-from metalor_lang.tooling.unfinished import unfinished, viable
-
-COMMAND: Final = "command"
-"""The one role that no recipe has: a command's name."""
-
-
-class Colour(NamedTuple):
-    """Characters of one role; `wrong` where something about them is refused."""
-
-    start: int
-    end: int
-    role: str
-    wrong: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What is known of a typed text.
-
-    Args:
-        colours: in order, without overlaps; blanks may be left out.
-        problem: the first thing that is wrong, "" where nothing is known to be.
-        signature: how the statement at the cursor is written.
-
-    """
-
-    colours: tuple[Colour, ...]
-    problem: Diagnostic | None
-    signature: Signature | None
-
-
-NOTHING: Final = Reading(colours=(), problem=None, signature=None)
+from metalor_lang.tooling.signature import signature
+from metalor_lang.tooling.unfinished import may_become, unfinished, viable
 
 
 class Reader:
@@ -124,7 +92,7 @@ class Reader:
             return
         open_from = len(text)
         typed = unfinished(text, cursor) if not text[cursor:].strip() else None
-        if typed is not None and (viable(typed.text) or _may_become(typed.partial, typed.accepts)):
+        if typed is not None and (viable(typed.text) or may_become(typed)):
             # The statement is not over: its last word may go on, and what its end lacks is still to come.
             open_from = typed.start + typed.at
         for each in self._session.check(text):
@@ -178,11 +146,6 @@ def _outputs(word: str) -> Iterator[Candidate]:
         ("tar:", "the plain tree as a tar file"), ("docker://", "a registry: REF"),
     ):  # fmt: skip
         yield Candidate(text=text, kind=ItemKind.VALUE, help=help)
-
-
-def _may_become(partial: str, accepts: frozenset[str]) -> bool:
-    """Whether a piece of a word is the beginning of one of the language."""
-    return bool(partial) and any(name.startswith(partial.upper()) for name in accepts if name.isalpha())
 
 
 def _moved(item: Item, by: int) -> Item:

@@ -5,12 +5,14 @@ Invariant: neither is ever wider than the terminal; what matters least is left o
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from metalor_lang.record import dataclass
-from metalor_lang.repl.outcome import View
-from metalor_lang.repl.reading import Reading
+from metalor_lang.repl.typed import Reading
 from metalor_lang.screen.text import char_width, duration, fit, size, visible
+
+if TYPE_CHECKING:
+    from metalor_lang.repl.outcome import View
 
 Fragment = tuple[str, str]
 """A style class and a text."""
@@ -28,8 +30,10 @@ class Segment:
     style: str = "class:bar"
 
 
-def segments(view: View, bytes_of_state: int | None) -> tuple[Segment, ...]:
-    """What the status line says, in order."""
+def segments(view: "View | None", bytes_of_state: int | None) -> tuple[Segment, ...]:
+    """What the status line says, in order; nothing while there is no view yet."""
+    if view is None:
+        return (Segment(text="", short="", drop=0),)
     if not view.stage:
         return (Segment(text="no stage yet: start with FROM", short="no stage yet", drop=0),)
     out = [Segment(text=view.stage, short=view.stage, drop=0, style="class:bar,bar.stage")]
@@ -51,13 +55,13 @@ def segments(view: View, bytes_of_state: int | None) -> tuple[Segment, ...]:
     return tuple(each for each in out if each.text)
 
 
-def network_of(view: View) -> str:
+def network_of(view: "View") -> str:
     """The network that the last step had; steps have the host's unless they say otherwise."""
     found = re.search(r"--network=(\w+)", view.last.statement) if view.last is not None else None
     return found.group(1) if found else "host"
 
 
-def status(view: View, bytes_of_state: int | None, width: int) -> list[Fragment]:
+def status(view: "View | None", bytes_of_state: int | None, width: int) -> list[Fragment]:
     """The status line, `width` columns wide."""
     kept = list(segments(view, bytes_of_state))
     texts = [visible(each.text) for each in kept]

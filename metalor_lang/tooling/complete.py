@@ -287,6 +287,3 @@ def _stays_bare(before: str, text: str) -> bool:
     if not viable(before + text) or re.search(r"[\s\"'\\$]", text):
         return False
     return not (before[-1:] in " \t\n" and text.startswith(("#", "[", "--", "<<")))
-
-
-__all__ = ["FREE", "MARKS", "Item", "complete"]

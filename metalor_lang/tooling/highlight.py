@@ -12,9 +12,8 @@ from metalor_lang.source import SourceFile
 from metalor_lang.syntax.characters import bad_characters
 from metalor_lang.syntax.grammar import scan
 from metalor_lang.syntax.lines import cut_slice
-from metalor_lang.syntax.statements import BY_WORD
 from metalor_lang.tooling.roles import Role, roles
-from metalor_lang.tooling.unfinished import unfinished, viable
+from metalor_lang.tooling.unfinished import may_become, unfinished
 
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
 
@@ -81,10 +80,7 @@ def _forgive(text: str, cursor: int, pieces: list[Piece]) -> None:
     typed = unfinished(text, cursor)
     if typed is None or typed.start + typed.at != pieces[-1].start:
         return
-    partial = typed.partial
-    if (partial.startswith("'") and viable(typed.text)) or any(
-        name.startswith(partial.upper()) for name in typed.accepts if name in BY_WORD or name == "AS"
-    ):
+    if may_become(typed):
         pieces[-1] = Piece(pieces[-1].start, cursor, Role.WORD)
 
 

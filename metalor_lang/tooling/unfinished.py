@@ -11,7 +11,8 @@ from metalor_lang.primitives import significant_lines
 from metalor_lang.record import dataclass
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.grammar import Refusal, Token, parser, scan
-from metalor_lang.syntax.lines import Open, cut_slice
+from metalor_lang.syntax.lines import cut_slice
+from metalor_lang.syntax.statements import BY_WORD
 
 COMPLETE: Final = frozenset(
     {"WS", "NL", "BACKSLASH", "EQ", "COMMA", "LBRACKET", "RBRACKET", "REF_OPEN", "REF_CLOSE", "QUOTE", "QUOTE_END",
@@ -20,6 +21,14 @@ COMPLETE: Final = frozenset(
 """Terminals that no further character makes longer (white space does not count as being typed)."""
 
 _OPEN_SINGLE: Final = re.compile(r"'[^'\r\n]*")
+_BEGINNINGS: Final = {
+    "FLAG": re.compile(r"--?"),
+    "SINGLE": _OPEN_SINGLE,
+    "RAW_OPEN": re.compile(r"'{1,2}"),
+    "TEXT_OPEN": re.compile(r'"{1,2}'),
+    "ESCAPE": re.compile(r"\\(u[0-9A-Fa-f]{0,3})?"),
+}
+"""What is no token yet and may become one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,4 +113,9 @@ def viable(text: str) -> bool:
     return "SINGLE" in refusal.expected and _OPEN_SINGLE.fullmatch(rest) is not None
 
 
-__all__ = ["COMPLETE", "Open", "Unfinished", "expected", "statement_start", "unfinished", "viable"]
+def may_become(typed: Unfinished) -> bool:
+    """Whether what is being typed may still become right: a beginning of a word of the language, a flag, a quote."""
+    partial = typed.partial
+    if any(name.startswith(partial.upper()) for name in typed.accepts if name in BY_WORD or name == "AS"):
+        return True
+    return any(pattern.fullmatch(partial) is not None for name, pattern in _BEGINNINGS.items() if name in typed.accepts)

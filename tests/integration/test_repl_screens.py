@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import bases
+from tests.support import bases, ordinary
 from tests.support.documents import ROOT
 from tests.support.screens import Screen
 
@@ -361,11 +361,11 @@ def test_the_terminal_is_left_as_it_was_found(desk):
     desk.screens.append(screen)
     screen.wait(r"^metalor 1> *$")
     enter(screen, f"FROM {bases.reference('busybox')}")
-    screen.wait(r"^stage 1 2> *$")
+    screen.wait(r"^stage-1 2> *$")
     enter(screen, "SH echo begun; sleep 100")
     screen.wait(r"^begun$")
     screen.press("c-c")
-    screen.wait(r"^stage 1 2> *$")
+    screen.wait(r"^stage-1 2> *$")
     enter(screen, ":quit")
     screen.settle(0.5)
     enter(screen, "leave")
@@ -502,3 +502,88 @@ def test_a_session_that_is_stopped_comes_back(desk):
     screen.wait(r"^metalor 1> ARG A$")
     screen.type("=1\r")
     screen.wait(r"^metalor 2> *$")
+
+
+# ---- beginnings and ends -----------------------------------------------------------------------------------------
+
+
+def test_what_is_typed_before_the_prompt_is_there_is_not_lost(desk):
+    screen = desk.open()
+    screen.type(f"FROM {bases.reference('busybox')} AS build\r")
+    screen.wait(r"^build 2> *$")
+
+
+def test_a_store_that_cannot_be_opened_ends_it_with_the_reason(desk):
+    (desk.folder / "file").write_text("")
+    screen = desk.open(METALOR_STORE=str(desk.folder / "file" / "store"))
+    assert screen.ended() == 3
+    assert re.search(r"^error: ", screen.text, re.M), screen.text
+    assert "Traceback" not in screen.text and "bug" not in screen.text
+
+
+def test_a_recipe_is_carried_out_before_the_first_prompt(desk):
+    recipe = f"FROM {bases.reference('busybox')} AS app\nSH echo from the file {desk.folder.name}\n"
+    (desk.folder / "app.metalor").write_text(recipe + "SH exit 7\nLABEL a=b\n")
+    screen = desk.open("app.metalor")
+    shown = screen.wait(r"^app 3> *$")
+    assert f"from the file {desk.folder.name}" in shown and "E0601" in shown
+
+
+def test_a_killed_session_comes_back(desk):
+    screen = desk.started()
+    enter(screen, "LABEL kept=yes")
+    screen.wait(r"^build 3> *$")
+    screen.kill()
+    assert screen.ended() == 128 + 9
+    screen = desk.open("--resume")
+    screen.wait(r"^build 3> *$")
+    enter(screen, ":list")
+    screen.wait(r"LABEL kept=yes")
+
+
+def test_an_ordinary_users_history_is_his_own(desk):
+    home = desk.folder / "home"
+    home.mkdir()
+    desk.folder.chmod(0o755)
+    os.chown(home, ordinary.UID, ordinary.UID)
+    argv = [sys.executable, "-m", "tests.support.ordinary", ordinary.SUBIDS, str(home),
+            sys.executable, "-m", "metalor_lang", "repl"]  # fmt: skip
+    env = {**desk.env, "HOME": str(home), "USER": ordinary.NAME, "METALOR_STORE": str(home / "store")}
+    env |= {"XDG_STATE_HOME": str(home / "state"), "EDITOR": "sh -c 'id -u >~/editor; echo ENV A=2 >$0'"}
+    env["METALOR_BASES"] = os.environ.get("METALOR_BASES", "")
+    screen = Screen(argv, folder=ROOT, env=env)
+    desk.screens.append(screen)
+    screen.wait(r"^metalor 1> *$")
+    enter(screen, f"FROM {bases.reference('busybox')} AS build")
+    screen.wait(r"^build 2> *$")
+    enter(screen, "SH id -u")
+    screen.wait(r"^0$")
+    enter(screen, ":edit 2")
+    screen.wait(r"^build 3> *$")
+    enter(screen, ":quit")
+    screen.wait(r"> *$")
+    screen.type("leave\r")
+    assert screen.ended() == 0
+    history = home / "state" / "metalor" / "history"
+    assert history.stat().st_uid == ordinary.UID and "SH id -u" in history.read_text()
+    assert (home / "editor").stat().st_uid == ordinary.UID
+
+
+def test_a_failed_build_is_talked_to(desk):
+    recipe = (
+        f"FROM {bases.reference('busybox')} AS app\nSH echo half > /half; echo {desk.folder.name}; exit 5\nENV A=1\n"
+    )
+    (desk.folder / "app.metalor").write_text(recipe)
+    argv = [sys.executable, "-m", "metalor_lang", "build", "app.metalor", "--on-failure=repl"]
+    screen = Screen(argv, folder=desk.folder, env=desk.env)
+    desk.screens.append(screen)
+    screen.wait(r"^app 2> *$")
+    assert "E0601" in screen.whole
+    enter(screen, ":shell --failed cat /half")
+    screen.wait(r"^half$")
+    screen.wait(r"^app 2> *$")
+    screen.press("c-d")
+    screen.settle(0.5)
+    if screen.child.isalive():
+        screen.type("leave\r")
+    assert screen.ended() == 1

@@ -1,7 +1,7 @@
 """`metalor repl`: talk to a build.
 
 Invariant: with a terminal on both sides a person is there; else the text comes from `-c` or standard input, and the
-first error ends it.
+first error ends it. At a terminal the prompt is drawn before what runs a recipe is imported: none of it is at the top.
 """
 
 import argparse
@@ -10,16 +10,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from metalor_lang.build.events import EventSink
-from metalor_lang.cli.common import limits_of, open_store, recipe_options
-from metalor_lang.errors import UsageError
-from metalor_lang.repl.journal import Journal
-from metalor_lang.repl.opening import header_of, interrupts_to, open_session, options_of
-from metalor_lang.repl.outcome import Interruption, Person, Result
-from metalor_lang.repl.plain import INTERRUPTED, Hearer, PlainEvents
-from metalor_lang.repl.session import Session
-from metalor_lang.repl.terminal import Terminal
+if TYPE_CHECKING:
+    from metalor_lang.build.events import EventSink
+    from metalor_lang.repl.outcome import Person, Result
+    from metalor_lang.repl.session import Session
 
 UNNAMED = "session.metalor"
 
@@ -40,6 +36,10 @@ def at_a_terminal() -> bool:
 
 
 def _plain(arguments: argparse.Namespace, text: str) -> int:
+    from metalor_lang.repl.opening import interrupts_to
+    from metalor_lang.repl.outcome import Interruption
+    from metalor_lang.repl.plain import INTERRUPTED, Hearer, PlainEvents
+
     events = PlainEvents(raw=arguments.raw)
     with opened(arguments, events, hear=Hearer(events), journaled=False) as session, interrupts_to(session):
         outcome = session.begin(arguments.recipe) if arguments.recipe else None
@@ -51,11 +51,16 @@ def _plain(arguments: argparse.Namespace, text: str) -> int:
 
 
 def _terminal(arguments: argparse.Namespace) -> int:
+    from metalor_lang.repl.terminal import Terminal
+
     # First, while this process is the user's own in the user's own namespaces: his history is his file.
     terminal = Terminal.open()
     try:
-        with opened(arguments, terminal.events, person=terminal, hear=terminal.hear) as session:
-            return terminal.run(session, owner=session.core.owner, recipe=arguments.recipe)
+        return terminal.run(
+            lambda: opened(arguments, terminal.events, person=terminal, hear=terminal.hear),
+            recipe=arguments.recipe,
+            at_once=arguments.resume,
+        )
     finally:
         terminal.close()
 
@@ -63,12 +68,12 @@ def _terminal(arguments: argparse.Namespace) -> int:
 @contextmanager
 def opened(
     arguments: argparse.Namespace,
-    events: EventSink,
+    events: "EventSink",
     *,
-    person: Person | None = None,
-    hear: Callable[[Result], None] | None = None,
+    person: "Person | None" = None,
+    hear: "Callable[[Result], None] | None" = None,
     journaled: bool = True,
-) -> Iterator[Session]:
+) -> "Iterator[Session]":
     """The session of a command line.
 
     Args:
@@ -79,6 +84,11 @@ def opened(
         journaled: a new session is written down, so that `--resume` has it after a crash.
 
     """
+    from metalor_lang.cli.common import limits_of, open_store, recipe_options
+    from metalor_lang.errors import UsageError
+    from metalor_lang.repl.journal import Journal
+    from metalor_lang.repl.opening import header_of, open_session, options_of
+
     with open_store(arguments, events) as (store, world):
         journal, story = None, None
         if arguments.resume:

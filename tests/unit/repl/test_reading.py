@@ -24,9 +24,10 @@ def problem(session, text, cursor=None):
 @pytest.mark.parametrize(
     "text",
     [
-        "", "W", "COPY", "COPY --fr", "COPY src", "COPY nothing", "FROM deb", "ENV A=${VERS", "RUN [", 'RUN ["a", ',
+        "", "W", "COPY", "COPY --fr", "COPY --", "RUN -", "COPY src", "COPY nothing", "FROM deb", "ENV A=${VERS",
+        "RUN [", 'RUN ["a", ',
         "SH '''", "SH '''\n  a", "FILE /x \"\"\"\n ${VERSION}", "LABEL a", "ENV X=1 \\\n", "# a comment", ":undo",
-        "USER ", "TEST R", "FROM scratch A", "COPY 'my f", "ENV X=1\nWORKD", "SH echo hello",
+        "USER ", "TEST R", "FILE /x ''", "FROM scratch A", "COPY 'my f", "ENV X=1\nWORKD", "SH echo hello",
     ],
 )  # fmt: skip
 def test_what_may_become_right_is_not_called_wrong(session, text):

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.plan.graph import ImageState
 from metalor_lang.repl.outcome import Entry, View
-from metalor_lang.repl.reading import Reading
 from metalor_lang.repl.toolbar import hint, status
+from metalor_lang.repl.typed import Reading
 from metalor_lang.screen.text import char_width, visible
 from metalor_lang.source import Span
 from metalor_lang.tooling.signature import signature
@@ -50,6 +50,7 @@ def test_what_waits_and_what_was_cached_is_said():
     view = View(recipe="a", position=1, waiting=2, stage="s", base="b:1", platform="linux/amd64",
                 last=Entry(text="", statement="SH x", kind="sh", cached=True))  # fmt: skip
     assert said(status(view, None, 80)).rstrip() == " s · 2 waiting · b:1 · linux/amd64 · root · / · cached · net host"
+    assert said(status(None, None, 30)) == " " * 30
     assert "start with FROM" in said(status(View(recipe="a", position=0, waiting=0), None, 80))
 
 

@@ -47,7 +47,8 @@ def test_painting(text: str, shown: str) -> None:
     assert painted(text) == shown
 
 
-@pytest.mark.parametrize("text", ["C", "fro", "FROM a:1 A", "TEST R", "USER x\nWORK", "COPY 'a b"])
+@pytest.mark.parametrize("text", ["C", "fro", "FROM a:1 A", "TEST R", "USER x\nWORK", "COPY 'a b", "RUN -", "RUN --",
+                                  "FILE /a '", "FILE /a ''", 'FILE /a ""', 'RUN ["\\', 'RUN ["\\u00'])  # fmt: skip
 def test_a_word_that_is_being_typed_is_no_error_yet(text: str) -> None:
     assert "!" in painted(text)
     assert "!" not in painted(text, len(text))

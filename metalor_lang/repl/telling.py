@@ -1,0 +1,58 @@
+"""Results at a terminal, where a step's output has been on the screen already.
+
+Invariant: what was shown is not shown again; what a step wrote at another time is.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from metalor_lang.record import replace
+from metalor_lang.repl.outcome import Done, Entry, Failure, Result
+from metalor_lang.repl.render import render
+from metalor_lang.screen.text import duration, output_line, visible
+
+_MOST: Final = 40
+"""Lines that are shown of what a step wrote before."""
+
+
+def told(result: Result, logs: Callable[[str], Path] | None, *, painted: bool, width: int) -> str:
+    """A result as lines.
+
+    Args:
+        result: what to tell.
+        logs: where the output of a step is, by its key.
+        painted: whether colours are wanted.
+        width: columns of the terminal.
+
+    """
+    match result:
+        case Done(entry=entry) if entry.kind != "test":
+            before = recalled(logs(entry.key)) if entry.cached and entry.key and logs is not None else ""
+            return before + _done(entry, result.number, painted=painted)
+        case Failure():
+            return render(replace(result, tail=()), color=painted, width=width)
+        case _:
+            return render(result, color=painted, width=width)
+
+
+def _done(entry: Entry, number: int, *, painted: bool) -> str:
+    """A mark, the number, and how long it took."""
+    if entry.cached:
+        mark, colour, note = "=", 36, "cached"
+    elif entry.duration_ms:
+        mark, colour, note = "✓", 32, duration(entry.duration_ms)
+    else:
+        mark, colour, note = "·", 2, ""
+    rest = f"{number}  {note}".rstrip()
+    return f"\x1b[{colour}m{mark}\x1b[0m \x1b[2m{rest}\x1b[0m\n" if painted else f"{mark} {rest}\n"
+
+
+def recalled(log: Path) -> str:
+    """The last lines of a log; "" where there is none: the step wrote nothing, or it was long ago."""
+    try:
+        lines = log.read_bytes().splitlines()
+    except OSError:
+        return ""
+    more = f"… {len(lines) - _MOST} lines more: {visible(str(log))}\n" if len(lines) > _MOST else ""
+    return more + "".join(f"{output_line(line)}\n" for line in lines[-_MOST:])
