@@ -4,7 +4,7 @@ import gc
 import os
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from metalor_lang.store import KeepPolicy, StepRecord, Store
@@ -66,9 +66,8 @@ def gc_half(root: Path) -> float:
     return taken
 
 
-def holding(megabytes: int, work: "type[object] | object") -> float:
+def holding(megabytes: int, work: Callable[[], object]) -> float:
     """Time `work()` while this process holds so much memory, written to, as a builder with large heaps does."""
-    assert callable(work)
     held = [bytearray(os.urandom(1 << 20)) for _ in range(megabytes)]
     gc.collect()
     began = time.perf_counter()
