@@ -10,7 +10,7 @@ from typing import Final
 from metalor_lang.oci.errors import NotExportable
 
 BLOCK_SIZE: Final = 1 << 20
-"""Bytes of a block. Members of a packed layer are this long: another size gives other bytes."""
+"""Bytes of a block: so many that handing it to another thread costs little, so few that caches hold some."""
 
 _ZEROS: Final = memoryview(bytes(4096))
 

@@ -12,6 +12,8 @@ from metalor_lang.errors import MachineError
 from metalor_lang.oci.media import Compression
 
 GZIP_LEVEL: Final = 1
+MEMBER_SIZE: Final = 1 << 20
+"""Bytes in a gzip member: another size gives other bytes."""
 ZSTD_LEVEL: Final = 3
 _SAMPLES: Final[Mapping[Compression, str]] = {
     Compression.GZIP: "859ab8035b71f79c14d9079ba388e57ad0f54730e66f66b2e315129ec14efb1a",
@@ -50,7 +52,7 @@ class _Plain:
 
 
 class _Gzip:
-    """Each block is a member of its own (RFC 1952, 2.2), so that any number of threads can pack them."""
+    """Each piece is a member of its own (RFC 1952, 2.2), so that any number of threads can pack blocks."""
 
     one_stream = False
 
@@ -60,8 +62,10 @@ class _Gzip:
         self._compress = deflate.gzip_compress
 
     def pack(self, block: memoryview) -> bytes:
-        # Nothing at all is no member either, unless it is all there is; a tar is never empty.
-        return bytes(self._compress(block, GZIP_LEVEL)) if block else b""
+        # Nothing at all is no member either: it would be an empty one, and a tar is never empty.
+        return b"".join(
+            self._compress(block[at : at + MEMBER_SIZE], GZIP_LEVEL) for at in range(0, len(block), MEMBER_SIZE)
+        )
 
     def end(self) -> bytes:
         return b""

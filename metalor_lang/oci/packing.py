@@ -16,6 +16,7 @@ from metalor_lang.oci.compressors import Compressor, compressor
 from metalor_lang.oci.media import Compression
 
 _MOST_THREADS: Final = 8
+"""Together they pack faster than one thread can read and hash."""
 _WAITING: Final = 2
 """Blocks that wait to be packed, so that no thread does."""
 

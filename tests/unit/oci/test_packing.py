@@ -11,6 +11,7 @@ import zstandard
 
 from metalor_lang.oci import compressors
 from metalor_lang.oci.blocks import BLOCK_SIZE, Blocks
+from metalor_lang.oci.compressors import MEMBER_SIZE
 from metalor_lang.oci.media import Compression
 from metalor_lang.oci.packing import Packer, Sink
 
@@ -47,6 +48,12 @@ def text(size: int) -> bytes:
     return b"".join(generator.choice(words) for _ in range(size // 5 + 1))[:size]
 
 
+def long_text(size: int) -> bytes:
+    start = text(1 << 16)
+    turns = (start[at % len(start) :] + start[: at % len(start)] for at in range(0, size, (1 << 16) - 77))
+    return b"".join(turns)[:size]
+
+
 def no_threads_are_left() -> bool:
     return not [thread for thread in threading.enumerate() if thread.name.startswith("pack")]
 
@@ -54,7 +61,7 @@ def no_threads_are_left() -> bool:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("compression", list(Compression))
 def test_the_bytes_depend_on_the_input_alone(compression: Compression, size: int) -> None:
-    data = text(size)
+    data = long_text(size)
     one = packed(data, compression, 1)
     assert unpacked(one, compression) == data
     assert packed(data, compression, 4) == one
@@ -73,7 +80,7 @@ GOLDENS = {
 @pytest.mark.parametrize("compression", list(GOLDENS))
 def test_the_packed_bytes_are_pinned(compression: Compression) -> None:
     generator = random.Random(1)
-    data = text(2 * BLOCK_SIZE) + generator.randbytes(50_000) + bytes(70_000) + b"The same again. " * 30_000
+    data = text(2 << 20) + generator.randbytes(50_000) + bytes(70_000) + b"The same again. " * 30_000
     assert hashlib.sha256(data).hexdigest() == "37281758a566f4d047a87a69b38b0f71fa54a3ec66acda4fe518957b3d4b2e9b"
     assert hashlib.sha256(packed(data, compression, 2)).hexdigest() == GOLDENS[compression]
 
@@ -88,15 +95,15 @@ def test_a_library_that_packs_in_another_way_is_named(monkeypatch: pytest.Monkey
     assert compressors.oddity(Compression.ZSTD) is None
 
 
-def test_a_packed_layer_is_one_gzip_member_a_block() -> None:
-    data = text(2 * BLOCK_SIZE + 5)
+def test_a_packed_layer_is_gzip_members_of_one_size() -> None:
+    data = long_text(BLOCK_SIZE + MEMBER_SIZE + 5)
     left, sizes = packed(data, Compression.GZIP, 2), []
     while left:
         inflate = zlib.decompressobj(31)
         sizes.append(len(inflate.decompress(left)))
         assert inflate.eof
         left = inflate.unused_data
-    assert sizes == [BLOCK_SIZE, BLOCK_SIZE, 5]
+    assert sizes == [MEMBER_SIZE] * (BLOCK_SIZE // MEMBER_SIZE + 1) + [5]
 
 
 class Full:
@@ -111,7 +118,7 @@ class Full:
             raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize("size", [1000, BLOCK_SIZE + 1, 20 * BLOCK_SIZE])
+@pytest.mark.parametrize("size", [1000, BLOCK_SIZE + 1, 10 * BLOCK_SIZE])
 @pytest.mark.parametrize("compression", list(Compression))
 def test_what_the_sink_raises_is_raised_here(compression: Compression, size: int) -> None:
     data = random.Random(size).randbytes(size)
