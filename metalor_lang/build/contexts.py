@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from metalor_lang.build.hashing import hash_unknown
 from metalor_lang.build.ignore import Rules
 from metalor_lang.build.listed import EntryKind, Folder, Found, SourceEntry, entry_of
 from metalor_lang.build.opening import SourceOpener
@@ -193,7 +194,7 @@ class LocalContexts:
         """The digest of what was found, and the text that it is of."""
         opener = SourceOpener(tree.fd)
         try:
-            texts = tuple(self._fragments(opener, each) for each in found)
+            texts = tuple(self._fragments(tree.fd, opener, each) for each in found)
         finally:
             opener.close()
             self._cache.save()
@@ -203,7 +204,7 @@ class LocalContexts:
         ]
         return json_digest(value), texts
 
-    def _fragments(self, opener: SourceOpener, found: Found) -> Fragments:
+    def _fragments(self, root: int, opener: SourceOpener, found: Found) -> Fragments:
         top = found.top
         match top.kind:
             case EntryKind.FILE:
@@ -216,17 +217,14 @@ class LocalContexts:
                 texts = {TOP: "\0d\0\0"}
             case EntryKind.LINK | EntryKind.SPECIAL:
                 return {TOP: f"\0l\0{top.target}\0"}
+        hashed = hash_unknown(root, found, self._cache)
         for folder in found.folders:
-            texts[folder.path] = self._fragment(opener, found, folder)
+            texts[folder.path] = self._fragment(opener, found, folder, hashed.get(folder.path))
         return texts
 
-    def _fragment(self, opener: SourceOpener, found: Found, folder: Folder) -> str:
+    def _fragment(self, opener: SourceOpener, found: Found, folder: Folder, hashed: list[str] | None) -> str:
         prefix, targets = folder.path, folder.targets
-        names, infos = folder.names, folder.infos
-        if targets:
-            files = [(name, info) for name, info in zip(names, infos) if name not in targets]
-            names, infos = tuple(name for name, _ in files), tuple(info for _, info in files)
-        shas = iter(self._shas(opener, found, folder, names, infos))
+        shas = iter(self._shas(opener, found, folder, *folder.files, hashed))
         items = [
             f"{prefix}{name}\0l\0{targets[name]}\0"
             if name in targets
@@ -243,7 +241,10 @@ class LocalContexts:
         folder: Folder,
         names: tuple[str, ...],
         infos: tuple[os.stat_result, ...],
+        hashed: list[str] | None,
     ) -> list[str]:
+        if hashed is not None:
+            return hashed
         began = time.time_ns()
         shas: list[str] = []
         fresh = False

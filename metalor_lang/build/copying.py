@@ -22,10 +22,13 @@ from metalor_lang.build.opening import SourceOpener
 from metalor_lang.build.permissions import Chmod, parse_mode
 from metalor_lang.build.placing import Layout, Placement, lay_out, plain
 from metalor_lang.build.sources import EXACT, SourceError, SourceTree, changed, unlike
+from metalor_lang.build.statcache import packed
 from metalor_lang.build.users import resolve, resolve_owner
 from metalor_lang.checker.program import SourceMiss
 from metalor_lang.errors import MachineError, machine_help
+from metalor_lang.kernel import bulk
 from metalor_lang.kernel.paths import Root, copy_file_contents, open_beneath, read_xattrs, set_mode
+from metalor_lang.kernel.shared import BATCH, Failed, Job, do_all
 from metalor_lang.kernel.trees import write_xattrs
 from metalor_lang.plan.graph import CopyFiles
 from metalor_lang.record import dataclass, field
@@ -182,6 +185,9 @@ class _Writer:
     """What is being written, for messages."""
     links: dict[tuple[int, int], str] = field(default_factory=dict)
     folder: tuple[str, int] | None = None
+    batches: list[list[Placement]] = field(default_factory=list)
+    heads: tuple[str, str] = ("", "")
+    """The directories that the last batch is copied from and to."""
 
     def close(self) -> None:
         self.opener.close()
@@ -204,9 +210,12 @@ class _Writer:
                         fd, name = self.target(each.place)
                         os.mkdir(name, 0o700, dir_fd=fd)
                 case EntryKind.FILE:
-                    self.file(each)
+                    if self.keeps or not self.put_off(each):
+                        self.file(each)
                 case EntryKind.LINK | EntryKind.SPECIAL:
                     self.node(each)
+        if self.batches:
+            self.several()
         # Directories last, innermost first: writing into one changes its times, and its mode may forbid it.
         for each in reversed(layout.placements):
             if each.entry.kind is EntryKind.DIRECTORY and not each.keep and (self.keeps or not each.exists):
@@ -230,6 +239,52 @@ class _Writer:
             self.finish(fd, each.entry)
         finally:
             os.close(fd)
+
+    def put_off(self, each: Placement) -> bool:
+        """Leave a small new file, under the name it had, to be copied with the others of its directory."""
+        info = each.entry.info
+        if each.exists or info.st_size > bulk.MOST or info.st_blocks * 512 < info.st_size:
+            return False
+        origin, _, name = each.found.place(each.entry).rpartition("/")
+        head, _, last = each.place.rpartition("/")
+        if name != last:
+            return False
+        batch = self.batches[-1] if self.batches else []
+        if not batch or len(batch) >= BATCH or self.heads != (origin, head):
+            batch = []
+            self.batches.append(batch)
+            self.heads = origin, head
+        batch.append(each)
+        return True
+
+    def several(self) -> None:
+        """Copy the small new files that were put off, whose directories are there."""
+        batches, self.batches = self.batches, []
+        assert self.owner is not None
+        jobs: list[Job] = []
+        for batch in batches:
+            first = batch[0]
+            source, _, _ = first.found.place(first.entry).rpartition("/")
+            target, _, _ = first.place.rpartition("/")
+            names = [each.place.rpartition("/")[2] for each in batch]
+            sizes = [each.entry.info.st_size for each in batch]
+            modes = [self.mode_of(each.entry) for each in batch]
+            jobs.append(((source, target), names, sizes, modes, self.owner, self.epoch))
+        try:
+            answers = do_all(jobs, (self.opener.root, self.view.fd), sum(map(len, batches)))
+        except Failed as failure:
+            self.at = batches[failure.index][0].place
+            for each in batches[failure.index]:
+                os.close(self.opener.open(each.found, each.entry))  # raises where the source is what is wrong
+            assert isinstance(failure.__cause__, OSError)
+            raise failure.__cause__ from None
+        for batch, (found, _) in zip(batches, answers):
+            self.files += len(batch)
+            self.written += sum(each.entry.info.st_size for each in batch)
+            if found != packed([each.entry.info for each in batch]):
+                for each in batch:
+                    os.close(self.opener.open(each.found, each.entry))
+                raise changed(batch[0].found.place(batch[0].entry))
 
     def file(self, each: Placement) -> None:
         fd, name = self.target(each.place)

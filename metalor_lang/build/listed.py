@@ -72,6 +72,14 @@ class Folder:
     targets: Mapping[str, str] = NO_LINKS
     directories: tuple[tuple[str, os.stat_result], ...] = field(default=(), repr=False, compare=False)
 
+    @property
+    def files(self) -> tuple[tuple[str, ...], tuple[os.stat_result, ...]]:
+        """The names that are no links, and the status of each."""
+        if not self.targets:
+            return self.names, self.infos
+        chosen = [at for at, name in enumerate(self.names) if name not in self.targets]
+        return tuple(self.names[at] for at in chosen), tuple(self.infos[at] for at in chosen)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:

@@ -29,6 +29,11 @@ class SourceOpener:
         self._head: str | None = None
         self._folder = -1
 
+    @property
+    def root(self) -> int:
+        """The open tree."""
+        return self._fd
+
     def close(self) -> None:
         """Close the kept directory."""
         if self._folder >= 0:

@@ -18,10 +18,10 @@ import time
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
+from metalor_lang.kernel.bulk import ROW, STATUS
 from metalor_lang.record import dataclass
 
 _MAGIC: Final = b"metalor digests 2\n"
@@ -30,8 +30,6 @@ _YOUNG_NS: Final = 2_000_000_000
 _SECOND_NS: Final = 1_000_000_000
 _SPARE: Final = 20_000
 """Entries kept in the file beside three times those in use: the file is read whole by every build."""
-_STATUS: Final = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
-_ROW: Final = 5 * 8
 _HEAD: Final = struct.Struct("<qqII")
 """Device and inode of a directory (zeros: files that belong to none), count of files, bytes of their names."""
 
@@ -41,7 +39,7 @@ _NOWHERE: Final[_Place] = (0, 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rows:
-    """Files of one directory: names, each ended by NUL; what `_status` gives; their digests."""
+    """Files of one directory: names, each ended by NUL; what `packed` gives; their digests."""
 
     names: bytes
     status: bytes
@@ -54,7 +52,7 @@ class _Rows:
     def by_name(self) -> dict[str, tuple[bytes, bytes]]:
         names = self.names.decode("utf-8", "surrogateescape").split("\0")
         return {
-            name: (self.status[at * _ROW : (at + 1) * _ROW], self.shas[at * _SUM : (at + 1) * _SUM])
+            name: (self.status[at * ROW : (at + 1) * ROW], self.shas[at * _SUM : (at + 1) * _SUM])
             for at, name in enumerate(names[:-1])
         }
 
@@ -85,7 +83,7 @@ class StatCache:
     def digest(self, info: os.stat_result) -> str | None:
         """The remembered hexadecimal SHA-256 of a file with this status."""
         self._load()
-        key = _status((info,))
+        key = packed((info,))
         found = self._loose.get(key)
         if found is None and (found := self._loose_old.get(key)) is not None:
             self._loose[key] = found
@@ -95,7 +93,7 @@ class StatCache:
         """Keep a digest, unless the file is so young that a write may still go unseen."""
         coarse = not info.st_mtime_ns % _SECOND_NS or not info.st_ctime_ns % _SECOND_NS
         young = _YOUNG_NS if coarse or self._settled is None else self._settled
-        if time.time_ns() - max(info.st_mtime_ns, info.st_ctime_ns) >= young and (key := _status((info,))):
+        if time.time_ns() - max(info.st_mtime_ns, info.st_ctime_ns) >= young and (key := packed((info,))):
             self._loose[key] = bytes.fromhex(digest)
             self._fresh = True
 
@@ -118,7 +116,7 @@ class StatCache:
         if rows is None:
             return [None] * len(names)
         self._used[place] = rows
-        status = _status(infos)
+        status = packed(infos)
         if status == rows.status and _joined(names) == rows.names:
             text = rows.shas.hex()
             return [text[at : at + 64] for at in range(0, len(text), 64)]
@@ -126,7 +124,7 @@ class StatCache:
         found: list[str | None] = []
         for at, name in enumerate(names):
             row = known.get(name)
-            same = row is not None and row[0] == status[at * _ROW : (at + 1) * _ROW]
+            same = row is not None and row[0] == status[at * ROW : (at + 1) * ROW]
             found.append(row[1].hex() if row is not None and same else None)
         return found
 
@@ -150,7 +148,7 @@ class StatCache:
         """
         limit = read - _YOUNG_NS
         old = [at for at, info in enumerate(infos) if max(info.st_mtime_ns, info.st_ctime_ns) <= limit]
-        status = _status([infos[at] for at in old])
+        status = packed([infos[at] for at in old])
         if not status or folder.st_ino >> 63:
             return
         self._used[folder.st_dev, folder.st_ino] = _Rows(
@@ -205,14 +203,15 @@ class StatCache:
                     loose = places.pop(_NOWHERE, None)
                     if loose is not None:
                         for at in range(loose.count):
-                            key = loose.status[at * _ROW : (at + 1) * _ROW]
+                            key = loose.status[at * ROW : (at + 1) * ROW]
                             self._loose_old[key] = loose.shas[at * _SUM : (at + 1) * _SUM]
                     self._old = places
 
 
-def _status(infos: Iterable[os.stat_result]) -> bytes:
+def packed(infos: Iterable[os.stat_result]) -> bytes:
+    """What tells files apart that were changed, as `kernel.bulk` gives it; nothing where that cannot be said."""
     try:
-        return array("q", chain.from_iterable(map(_STATUS, infos))).tobytes()
+        return array("q", chain.from_iterable(map(STATUS, infos))).tobytes()
     except OverflowError:  # a file system with inode numbers of all 64 bits: nothing of it is remembered
         return b""
 
@@ -240,7 +239,7 @@ def _read(path: Path) -> Iterator[tuple[_Place, _Rows]]:
         device, inode, count, size = _HEAD.unpack_from(data, at)
         names = at + _HEAD.size
         status = names + size
-        shas = status + count * _ROW
+        shas = status + count * ROW
         at = shas + count * _SUM
         yield (device, inode), _Rows(names=data[names:status], status=data[status:shas], shas=data[shas:at])
 

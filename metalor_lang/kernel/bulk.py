@@ -1,0 +1,189 @@
+"""Read or copy many small files of one directory, in loops as tight as the interpreter allows.
+
+Invariant: files are opened by one plain name in an open directory, no link followed; what is returned says of each file
+what it was *after* it was read, so that the caller sees every change since it was listed.
+
+Run as a program, it is a worker: it does the jobs that come in by one pipe and answers by another, until the first one
+ends. Lean: it starts without site-packages.
+"""
+
+import marshal
+import os
+import sys
+from array import array
+from hashlib import sha256
+from operator import attrgetter
+
+MOST = 1 << 20  # bytes of a file that is read in one piece
+STATUS = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+ROW = 5 * 8  # bytes of one status, packed
+
+HashJob = tuple[tuple[str], list[str], list[int]]
+CopyJob = tuple[tuple[str, str], list[str], list[int], list[int], tuple[int, int], int]
+Answer = tuple[bytes, bytes]
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def hash_files(folder: int, names: "list[str]", sizes: "list[int]") -> "tuple[bytes, bytes]":
+    """Hash files of at most MOST bytes: their statuses (STATUS, eight bytes a number) and SHA-256, one after another.
+
+    Raises:
+        OSError: the first that a call gives; nothing is said of the other files then.
+
+    """
+    open_, read, status_of, close = os.open, os.read, os.fstat, os.close
+    rows = array("q")
+    shas = []
+    for name, size in zip(names, sizes):
+        fd = open_(name, _READ, dir_fd=folder)
+        try:
+            data = read(fd, size + 1)
+            rows.extend(STATUS(status_of(fd)))
+        finally:
+            close(fd)
+        if len(data) != size:
+            rows[-3] = -1  # cut short or grown: no status says so
+        shas.append(sha256(data).digest())
+    return rows.tobytes(), b"".join(shas)
+
+
+def copy_files(
+    source: int,
+    target: int,
+    names: "list[str]",
+    sizes: "list[int]",
+    modes: "list[int]",
+    owner: "tuple[int, int]",
+    time: int,
+) -> bytes:
+    """Copy files of at most MOST bytes under their own names, which are not there yet.
+
+    Args:
+        source: the open directory to read from.
+        target: the open directory to write to.
+        names: of the files.
+        sizes: that they are to have.
+        modes: that their copies get.
+        owner: (user, group) of the copies.
+        time: of the copies, in nanoseconds since 1970.
+
+    Returns:
+        the status of each source after it was read, as `hash_files`.
+
+    Raises:
+        OSError: the first that a call gives.
+
+    """
+    open_, read, write, status_of, close = os.open, os.read, os.write, os.fstat, os.close
+    chown, chmod, utime = os.fchown, os.fchmod, os.utime
+    times = (time, time)
+    # What is made belongs to who makes it, and to his group unless the directory passes on its own.
+    given = owner != (os.geteuid(), os.getegid()) or bool(os.fstat(target).st_mode & 0o2000)
+    rows = array("q")
+    for name, size, mode in zip(names, sizes, modes):
+        reading = open_(name, _READ, dir_fd=source)
+        try:
+            data = read(reading, size + 1)
+            rows.extend(STATUS(status_of(reading)))
+        finally:
+            close(reading)
+        if len(data) != size:
+            rows[-3] = -1
+        writing = open_(name, _CREATE, 0o600, dir_fd=target)
+        try:
+            done = write(writing, data)
+            while done < len(data):
+                done += write(writing, data[done:])
+            if given:
+                chown(writing, *owner)
+            chmod(writing, mode)
+            utime(writing, ns=times)
+        finally:
+            close(writing)
+    return rows.tobytes()
+
+
+def open_folder(root: int, path: str) -> int:
+    """Open a directory beneath an open one, no link on the way followed; the path has no `..`."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(".", flags, dir_fd=root)
+    for name in path.split("/"):
+        if name in ("", "."):
+            continue
+        try:
+            if name == "..":
+                raise ValueError("a path that climbs")
+            inner = os.open(name, flags, dir_fd=fd)
+        finally:
+            os.close(fd)
+        fd = inner
+    return fd
+
+
+def do(job: "HashJob | CopyJob", roots: "tuple[int, ...]") -> "Answer":
+    """Do a job, whose paths (one for each of `roots`, open directories) are followed by what its function takes.
+
+    Returns:
+        what the function gives; of a copy, no digests.
+
+    Raises:
+        OSError: as the functions.
+
+    """
+    folders: list[int] = []
+    try:
+        for root, path in zip(roots, job[0]):
+            folders.append(open_folder(root, path))
+        if len(job) == 3:
+            return hash_files(folders[0], job[1], job[2])
+        return copy_files(folders[0], folders[1], *job[1:]), b""
+    finally:
+        for fd in folders:
+            os.close(fd)
+
+
+def send(pipe: int, value: object) -> None:
+    """Write a value to a pipe."""
+    data = marshal.dumps(value)  # type: ignore[arg-type]
+    data = len(data).to_bytes(8, "little") + data
+    while data:
+        data = data[os.write(pipe, data) :]
+
+
+def receive(pipe: int) -> object:
+    """Read a value from a pipe.
+
+    Raises:
+        EOFError: the other end is closed.
+
+    """
+    size = int.from_bytes(_exactly(pipe, 8), "little")
+    return marshal.loads(_exactly(pipe, size))
+
+
+def _exactly(pipe: int, count: int) -> bytes:
+    pieces = []
+    while count:
+        piece = os.read(pipe, count)
+        if not piece:
+            raise EOFError
+        pieces.append(piece)
+        count -= len(piece)
+    return b"".join(pieces)
+
+
+def _serve(jobs: int, answers: int, roots: "tuple[int, ...]") -> None:
+    while True:
+        try:
+            job = receive(jobs)
+        except EOFError:
+            return
+        try:
+            send(answers, do(job, roots))  # type: ignore[arg-type]
+        except OSError as error:
+            send(answers, (error.errno, error.strerror))
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]), int(sys.argv[2]), tuple(map(int, sys.argv[3:])))
