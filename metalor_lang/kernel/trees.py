@@ -9,8 +9,6 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from metalor_lang.record import dataclass
-
 _CHUNK: Final = 1 << 20
 _COPY_STEP: Final = 1 << 30
 _DEEPEST: Final = 400
@@ -22,9 +20,8 @@ _NO_XATTRS: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS})
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One name found by `walk`.
+    """One name found by `walk`: a plain class, since a walk makes one for every file.
 
     Attributes:
         path: relative to where the walk began, without a leading `/`.
@@ -34,10 +31,13 @@ class Entry:
 
     """
 
-    path: str
-    name: str
-    dirfd: int
-    stat: os.stat_result
+    __slots__ = ("dirfd", "name", "path", "stat")
+
+    def __init__(self, path: str, name: str, dirfd: int, stat: os.stat_result) -> None:
+        self.path = path
+        self.name = name
+        self.dirfd = dirfd
+        self.stat = stat
 
     @property
     def is_dir(self) -> bool:
@@ -75,9 +75,9 @@ def walk(dirfd: int, *, enter: Callable[[Entry], bool] | None = None) -> Iterato
                 os.close(stack.pop()[0])
                 continue
             name = names.pop()
-            entry = Entry(path=prefix + name, name=name, dirfd=fd, stat=os.stat(name, dir_fd=fd, follow_symlinks=False))
+            entry = Entry(prefix + name, name, fd, os.stat(name, dir_fd=fd, follow_symlinks=False))
             yield entry
-            if entry.is_dir and (enter is None or enter(entry)):
+            if stat.S_ISDIR(entry.stat.st_mode) and (enter is None or enter(entry)):
                 if len(stack) >= _DEEPEST:
                     raise OSError(errno.ELOOP, f"directories nest deeper than {_DEEPEST}", entry.path)
                 child = open_directory(name, fd)

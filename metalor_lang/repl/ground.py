@@ -56,7 +56,7 @@ class Ground:
         self._events = events
         self._unpacker = unpacker
         self._owner = owner
-        self._cache = StatCache(store.root / "contexts.json")
+        self._cache = StatCache(store.root / "contexts")
         self._stack = ExitStack()
         self._seen: set[tuple[str, str, bool, tuple[str, ...]]] = set()
         self._places: set[str] = set()

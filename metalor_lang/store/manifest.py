@@ -11,6 +11,7 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from metalor_lang.digest import sha256
@@ -91,6 +92,19 @@ def _row(path: str, status: os.stat_result, extra: str) -> Row:
     )
 
 
+@contextmanager
+def _deep_trees_explained() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise TreeTooDeep(
+            f"the step left a tree that cannot be kept: {error.strerror}: /{error.filename}",
+            help="remove the deep directories before the step ends",
+        ) from None
+
+
 def survey(fd: int) -> Survey:
     """Look at every entry of the tree below a directory descriptor.
 
@@ -101,7 +115,7 @@ def survey(fd: int) -> Survey:
     rows = [_row(".", os.fstat(fd), "")]
     seen: set[tuple[int, int]] = set()
     size = 0
-    try:
+    with _deep_trees_explained():
         for entry in walk(fd):
             status = entry.stat
             extra = ""
@@ -115,14 +129,41 @@ def survey(fd: int) -> Survey:
             elif stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
                 extra = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
             rows.append(_row(entry.path, status, extra))
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        raise TreeTooDeep(
-            f"the step left a tree that cannot be kept: {error.strerror}: /{error.filename}",
-            help="remove the deep directories before the step ends",
-        ) from None
     return Survey(rows=tuple(rows), size=size, entries=len(rows) - 1)
+
+
+def surveyed(fd: int) -> tuple[bytes, int, int]:
+    """`encode_rows(survey(fd).rows)` with its size and count of entries, without a record for each row.
+
+    Raises:
+        TreeTooDeep: as `survey`.
+
+    """
+    quoted = json.encoder.encode_basestring_ascii
+    own = os.fstat(fd)
+    lines = [f'[".",{own.st_mode},{own.st_uid},{own.st_gid},0,{own.st_mtime_ns},""]\n']
+    seen: set[tuple[int, int]] = set()
+    total = 0
+    with _deep_trees_explained():
+        for entry in walk(fd):
+            status = entry.stat
+            mode, size, extra = status.st_mode, 0, '""'
+            kind = stat.S_IFMT(mode)
+            if kind == stat.S_IFREG:
+                size = status.st_size
+                if status.st_nlink == 1:
+                    total += size
+                elif (inode := (status.st_dev, status.st_ino)) not in seen:
+                    seen.add(inode)
+                    total += size
+            elif kind == stat.S_IFLNK:
+                extra = quoted(os.readlink(entry.name, dir_fd=entry.dirfd))
+            elif kind in (stat.S_IFCHR, stat.S_IFBLK):
+                extra = f'"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"'
+            lines.append(
+                f"[{quoted(entry.path)},{mode},{status.st_uid},{status.st_gid},{size},{status.st_mtime_ns},{extra}]\n"
+            )
+    return "".join(lines).encode(), total, len(lines) - 1
 
 
 def hash_contents(fd: int) -> Iterator[tuple[str, str, str]]:

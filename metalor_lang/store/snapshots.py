@@ -106,16 +106,15 @@ class Draft:
     def _write(self, identity: str, meta: Mapping[str, Json], seal: bool, durable: bool) -> None:
         fd = os.open(self.fs, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            found = manifest.survey(fd)
-            rows = manifest.encode_rows(found.rows)
+            rows, size, entries = manifest.surveyed(fd)
             files.write_new(self.path / "manifest", rows)
             if seal:
                 files.write_new(self.path / "contents", manifest.encode_contents(manifest.hash_contents(fd)))
             body: dict[str, Json] = {
                 "id": identity,
                 "kind": self.kind,
-                "size": found.size,
-                "entries": found.entries,
+                "size": size,
+                "entries": entries,
                 "created": int(time.time()),
                 "manifest": sha256(rows),
                 "meta": dict(meta),
