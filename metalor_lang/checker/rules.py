@@ -25,7 +25,8 @@ Kind = ast.UnsetKind
 
 def check_statement(walk: StageWalk, node: ast.Statement) -> None:
     """Check one statement of a stage, then let it act on what is known of the stage."""
-    walk.notice(node)
+    if node.expands:
+        walk.notice(node)
     step = node.step if isinstance(node, ast.Test) else node
     for flag in step.flags:
         if flag.value is not None and (parser := parser_of(step.word, flag.name)) is not None:

@@ -116,6 +116,8 @@ class Node:
     span: Span = _span()
     word_span: Span = _span()
     flags: tuple[Flag, ...] = ()
+    expands: bool = field(default=True, compare=False, repr=False)
+    """False when no name is expanded anywhere in it, so that nobody needs to look."""
 
     def flag(self, name: str) -> Flag | None:
         """The (first) flag of a name."""

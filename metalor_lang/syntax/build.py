@@ -25,8 +25,13 @@ def build_statement(text: str, tokens: Sequence[Raw], end: int) -> tuple[ast.Sta
     """
     reader = Reader(text, tokens, end)
     node = _statement(reader, tokens[-1][2])
+    if not reader.expands:
+        _set_expands(node, False)
     return node, reader.problem
 
+
+# The node is new and nobody has seen it: a slot's own setter is the way past its being frozen.
+_set_expands: Final = ast.Node.__dict__["expands"].__set__
 
 _Build = Callable[[Reader, StatementSpec, Span, Span, tuple[ast.Flag, ...]], ast.Statement]
 """Reads what follows the flags; the spans are of the whole statement and of its word."""

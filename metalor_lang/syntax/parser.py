@@ -22,8 +22,9 @@ _BLANK_LINES = pattern(r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*")
 _DIRECTIVE = pattern(r"#[ \t]*(syntax|escape|check)[ \t]*=[^\n\r]*", re.IGNORECASE)
 
 
-Unit = tuple[int, int, Statement | None, Diagnostic | None]
-"""A piece of a source that was read at once: its offsets, and what it gave (a statement, an error, or nothing)."""
+Unit = tuple[int, int, Statement | None, Diagnostic | None, bool]
+"""A piece of a source: its offsets; the statement or the error that it gave, if any; and whether it is a statement that
+was read by itself, so that nothing around it matters."""
 
 
 def parse(source: SourceFile) -> tuple[Recipe, tuple[Diagnostic, ...]]:
@@ -31,7 +32,7 @@ def parse(source: SourceFile) -> tuple[Recipe, tuple[Diagnostic, ...]]:
     early = [*bad_characters(source), *directives(source)]
     diagnostics = list(early)
     statements: list[Statement] = []
-    for _, _, statement, diagnostic in Reading(source, [each.span.start for each in early]).units():
+    for _, _, statement, diagnostic, _ in Reading(source, [each.span.start for each in early]).units():
         if statement is not None:
             statements.append(statement)
         elif diagnostic is not None:
@@ -70,16 +71,16 @@ class Reading:
                 if not (bad and _touched(bad, at, end)) and not _ends_in_fence(text, tokens[-1]):
                     statement, diagnostic = build_statement(text, tokens, end)
                     if diagnostic is None:
-                        yield at, end, statement, None
+                        yield at, end, statement, None, True
                     else:
                         self.recovering = tokens[0][0]
-                        yield at, end, None, diagnostic
+                        yield at, end, None, diagnostic, False
                     at = end
                     continue
             from metalor_lang.syntax.recovery import read_line
 
             end, wrong, diagnostic = read_line(self, at)
-            yield at, end, wrong, diagnostic
+            yield at, end, wrong, diagnostic, False
             at = end
 
 

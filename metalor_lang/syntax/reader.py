@@ -35,13 +35,14 @@ class Reader:
 
     """
 
-    __slots__ = ("at", "end", "problem", "text", "tokens")
+    __slots__ = ("at", "end", "expands", "problem", "text", "tokens")
 
     def __init__(self, text: str, tokens: Sequence[Raw], end: int) -> None:
         self.text = text
         self.tokens = tokens
         self.end = end
         self.at = 0
+        self.expands = False
         self.problem: Diagnostic | None = None
 
     # ---- tokens --------------------------------------------------------------------------------------------
@@ -96,6 +97,7 @@ class Reader:
         kind, start, end = token
         if kind == "REF_OPEN":
             name, close = self.take(), self.take()
+            self.expands = True
             return ast.Ref(name=self.raw(name), span=Span(start, close[2]))
         raw = self.text[start:end]
         if kind == "DOLLARS_BRACE":

@@ -1,0 +1,56 @@
+"""What is wrong with a recipe while it is being written: an edit in, diagnostics out.
+
+Invariant: after any edits, the diagnostics are those of a fresh parse and check of the text, as an editor shows them:
+what only a build can be given is not asked for.
+"""
+
+from metalor_lang.checker.checker import check
+from metalor_lang.checker.program import Contexts, Platform
+from metalor_lang.diagnostics.model import Diagnostic
+from metalor_lang.source import SourceFile
+from metalor_lang.syntax.ast import Recipe
+from metalor_lang.syntax.document import Document
+
+
+class LiveRecipe:
+    """A recipe in an editor or at a prompt.
+
+    Args:
+        path: the name it is shown by.
+        text: what it begins with.
+        contexts: the folders that COPY, --bind and local bases are looked up in; asked again at every check.
+        platform: what it would be built for; this machine's when None.
+
+    """
+
+    def __init__(self, path: str, text: str, contexts: Contexts, platform: Platform | None = None) -> None:
+        self._document = Document(path, text)
+        self._contexts = contexts
+        self._platform = platform
+
+    @property
+    def source(self) -> SourceFile:
+        """The text as it is now."""
+        return self._document.source
+
+    @property
+    def recipe(self) -> Recipe:
+        """The statements that are right."""
+        return self._document.parsed()[0]
+
+    def edit(self, start: int, end: int, text: str) -> None:
+        """Put a text in place of the characters from `start` to `end` (offsets in code points).
+
+        Raises:
+            ValueError: there are no such characters.
+
+        """
+        self._document.edit(start, end, text)
+
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """Every error of the text as it is now, sorted by place."""
+        recipe, syntax = self._document.parsed()
+        _, wrong = check(
+            recipe, contexts=self._contexts, platform=self._platform, given_args_strict=False, syntax=syntax
+        )
+        return tuple(sorted((*syntax, *wrong), key=lambda each: (each.span.start, each.span.end)))

@@ -1,0 +1,117 @@
+"""A document after any edits is what a fresh parse and check of its text give, spans included."""
+
+import random
+
+import pytest
+
+from metalor_lang.checker.checker import check
+from metalor_lang.checker.live import LiveRecipe
+from metalor_lang.source import SourceFile
+from metalor_lang.syntax import ast, document
+from metalor_lang.syntax.document import Document
+from metalor_lang.syntax.moving import moved
+from metalor_lang.syntax.parser import parse
+from tests.property.test_automaton_agrees import _SCRAPS
+from tests.support.recipes import FakeContexts
+from tests.unit.syntax.test_automaton import TEXTS, deep
+
+
+def random_edit(text: str, draw: random.Random) -> tuple[int, int, str]:
+    """What fingers do: a character, a deletion, a pasted piece, a line doubled or taken away."""
+    at = draw.randrange(len(text) + 1)
+    match draw.randrange(6):
+        case 0 | 1:
+            return at, at, draw.choice("abc ENV=$\"'{}[]\\\n#")
+        case 2:
+            return at, min(len(text), at + draw.randrange(1, 4)), ""
+        case 3:
+            return at, at, draw.choice(_SCRAPS)
+        case 4:
+            piece = draw.choice(TEXTS)
+            start = draw.randrange(len(piece) + 1)
+            return at, min(len(text), at + draw.randrange(10)), piece[start : start + draw.randrange(80)]
+        case _:
+            start = text.rfind("\n", 0, at) + 1
+            end = text.find("\n", at) + 1 or len(text)
+            return start, end, draw.choice(("", text[start:end] * 2))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_edits(seed: int) -> None:
+    draw = random.Random(seed)
+    for _ in range(12):
+        text = "".join(draw.choice(TEXTS) for _ in range(draw.randrange(1, 5)))[:3000]
+        live = LiveRecipe("x", text, FakeContexts())
+        for _ in range(40):
+            start, end, new = random_edit(text, draw)
+            text = text[:start] + new + text[end:]
+            live.edit(start, end, new)
+            assert live.source.text == text
+            recipe, syntax = parse(SourceFile("x", text))
+            assert deep(live.recipe.statements) == deep(recipe.statements), text
+            _, wrong = check(recipe, contexts=FakeContexts(), given_args_strict=False, syntax=syntax)
+            fresh = sorted((*syntax, *wrong), key=lambda each: (each.span.start, each.span.end))
+            assert live.diagnostics() == tuple(fresh), text
+
+
+def test_an_edit_reads_only_what_it_touches(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f"ENV A{number}=x\n" for number in range(2000)]
+    text = "FROM a:1\n" + "".join(lines)
+    read = []
+
+    class Counting(document.Reading):
+        def units(self, at=0):
+            for unit in super().units(at):
+                read.append(unit)
+                yield unit
+
+    monkeypatch.setattr(document, "Reading", Counting)
+    made = Document("x", text)
+    assert len(read) == 2001
+    for place in (20, len(text) // 2, len(text) - 3):
+        for new in ("y", "\n", " B=c", '"', ""):
+            read.clear()
+            before = made.text
+            made.edit(place, place + 1, new)
+            made.parsed()
+            assert 0 < len(read) < 12, (place, new)
+            made.edit(place, place + len(new), before[place])
+            assert made.text == text
+
+
+def test_a_moved_tree_is_the_tree_further_on() -> None:
+    for text in TEXTS:
+        if parse(SourceFile("x", text))[1]:
+            continue
+        here = parse(SourceFile("x", text))[0].statements
+        there = parse(SourceFile("x", "\n" * 7 + text))[0].statements
+        assert deep(moved(here, 7)) == deep(there)
+        assert deep(moved(there, -7)) == deep(here)
+
+
+def test_moved_diagnostics_keep_all_they_say() -> None:
+    for text in TEXTS:
+        found = parse(SourceFile("x", text))[1]
+        assert moved(moved(found, 5), -5) == found
+
+
+def test_expands_says_whether_a_name_is_expanded() -> None:
+    def holds(node: object) -> bool:
+        if isinstance(node, ast.Ref):
+            return True
+        if isinstance(node, tuple):
+            return any(map(holds, node))
+        return any(holds(getattr(node, each.name)) for each in getattr(node, "__record_fields__", ()))
+
+    seen = set()
+    for text in TEXTS:
+        for statement in parse(SourceFile("x", text))[0].statements:
+            assert statement.expands == holds(statement)
+            seen.add(statement.expands)
+    assert seen == {True, False}
+
+
+@pytest.mark.parametrize(("start", "end"), [(-1, 0), (2, 1), (0, 99)])
+def test_what_is_no_range_is_refused(start: int, end: int) -> None:
+    with pytest.raises(ValueError, match="not a range"):
+        Document("x", "USER a\n").edit(start, end, "")
