@@ -4,7 +4,7 @@ Invariant: all errors of the file come in one go, sorted by place; a Program exi
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from metalor_lang.checker import flags
@@ -174,7 +174,9 @@ class _Checker:
     def _split(self) -> None:
         orphans: list[ast.Statement] = []
         # A FROM that was refused starts a stage, too: of what stands behind it nothing belongs to the stage before.
-        nodes = sorted((*self.recipe.statements, *self.broken.stages), key=lambda node: node.span.start)
+        nodes: Sequence[ast.Statement] = self.recipe.statements
+        if self.broken.stages:
+            nodes = sorted((*nodes, *self.broken.stages), key=lambda node: node.span.start)
         for node in nodes:
             match node:
                 case ast.From():

@@ -40,6 +40,8 @@ def check_statement(walk: StageWalk, node: ast.Statement) -> None:
 
 def _pairs_once(walk: StageWalk, node: ast.Statement) -> None:
     assert isinstance(node, ast.Env | ast.Label | ast.Annotate)
+    if len(node.pairs) == 1:
+        return
     seen: dict[str, Span] = {}
     for pair in node.pairs:
         if pair.key in seen:

@@ -5,7 +5,7 @@ a value that only a base can settle is None here, never guessed.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -106,11 +106,13 @@ class StageFacts:
         return self.open and (ast.UnsetKind.ENV, name) not in self.gone
 
 
-def expand(parts: Iterable[ast.Part], value_of: Callable[[ast.Ref], str | None]) -> str | None:
+def expand(parts: Sequence[ast.Part], value_of: Callable[[ast.Ref], str | None]) -> str | None:
     """The text of parts with every `${NAME}` replaced once; None when a value is not known.
 
     Every name is looked up, also after an unknown one, so that each is noticed.
     """
+    if len(parts) == 1 and isinstance(only := parts[0], ast.Text):
+        return only.value
     texts = [part.value if isinstance(part, ast.Text) else value_of(part) for part in parts]
     known = [text for text in texts if text is not None]
     return "".join(known) if len(known) == len(texts) else None

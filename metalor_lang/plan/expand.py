@@ -3,7 +3,7 @@
 Invariant: one pass; the result is never split and never read again. Which arguments were named is remembered.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from metalor_lang.checker.program import Argument
 from metalor_lang.checker.scope import DEFAULT_PATH, EPOCH, glob_source, named_in_shell
@@ -53,7 +53,7 @@ class Expansion:
             self.undefined.append(ref)
         return value
 
-    def parts(self, parts: Iterable[ast.Part]) -> str:
+    def parts(self, parts: Sequence[ast.Part]) -> str:
         """The text of parts; "" where a name is undefined (and noted)."""
         return expand_parts(parts, self._value) or ""
 

@@ -8,6 +8,7 @@ it that ends where one ended before; what follows is moved. Characters that no r
 and blocks that are never closed act at a distance: while there are some, everything is read again.
 """
 
+import gc
 from bisect import bisect_left
 
 from metalor_lang.diagnostics.model import Diagnostic
@@ -53,8 +54,15 @@ class Document:
         if not 0 <= start <= end <= len(before):
             raise ValueError(f"not a range of the text: {start}..{end}")
         self.source = SourceFile(self.source.path, before[:start] + text + before[end:])
-        if not self._alone or not self._read_around(start, start + len(text), len(text) - (end - start)):
-            self._read_all()
+        # What is moved takes the place of as much that goes: a collection in between would walk it all, and find none.
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            if not self._alone or not self._read_around(start, start + len(text), len(text) - (end - start)):
+                self._read_all()
+        finally:
+            if collects:
+                gc.enable()
 
     def parsed(self) -> tuple[Recipe, tuple[Diagnostic, ...]]:
         """As `parser.parse` of the text."""

@@ -22,8 +22,7 @@ def moved(value: T, by: int) -> T:
         by: how many characters; may be negative.
 
     """
-    mover = _MOVERS.get(type(value)) or _made(type(value))
-    result: T = mover(value, by)
+    result: T = _MOVERS[type(value)](value, by)
     return result
 
 
@@ -32,35 +31,51 @@ def _same(value: Any, by: int) -> Any:
 
 
 def _tuple(value: tuple[Any, ...], by: int) -> tuple[Any, ...]:
-    return tuple([moved(each, by) for each in value]) if value else value
+    return tuple([_MOVERS[type(each)](each, by) for each in value]) if value else value
 
 
 def _span(value: Span, by: int) -> Span:
     return Span(value.start + by, value.end + by)
 
 
-_MOVERS: Final[dict[type, _Mover]] = {
-    str: _same, bool: _same, int: _same, type(None): _same, tuple: _tuple, Span: _span,
-}  # fmt: skip
+class _Movers(dict[type, _Mover]):
+    """How values of each class are moved; a function is compiled for a class when it is first met."""
+
+    def __missing__(self, kind: type) -> _Mover:
+        if issubclass(kind, StrEnum) or not hasattr(kind, "__record_fields__"):
+            self[kind] = _same
+        else:
+            self[kind] = _compiled(kind)
+        return self[kind]
 
 
-def _made(kind: type) -> _Mover:
-    """The mover of a class, compiled once: for records one that copies them slot by slot."""
-    if issubclass(kind, StrEnum) or not hasattr(kind, "__record_fields__"):
-        _MOVERS[kind] = _same
-        return _same
-    values: dict[str, Any] = {"_new": object.__new__, "_kind": kind, "_span": _span, "_moved": moved}
+_MOVERS: Final = _Movers({tuple: _tuple, Span: _span})
+
+# A moved span is as right as the one it comes from: its slots are set without asking again.
+_SPAN_SLOTS: Final = (Span.__dict__["start"].__set__, Span.__dict__["end"].__set__)
+
+
+def _compiled(kind: type) -> _Mover:
+    """The mover of a class of records, which copies them slot by slot."""
+    values: dict[str, Any] = {"new": object.__new__, "kind": kind, "movers": _MOVERS, "Span": Span}
+    values["set_start"], values["set_end"] = _SPAN_SLOTS
     lines = []
-    for at, each in enumerate(fields(kind)):  # type: ignore[arg-type]
-        values[f"_set{at}"] = getattr(kind, each.name).__set__
-        plain = each.type in (str, bool, int) or (isinstance(each.type, type) and issubclass(each.type, StrEnum))
-        value = f"node.{each.name}"
+    for at, each in enumerate(fields(kind)):
+        values[f"set_{at}"] = kind.__dict__.get(each.name, getattr(kind, each.name)).__set__
         if each.type is Span:
-            value = f"_span({value}, by)"
-        elif not plain:
-            value = f"_moved({value}, by)"
-        lines.append(f" _set{at}(made, {value})\n")
+            lines += [
+                f"old = node.{each.name}",
+                "span = new(Span)",
+                "set_start(span, old.start + by)",
+                "set_end(span, old.end + by)",
+                f"set_{at}(made, span)",
+            ]
+        elif each.type in (str, bool, int) or (isinstance(each.type, type) and issubclass(each.type, StrEnum)):
+            lines.append(f"set_{at}(made, node.{each.name})")
+        else:
+            lines += [f"old = node.{each.name}", f"set_{at}(made, movers[type(old)](old, by))"]
     space: dict[str, Any] = {}
-    exec(f"def mover(node, by):\n made = _new(_kind)\n{''.join(lines)} return made", values, space)
-    _MOVERS[kind] = space["mover"]
-    return _MOVERS[kind]
+    body = "".join(f" {line}\n" for line in ("made = new(kind)", *lines, "return made"))
+    exec(f"def mover(node, by):\n{body}", values, space)
+    mover: _Mover = space["mover"]
+    return mover
