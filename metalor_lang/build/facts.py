@@ -7,13 +7,13 @@ look-up went through; else the tree is asked again.
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from metalor_lang.build.lookup import Chain
 from metalor_lang.build.users import GROUPS, USERS, Identity, resolve
 from metalor_lang.kernel.paths import Root, split
+from metalor_lang.record import dataclass, field
 
 _MOST_LINKS: Final = 40
 

@@ -8,13 +8,13 @@ one thread; a snapshotter to any number of them.
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
 
 from metalor_lang.digest import Json
 from metalor_lang.kernel.paths import Root
+from metalor_lang.record import dataclass
 from metalor_lang.runtime.clamp import Unchanged, clamp
 from metalor_lang.runtime.compaction import MAX_CHAIN, cheapest, weight
 from metalor_lang.runtime.layering import clean_work

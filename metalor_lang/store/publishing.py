@@ -8,11 +8,11 @@ build goes on at the speed of the machine, and what it tells lags behind by the 
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from metalor_lang.kernel import syscalls
+from metalor_lang.record import dataclass
 from metalor_lang.store import files
 from metalor_lang.store.core import Core
 from metalor_lang.store.errors import StoreError, translate
