@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import stat
 import sys
 import time
@@ -288,6 +289,10 @@ def test_ctrl_c_at_the_prompt_clears_the_line(desk, columns):
     screen.press("c-c")
     screen.wait(r"^build 2> *$")
     assert "COPY abc" not in screen.text
+    screen.type("COPY def")
+    screen.wait("COPY def")
+    screen.kill(signal.SIGINT)  # from another terminal
+    screen.wait(r"^build 2> *$")
 
 
 @widths
