@@ -175,6 +175,7 @@ class Prompt:
             event.current_buffer.newline(copy_margin=True)
 
         @keys.add("c-c")
+        @keys.add("<sigint>")
         def _(event: KeyPressEvent) -> None:
             event.current_buffer.cancel_completion()
             event.current_buffer.reset()

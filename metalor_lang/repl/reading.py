@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from metalor_lang.diagnostics.codes import CODES
 from metalor_lang.diagnostics.model import Diagnostic
+from metalor_lang.record import replace
 from metalor_lang.repl.around import SessionAround, files
 from metalor_lang.repl.commands import COMMANDS, Takes
 from metalor_lang.repl.pieces import pieces
@@ -43,7 +44,7 @@ class Reader:
 
     def problems(self, text: str) -> tuple[Diagnostic, ...]:
         """Everything that is wrong with a text that is to be carried out now."""
-        return self._session.check(text)
+        return tuple(_within(each, len(text)) for each in self._session.check(text))
 
     def items(self, text: str, cursor: int) -> tuple[Item, ...]:
         """What can stand at the cursor."""
@@ -95,7 +96,7 @@ class Reader:
         if typed is not None and (viable(typed.text) or may_become(typed)):
             # The statement is not over: its last word may go on, and what its end lacks is still to come.
             open_from = typed.start + typed.at
-        for each in self._session.check(text):
+        for each in self.problems(text):
             if each.span.end <= open_from and each.span.start < open_from:
                 yield each
 
@@ -146,6 +147,12 @@ def _outputs(word: str) -> Iterator[Candidate]:
         ("tar:", "the plain tree as a tar file"), ("docker://", "a registry: REF"),
     ):  # fmt: skip
         yield Candidate(text=text, kind=ItemKind.VALUE, help=help)
+
+
+def _within(problem: Diagnostic, length: int) -> Diagnostic:
+    """A problem whose place is in the text: what the end lacks stands behind a line end that nobody typed."""
+    span = problem.span
+    return problem if span.end <= length else replace(problem, span=Span(min(span.start, length), length))
 
 
 def _moved(item: Item, by: int) -> Item:

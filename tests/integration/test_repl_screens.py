@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import stat
 import sys
 import time
@@ -288,6 +289,10 @@ def test_ctrl_c_at_the_prompt_clears_the_line(desk, columns):
     screen.press("c-c")
     screen.wait(r"^build 2> *$")
     assert "COPY abc" not in screen.text
+    screen.type("COPY def")
+    screen.wait("COPY def")
+    screen.kill(signal.SIGINT)  # from another terminal
+    screen.wait(r"^build 2> *$")
 
 
 @widths
@@ -398,7 +403,11 @@ def test_a_shell_has_the_terminal_for_a_while(desk, columns):
     screen.settle()
     screen.press("c-z")
     screen.wait(r"^\[1\]\+ +Stopped +sleep 200$")
-    screen.type("clear; kill %1; wait %1; echo done > /srv/made\r")
+    screen.type("clear; fg\r")
+    screen.wait(r"^sleep 200$")
+    screen.settle()
+    screen.press("c-c")
+    screen.type("clear; echo done > /srv/made; jobs\r")
     screen.type("exit\r")
     screen.wait(r"/srv/made\n(.*\n)*THROW/keep> *$")
     screen.type("throw\r")

@@ -1,6 +1,8 @@
 """What the prompt knows of a text while it is typed."""
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from metalor_lang.repl.reading import Reader
 from metalor_lang.store.store import Store
@@ -130,3 +132,29 @@ def test_signatures_of_statements_and_commands(session):
     assert form("USER x\nCOPY a ") == "COPY [flags] source… destination"
     assert form(":goto ") == ":goto STEP"
     assert form(":goto 1\nUSER ") == "USER name-or-id[:group-or-id]"
+
+
+_SCRAPS = [
+    "FROM ", "SH ", "SH '''\n", "'''", "COPY ", "--from=", "one", ":undo", ":goto ", "\n", " ", "\\\n", '"', "'", "[",
+    "]", ",", "${", "}", "#", "VERSION", "ENV A=", "src/", "/", "日", "\x00", "\t", "\r\n",
+    "FILE /a \"\"\"\n", "LABEL ", "=",
+]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(st.sampled_from(_SCRAPS), max_size=12), cut=st.integers(0, 30))
+def test_every_text_can_be_read_at_every_place(session, texts, cut):
+    text = "".join(texts)
+    cursor = max(len(text) - cut, 0)
+    reader = Reader(session)
+    reading = reader.read(text, cursor)
+    at = 0
+    for colour in reading.colours:
+        assert at <= colour.start < colour.end <= len(text)
+        at = colour.end
+    if reading.problem is not None:
+        assert 0 <= reading.problem.span.start <= reading.problem.span.end <= len(text)
+    if reading.signature is not None:
+        assert reading.signature.active.end <= len(reading.signature.form)
+    for each in reader.problems(text):
+        assert 0 <= each.span.start <= each.span.end <= len(text)
