@@ -164,6 +164,7 @@ class StatCache:
         """Write the file where something new was learned; a cache that cannot be written is only slower."""
         if self._path is None or not self._fresh:
             return
+        self._load()  # takes the lock itself
         with self._lock:
             self._fresh = False
             data = b"".join(self._encoded())
@@ -176,7 +177,6 @@ class StatCache:
                     draft.unlink()
 
     def _encoded(self) -> Iterator[bytes]:
-        self._load()
         old = self._old or {}
         places = [*(place for place in old if place not in self._used), *self._used]
         used = sum(rows.count for rows in self._used.values())
