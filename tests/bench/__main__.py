@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench import ground, peers, picture, rows
-from tests.bench.cases import bases, copies, exports, language, memory, steps, talking
+from tests.bench.cases import bases, copies, editing, exports, language, memory, scale, steps, talking
 from tests.bench.workload import Bench, compile_package
 
 CASES: Final[Mapping[str, Callable[[Bench], Iterator[rows.Row]]]] = {
@@ -23,7 +23,9 @@ CASES: Final[Mapping[str, Callable[[Bench], Iterator[rows.Row]]]] = {
     "copy": copies.copies,
     "export": exports.exports,
     "front": language.front_end,
+    "keys": editing.keystrokes,
     "plan": language.plans,
+    "scale": scale.stores,
     "repl": talking.talking,
     "memory": memory.memory,
 }
