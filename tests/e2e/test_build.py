@@ -326,7 +326,9 @@ def test_cache_commands(shop):
     shop.recipe(HELLO)
     shop.run("build", "app.metalor", "-o", "oci:out:1")
     assert shop.run("cache", "path").stdout.strip() == str(shop.path / "store")
-    assert "SH echo" in shop.run("cache", "ls").stdout
+    sums = shop.run("cache", "ls").stdout
+    assert "app" in sums and "SH echo" not in sums
+    assert "SH echo" in shop.run("cache", "ls", "--full").stdout
     assert "no damage" in shop.run("cache", "verify", "--full").stdout
     assert "freed" in shop.run("cache", "gc", "--all").stdout
     assert json.loads(shop.run("cache", "ls", "--format", "json").stdout)["snapshots"] == 0
