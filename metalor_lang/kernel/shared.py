@@ -11,10 +11,12 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from metalor_lang.kernel import bulk
-from metalor_lang.kernel.process import Child, spawn
+
+if TYPE_CHECKING:
+    from metalor_lang.kernel.process import Child
 
 Job = bulk.HashJob | bulk.CopyJob
 WORTH: Final = 2000
@@ -89,6 +91,8 @@ class _Worker:
                 with suppress(OSError):  # what does not fit is waited for
                     fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
             argv = [sys.executable, "-I", "-S", "-X", "utf8", bulk.__file__, str(jobs), str(answers)]
+            from metalor_lang.kernel.process import spawn  # most builds have nothing for a worker
+
             self._child: Child = spawn([*argv, *map(str, roots)], pass_fds=(jobs, answers, *roots))
         except BaseException:
             os.close(self._jobs)
