@@ -29,6 +29,10 @@ def test_other_architectures(tmp_path: Path) -> None:
     assert walk(HOW_TO / "other-architectures.md", tmp_path, path=emulators.path()) >= 7
 
 
+def test_notebook(tmp_path: Path) -> None:
+    assert walk(HOW_TO / "notebook.md", tmp_path) >= 3
+
+
 def test_every_page_is_tried() -> None:
     tried = Path(__file__).read_text() + Path(__file__).with_name("test_library_documents.py").read_text()
     assert all(page.name in tried for page in HOW_TO.glob("*.md"))
