@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=tuple(CASES), help="this case (may be repeated)")
     parser.add_argument("--no-peers", action="store_true", help="leave the other builders out")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"))
+    parser.add_argument("--table", type=Path, default=Path("build/bench.md"))
     parser.add_argument("--picture", type=Path, default=Path("build/bench.svg"))
     wanted = parser.parse_args()
     compile_package()
@@ -44,18 +45,24 @@ def main() -> None:
         machine = ground.machine(disk)
         print(", ".join(f"{name} {value}" for name, value in machine.items()))
         print(rows.head(), flush=True)
-        with peers.started(disk, wanted=not wanted.no_peers) as others:
-            bench = Bench(disk=disk / "work", peers=others)
-            bench.disk.mkdir()
-            for name in wanted.only or CASES:
-                for row in CASES[name](bench):
-                    found.append(row)
-                    print(rows.line(row), flush=True)
-    missed = [f"{row.case}: {bar.text}" for row in found for bar in row.bars if not bar.met]
-    print(f"{sum(len(row.bars) for row in found) - len(missed)} bars met, {len(missed)} not met")
-    for target, text in ((wanted.json, rows.document(found, machine)), (wanted.picture, picture.draw(found))):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
+        try:
+            with peers.started(disk, wanted=not wanted.no_peers) as others:
+                bench = Bench(disk=disk / "work", peers=others)
+                bench.disk.mkdir()
+                for name in wanted.only or CASES:
+                    for row in CASES[name](bench):
+                        found.append(row)
+                        print(rows.line(row), flush=True)
+        finally:  # what was measured counts, also when a later case fails or is interrupted
+            missed = sum(not bar.met for row in found for bar in row.bars)
+            print(f"{sum(len(row.bars) for row in found) - missed} bars met, {missed} not met")
+            for target, text in (
+                (wanted.json, rows.document(found, machine)),
+                (wanted.table, rows.markdown(found)),
+                (wanted.picture, picture.draw(found)),
+            ):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(text)
 
 
 if __name__ == "__main__":

@@ -90,3 +90,23 @@ def _number(value: float | None, unit: str) -> str:
             f"{value:8.3f}s" if value >= 0.1 else f"{value * 1000:7.2f}ms" if value >= 1e-3 else f"{value * 1e6:7.1f}µs"
         )
     return f"{value:7.1f}{unit:>2}"
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The table for a document."""
+    lines = ["| case | ours | floor | ratio | " + " | ".join(PEERS) + " | bars |", "| --- " * (5 + len(PEERS)) + "|"]
+    for row in rows:
+        peers = (
+            "absent"
+            if row.peers.get(peer, 0) is None
+            else _number(row.peers[peer], row.unit).strip()
+            if peer in row.peers
+            else "–"
+            for peer in PEERS
+        )
+        floor = f"{_number(row.floor, row.unit).strip()} ({row.floor_name})" if row.floor else row.floor_name or "–"
+        ratio = f"{row.ours / row.floor:.2f}" if row.floor else "–"
+        bars = "; ".join(f"{bar.text}: {'met' if bar.met else f'**missed** ({bar.measured:.3g})'}" for bar in row.bars)
+        ours = _number(row.ours, row.unit).strip()
+        lines.append(f"| {row.case} | {ours} | {floor} | {ratio} | {' | '.join(peers)} | {bars or '–'} |")
+    return "\n".join(lines) + "\n"
