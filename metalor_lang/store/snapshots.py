@@ -68,10 +68,14 @@ class Draft:
         self.fs = self.path / "fs"
         self.work = self.path / "work"
         self._open = True
-        with guarded(core.root):
-            files.make_directory(self.path)
-            files.make_directory(self.fs, 0o755)
-            files.make_directory(self.work)
+        try:
+            with guarded(core.root):
+                files.make_directory(self.path)
+                files.make_directory(self.fs, 0o755)
+                files.make_directory(self.work)
+        except BaseException:  # room for the first and none for the second: nobody else can discard it
+            self.discard()
+            raise
 
     def commit(self, meta: Mapping[str, Json], *, seal: bool = False, durable: bool = True) -> str:
         """Make it a snapshot, and give its id.
