@@ -233,6 +233,7 @@ def test_a_statement_goes_on_while_more_is_needed(desk, columns):
     screen.wait(r"^ +… echo two\n +… *$")
     enter(screen, "'''")
     screen.wait(r"^one\ntwo\n")
+    screen.wait(r"^build 3> *$")  # a key that comes before the prompt is the terminal's, not ours
     screen.press("up")
     screen.wait(r"^build 3> SH '''\n +… echo one\n +… echo two\n +… '''$")
 
