@@ -108,5 +108,6 @@ def markdown(rows: Sequence[Row]) -> str:
         ratio = f"{row.ours / row.floor:.2f}" if row.floor else "–"
         bars = "; ".join(f"{bar.text}: {'met' if bar.met else f'**missed** ({bar.measured:.3g})'}" for bar in row.bars)
         ours = _number(row.ours, row.unit).strip()
-        lines.append(f"| {row.case} | {ours} | {floor} | {ratio} | {' | '.join(peers)} | {bars or '–'} |")
+        cells = (row.case, ours, floor, ratio, *peers, bars or "–")
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"

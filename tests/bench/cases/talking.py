@@ -63,15 +63,11 @@ def talking(bench: Bench) -> Iterator[Row]:
     """From the command line to a prompt, and from `:undo` to the next prompt, on a Debian image."""
     recipe = bench.recipe("repl.metalor", "", "debian")
     bench.build(recipe)
-    starts = []
-    for _ in range(STARTS):
-        terminal = Terminal(bench, recipe)
-        starts.append(terminal.until(PROMPT) - terminal.began)
-        terminal.leave()
-    start = statistics.median(starts)
+    start, carried = _start(bench), _start(bench, recipe)
     yield Row(
         case="REPL: start to prompt",
         ours=start,
+        floor_name=f"with a recipe that is carried out first: {carried:.3f} s",
         bars=(Bar(text="≤ 0.25 s", measured=start, limit=0.25),),
     )
     terminal = Terminal(bench, recipe)
@@ -87,3 +83,12 @@ def talking(bench: Bench) -> Iterator[Row]:
     terminal.leave()
     undo = statistics.median(undone)
     yield Row(case="REPL: undo", ours=undo, bars=(Bar(text="≤ 20 ms", measured=undo, limit=0.02),))
+
+
+def _start(bench: Bench, *words: str) -> float:
+    starts = []
+    for _ in range(STARTS):
+        terminal = Terminal(bench, *words)
+        starts.append(terminal.until(PROMPT) - terminal.began)
+        terminal.leave()
+    return statistics.median(starts)
