@@ -6,8 +6,6 @@ Every function works in a folder of the disk that is measured and leaves nothing
 import hashlib
 import os
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from metalor_lang.build.contexts import LocalContexts
@@ -20,12 +18,7 @@ from metalor_lang.oci.layout import Layout
 from metalor_lang.oci.unpack import layer_sources, unpack
 from metalor_lang.plan.graph import CopyFiles, CopySource
 from metalor_lang.store import manifest
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+from tests.bench.timing import seconds
 
 
 def inflating(layout: Path, tag: str) -> float:
@@ -40,7 +33,7 @@ def inflating(layout: Path, tag: str) -> float:
                 hasher.update(chunk)
             assert f"sha256:{hasher.hexdigest()}" == source.diff_id
 
-    return _seconds(work)
+    return seconds(work)
 
 
 def unpacking(layout: Path, tag: str, folder: Path) -> dict[str, float]:
@@ -51,9 +44,9 @@ def unpacking(layout: Path, tag: str, folder: Path) -> dict[str, float]:
     try:
         with Root.at(folder) as root:
             return {
-                "unpack": _seconds(lambda: unpack(found, selection.manifest, selection.config.diff_ids, root.fd)),
-                "manifest": _seconds(lambda: manifest.surveyed(root.fd)),
-                "sync": _seconds(lambda: syscalls.syncfs(root.fd)),
+                "unpack": seconds(lambda: unpack(found, selection.manifest, selection.config.diff_ids, root.fd)),
+                "manifest": seconds(lambda: manifest.surveyed(root.fd)),
+                "sync": seconds(lambda: syscalls.syncfs(root.fd)),
             }
     finally:
         shutil.rmtree(folder)
@@ -79,15 +72,15 @@ def copying(context: Path, folder: Path) -> dict[str, float]:
     folder.mkdir()
     try:
         with LocalContexts(context / "none.metalor", cache=StatCache(memory)) as contexts:
-            first = _seconds(lambda: contexts.content(files))
+            first = seconds(lambda: contexts.content(files))
         with LocalContexts(context / "none.metalor", cache=StatCache(memory)) as contexts, Root.at(folder) as root:
-            again = _seconds(lambda: contexts.content(files))
+            again = seconds(lambda: contexts.content(files))
             return {
                 "digest": first,
                 "digest again": again,
-                "copy": _seconds(lambda: copy_into(root, files, epoch=0, contexts=contexts)),
-                "manifest": _seconds(lambda: manifest.surveyed(root.fd)),
-                "sync": _seconds(lambda: syscalls.syncfs(root.fd)),
+                "copy": seconds(lambda: copy_into(root, files, epoch=0, contexts=contexts)),
+                "manifest": seconds(lambda: manifest.surveyed(root.fd)),
+                "sync": seconds(lambda: syscalls.syncfs(root.fd)),
             }
     finally:
         shutil.rmtree(folder)
@@ -107,4 +100,4 @@ def walking(context: Path) -> float:
                     else:
                         each.stat(follow_symlinks=False)
 
-    return _seconds(work)
+    return seconds(work)

@@ -1,19 +1,14 @@
-"""Measures of the front end and of starting: plain functions that give seconds or bytes; whoever calls them prints.
+"""Measures of the front end: plain functions that give seconds or bytes; whoever calls them prints.
 
 Each runs in this process unless it says otherwise; call those that compare sizes in a fresh one.
 """
 
 import importlib.util
 import io
-import os
 import random
-import statistics
-import subprocess
-import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from metalor_lang.checker.checker import check
 from metalor_lang.checker.live import LiveRecipe
@@ -22,16 +17,21 @@ from metalor_lang.source import SourceFile
 from metalor_lang.syntax.automaton import machine
 from metalor_lang.syntax.lines import slices
 from metalor_lang.syntax.parser import parse
-from tests.bench.cases.language import recipe_of
 from tests.support.recipes import FakeContexts, FakeInputs
 
-PYTHON = (sys.executable,)
-METALOR = (sys.executable, "-m", "metalor_lang")
 
-
-def clean_environment(**more: str) -> dict[str, str]:
-    """The environment without what changes how Python starts: a variable may forbid it to keep compiled modules."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")} | more
+def recipe_of(count: int) -> str:
+    """A recipe of so many statements, of the kinds that recipes have."""
+    rows = ["FROM scratch\n"]
+    for number in range((count - 1) // 5 + 1):
+        rows += (
+            f"ENV NAME_{number}=value-{number}\n",
+            f'RUN ["/bin/sh", "-c", "echo {number} > /file-{number}"]\n',
+            f"SH echo ${{NAME_{number}}} | tr a-z A-Z\n",
+            f'LABEL org.example.part-{number}="a quoted value, ${{NAME_{number}}}"\n',
+            f"WORKDIR /srv/part-{number}\n",
+        )
+    return "".join(rows[:count])
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
@@ -189,31 +189,3 @@ def plan_seconds(stages: int = 1_000, steps: int = 10) -> float:
     taken = time.perf_counter() - start
     assert plan is not None and sum(len(stage.steps) for stage in plan.stages.values()) == stages * steps
     return taken
-
-
-# --- starting (each a process of its own) ---------------------------------------------------------------------------
-
-
-def _median(command: tuple[str, ...], times: int, folder: Path | None = None, **environment: str) -> float:
-    def once() -> float:
-        start = time.perf_counter()
-        subprocess.run(command, cwd=folder, env=clean_environment(**environment), check=True, capture_output=True)
-        return time.perf_counter() - start
-
-    once()
-    return statistics.median(once() for _ in range(times))
-
-
-def python_seconds(code: str = "pass", times: int = 9) -> float:
-    """A whole process of the interpreter: the floor of every command."""
-    return _median((*PYTHON, "-c", code), times)
-
-
-def help_seconds(times: int = 9) -> float:
-    """`metalor --help` as a whole process."""
-    return _median((*METALOR, "--help"), times)
-
-
-def command_seconds(folder: Path, store: Path, *words: str, times: int = 9) -> float:
-    """A command as a whole process, after a first run: `build` of something cached, `check` …"""
-    return _median((*METALOR, *words), times, folder, METALOR_STORE=str(store))

@@ -9,7 +9,6 @@ systemd-binfmt where systemd runs.
 
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from metalor_lang.runtime import emulation
@@ -25,25 +24,19 @@ def folder() -> Path:
         BaseUnavailable: the mirror is missing.
 
     """
-    target = cache.directory() / "emulators"
-    if target.is_dir():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with cache.lock(target.parent / ".emulators.lock"):
-        if not target.is_dir():
-            with tempfile.TemporaryDirectory(prefix=".emulators-", dir=target.parent) as work:
-                here = apt.run("dpkg", "--print-architecture").strip()
-                package = apt.Apt(Path(work) / "apt", here).download(emulation.PACKAGE)
-                new = Path(work) / "bin"
-                new.mkdir(mode=0o755)
-                # Streamed: the package has thirty emulators of twelve megabytes each.
-                with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE) as plain:
-                    wanted = [f"./usr/bin/{name}" for name in NAMES]
-                    subprocess.run(
-                        ["tar", "-x", "--strip-components=3", "-C", str(new), *wanted], stdin=plain.stdout, check=True
-                    )
-                new.rename(target)
-    return target
+    return cache.made("emulators", _unpacked)
+
+
+def _unpacked(work: Path) -> Path:
+    here = apt.run("dpkg", "--print-architecture").strip()
+    package = apt.Apt(work / "apt", here).download(emulation.PACKAGE)
+    new = work / "bin"
+    new.mkdir(mode=0o755)
+    # Streamed: the package has thirty emulators of twelve megabytes each.
+    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE) as plain:
+        wanted = [f"./usr/bin/{name}" for name in NAMES]
+        subprocess.run(["tar", "-x", "--strip-components=3", "-C", str(new), *wanted], stdin=plain.stdout, check=True)
+    return new
 
 
 def path() -> str:

@@ -7,7 +7,6 @@ Invariant: the packages are never installed: that would start a daemon, make a g
 
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from tests.support import apt, cache
@@ -22,19 +21,15 @@ def folder() -> Path:
         BaseUnavailable: the mirror is missing.
 
     """
-    target = cache.directory() / "docker"
-    if target.is_dir():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with cache.lock(target.parent / ".docker.lock"):
-        if not target.is_dir():
-            with tempfile.TemporaryDirectory(prefix=".docker-", dir=target.parent) as work:
-                own = apt.Apt(Path(work) / "apt", apt.run("dpkg", "--print-architecture").strip())
-                new = Path(work) / "tree"
-                for package in PACKAGES:
-                    subprocess.run(["dpkg-deb", "--extract", str(own.download(package)), str(new)], check=True)
-                new.rename(target)
-    return target
+    return cache.made("docker", _unpacked)
+
+
+def _unpacked(work: Path) -> Path:
+    own = apt.Apt(work / "apt", apt.run("dpkg", "--print-architecture").strip())
+    tree = work / "tree"
+    for package in PACKAGES:
+        subprocess.run(["dpkg-deb", "--extract", str(own.download(package)), str(tree)], check=True)
+    return tree
 
 
 if __name__ == "__main__":
