@@ -4,6 +4,7 @@ Invariant: a step works on a draft that is discarded unless everything went well
 stage's epoch before it is committed.
 """
 
+import errno
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -23,7 +24,7 @@ from metalor_lang.build.logs import StepLog
 from metalor_lang.build.placing import CopyError
 from metalor_lang.build.users import Identity, UserError
 from metalor_lang.digest import Json
-from metalor_lang.errors import MachineError, MetalorError
+from metalor_lang.errors import MachineError, MetalorError, machine_help
 from metalor_lang.kernel.paths import Root
 from metalor_lang.plan.graph import (
     BindMount,
@@ -226,8 +227,9 @@ class Machine:
             status = self._runtime.run(draft.for_step(), request, output=output, cancel=self._cancel)
         if status.cancelled or (self._stopping.is_set() and not status.ok):
             raise Interrupted("the build was interrupted")
+        room = machine_help(errno.ENOSPC) if not status.ok and self._store.short_of_room() else ""
         if status.code == 125 and status.message:
-            raise MachineError(f"the step could not be set up: {status.message}", help="see `metalor doctor`")
+            raise MachineError(f"the step could not be set up: {status.message}", help=room or "see `metalor doctor`")
         if not status.ok:
             raise command_failed(
                 step,
@@ -238,6 +240,7 @@ class Machine:
                 tail=log.tail,
                 log=str(log.path),
                 message=status.message,
+                room=room,
             )
 
     def _request(

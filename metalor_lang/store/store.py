@@ -130,6 +130,12 @@ class Store:
         """The file for the whole log of a step."""
         return self.root / "logs" / f"{file_name(key)}.log"
 
+    def short_of_room(self) -> bool:
+        """Whether its disk is full, as `kernel.room` judges."""
+        from metalor_lang.kernel.room import short_of_room
+
+        return short_of_room(self.root)
+
     def gc(self, keep: "KeepPolicy | None" = None, *, dry_run: bool = False) -> "GcReport":
         """Delete what the policy does not keep; without limits only what no record names."""
         from metalor_lang.store.gc import Collector, KeepPolicy
