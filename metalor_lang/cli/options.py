@@ -7,7 +7,8 @@ import argparse
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
-from metalor_lang.cli.table import COMMANDS, EXIT_CODES, Command, Option
+from metalor_lang.cli.table import COMMANDS, EXIT_CODES
+from metalor_lang.cli.table.model import Command, Option
 from metalor_lang.errors import UsageError
 
 WIDTH: Final = 100
