@@ -6,8 +6,8 @@ Invariant: equal values give equal bytes: keys sorted, no white space, UTF-8, no
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.pattern import pattern
 
 # A JSON value without floats: what may be hashed.

@@ -7,9 +7,11 @@ Invariant: `dataclass`, `field`, `fields`, `replace` and `asdict` are those of `
 two hundred of this package is most of what a short command does. Type checkers read the standard library's.
 """
 
-import typing
+import sys
 
-if typing.TYPE_CHECKING:
+from metalor_lang.hints import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
     from dataclasses import FrozenInstanceError as FrozenInstanceError
     from dataclasses import asdict as asdict
     from dataclasses import dataclass as dataclass
@@ -81,7 +83,8 @@ else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def _is_class_variable(kind):
-        return kind is typing.ClassVar or getattr(kind, "__origin__", None) is typing.ClassVar
+        typing = sys.modules.get("typing")  # nobody has its marks who has not imported it
+        return kind is ClassVar or (typing is not None and typing.ClassVar in (kind, getattr(kind, "__origin__", None)))
 
     def _make(cls, frozen, slots, kw_only, order):
         own = cls.__dict__

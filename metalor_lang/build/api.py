@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
 
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.builder import Builder, BuildResult, Chain, Options, build_together
@@ -29,6 +28,7 @@ from metalor_lang.checker.platforms import PlatformError, parse_platforms, same_
 from metalor_lang.checker.program import Platform, Program
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import UsageError, machine_error
+from metalor_lang.hints import TYPE_CHECKING, Final, Self
 from metalor_lang.plan.evaluator import evaluate
 from metalor_lang.plan.graph import Plan, Step
 from metalor_lang.plan.unsupported import unsupported

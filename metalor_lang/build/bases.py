@@ -8,13 +8,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
 from metalor_lang.build.statcache import StatCache
 from metalor_lang.build.state import image_state, oci_platform, plan_platform
 from metalor_lang.checker.program import Base, ImageBase, Platform, RootfsBase, Transport
 from metalor_lang.digest import json_digest
 from metalor_lang.errors import MachineError, MetalorError
+from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.kernel.paths import Root
 from metalor_lang.oci.errors import FetchFailed, ImageError, ManifestMissing, NotALayout, PlatformMissing
 from metalor_lang.oci.fetch import Fetched, discard, fetch

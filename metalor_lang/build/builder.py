@@ -8,7 +8,6 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 from metalor_lang.build.events import (
     BuildStarted,
@@ -32,6 +31,7 @@ from metalor_lang.build.walk import walk
 from metalor_lang.checker.program import ImageBase, RootfsBase, ScratchBase, StageBase
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import MachineError, MetalorError
+from metalor_lang.hints import Protocol
 from metalor_lang.plan.describe import base_name
 from metalor_lang.plan.graph import Configure, Kind, Plan, PlannedStage, Step
 from metalor_lang.record import dataclass

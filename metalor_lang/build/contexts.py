@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.build.hashing import hash_unknown
 from metalor_lang.build.ignore import Rules
@@ -20,6 +19,7 @@ from metalor_lang.build.statcache import StatCache, hash_file
 from metalor_lang.checker.program import SourceMiss
 from metalor_lang.digest import Json, json_digest, sha256
 from metalor_lang.errors import UsageError, machine_error
+from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import open_beneath
 from metalor_lang.plan.graph import BindMount, CopyFiles, CopySource
 from metalor_lang.record import dataclass, field

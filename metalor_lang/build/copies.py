@@ -11,13 +11,13 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.build.contexts import TOP, Fragments, Listing
 from metalor_lang.build.listed import Folder, Found
 from metalor_lang.build.lookup import Chain
 from metalor_lang.build.placing import Layout, plain
 from metalor_lang.digest import Json, json_digest, valid_digest
+from metalor_lang.hints import Final
 from metalor_lang.plan.graph import CopyFiles
 from metalor_lang.record import dataclass, field, replace
 from metalor_lang.store.files import write_whole

@@ -13,7 +13,6 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Final
 
 from metalor_lang.build.contexts import LocalContexts
 from metalor_lang.build.ignore import Rules
@@ -26,6 +25,7 @@ from metalor_lang.build.statcache import packed
 from metalor_lang.build.users import resolve, resolve_owner
 from metalor_lang.checker.program import SourceMiss
 from metalor_lang.errors import MachineError, machine_help
+from metalor_lang.hints import Final
 from metalor_lang.kernel import bulk
 from metalor_lang.kernel.paths import Root, copy_file_contents, open_beneath, read_xattrs, set_mode
 from metalor_lang.kernel.shared import BATCH, Failed, Job, do_all

@@ -6,9 +6,9 @@ new keys may be added, none is renamed.
 
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, Protocol
 
 from metalor_lang.digest import Json
+from metalor_lang.hints import TYPE_CHECKING, Final, Protocol
 from metalor_lang.record import dataclass, fields
 
 if TYPE_CHECKING:

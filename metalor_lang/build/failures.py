@@ -3,11 +3,10 @@
 Invariant: every failure names a code of `diagnostics.codes` and a place in the recipe.
 """
 
-from typing import Final
-
 from metalor_lang.build.walk import Stopped
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import Exit, MachineError, MetalorError, machine_error
+from metalor_lang.hints import Final
 from metalor_lang.plan.graph import Kind, Step
 from metalor_lang.source import SourceFile, Span
 

@@ -4,13 +4,12 @@ Invariant: every failure is an InputError with a code, so that it becomes a diag
 machine cannot do stays a MachineError.
 """
 
-from typing import Final
-
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.contexts import LocalContexts
 from metalor_lang.build.sources import SourceError
 from metalor_lang.checker.program import Base, Platform
 from metalor_lang.checker.rules import SOURCE_CODES
+from metalor_lang.hints import Final
 from metalor_lang.plan.graph import BaseInfo, BindMount, CopyFiles, InputError
 
 _UNREADABLE: Final = "E0409"

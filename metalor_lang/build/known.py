@@ -5,13 +5,13 @@ here is left open, never guessed.
 """
 
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.build.bases import base_info, image_location, input_error
 from metalor_lang.build.state import oci_platform
 from metalor_lang.checker.program import Base, ImageBase, Pending, Platform, Program, StageBase, Transport
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import MetalorError
+from metalor_lang.hints import Final
 from metalor_lang.oci.fetch import known
 from metalor_lang.plan.evaluator import evaluate
 from metalor_lang.plan.graph import BaseInfo, BindMount, CopyFiles, InputError

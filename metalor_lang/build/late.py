@@ -7,11 +7,11 @@ started by `ready`, in the thread that calls it: a helper ends with the thread t
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.events import StepRef
 from metalor_lang.build.lookup import Chain
+from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.plan.graph import PlannedStage, Step
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ its bytes are in the store before its record is.
 import itertools
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Final
 
 from metalor_lang.build.sketch import SketchLayer
 from metalor_lang.digest import json_digest
+from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import Root
 from metalor_lang.oci.candidates import Candidates, candidates
 from metalor_lang.oci.compressors import oddity

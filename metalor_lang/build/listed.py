@@ -9,8 +9,8 @@ import stat
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.record import dataclass, field
 
 NO_LINKS: Final[Mapping[str, str]] = MappingProxyType({})

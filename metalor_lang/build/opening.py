@@ -6,10 +6,10 @@ opened is what was listed, or it is an error.
 
 import errno
 import os
-from typing import Final
 
 from metalor_lang.build.listed import Found, SourceEntry
 from metalor_lang.build.sources import EXACT, SourceError, changed, unlike
+from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import open_beneath
 
 _GONE: Final = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EXDEV, errno.ENXIO})

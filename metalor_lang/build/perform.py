@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
-from typing import Final, assert_never
 
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.builder import Chain
@@ -25,6 +24,7 @@ from metalor_lang.build.placing import CopyError
 from metalor_lang.build.users import Identity, UserError
 from metalor_lang.digest import Json
 from metalor_lang.errors import MachineError, MetalorError, machine_help
+from metalor_lang.hints import Final, assert_never
 from metalor_lang.kernel.paths import Root
 from metalor_lang.plan.graph import (
     BindMount,

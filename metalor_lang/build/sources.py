@@ -9,13 +9,13 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
-from typing import Final
 
 from metalor_lang.build.ignore import Rules, component, is_glob
 from metalor_lang.build.listed import KINDS, NO_LINKS, Folder, Found, SourceEntry, entry_of
 from metalor_lang.build.resolving import Outside, Resolved, TooManyLinks, resolve
 from metalor_lang.checker.program import SourceMiss, SourceProblem
 from metalor_lang.errors import MetalorError
+from metalor_lang.hints import Final
 from metalor_lang.kernel import syscalls
 from metalor_lang.kernel.paths import open_beneath
 from metalor_lang.plan.graph import CopySource

@@ -19,8 +19,8 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.kernel.bulk import ROW, STATUS
 from metalor_lang.record import dataclass
 

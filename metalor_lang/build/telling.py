@@ -6,9 +6,9 @@ everything in the order in which it happened.
 
 import threading
 from collections import deque
-from typing import Final
 
 from metalor_lang.build.events import Event, EventSink, StepFailed, StepFinished, StepRef
+from metalor_lang.hints import Final
 
 _MOST: Final = 1 << 20
 """Bytes of output that may wait for a sync; a step that writes more waits as well."""

@@ -6,9 +6,9 @@ host's accounts is asked.
 
 import difflib
 import errno
-from typing import Final
 
 from metalor_lang.errors import MetalorError
+from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import Root
 from metalor_lang.record import dataclass
 

@@ -4,9 +4,9 @@ Invariant: when `walk` returns or raises, no work of it is running any more.
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
 
 from metalor_lang.errors import MetalorError
+from metalor_lang.hints import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

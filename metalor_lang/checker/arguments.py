@@ -4,7 +4,6 @@ Invariant: a default sees only arguments above it; a wrong declaration still dec
 """
 
 from collections.abc import Mapping
-from typing import Final
 
 from metalor_lang.checker.platforms import host_platform
 from metalor_lang.checker.program import Platform
@@ -21,6 +20,7 @@ from metalor_lang.checker.scope import (
 )
 from metalor_lang.diagnostics.model import Edit, Label
 from metalor_lang.diagnostics.suggest import nearest
+from metalor_lang.hints import Final
 from metalor_lang.record import dataclass
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast

@@ -3,8 +3,6 @@
 Invariant: whether a source exists is asked only of contexts, and only when its whole text is known.
 """
 
-from typing import Final
-
 from metalor_lang.checker import flags
 from metalor_lang.checker.flags import ValueProblem
 from metalor_lang.checker.program import SourceMiss, SourceProblem
@@ -12,6 +10,7 @@ from metalor_lang.checker.scope import GLOB, glob_source
 from metalor_lang.checker.walk import StageWalk
 from metalor_lang.diagnostics.model import Edit
 from metalor_lang.errors import MachineError, MetalorError
+from metalor_lang.hints import Final
 from metalor_lang.record import replace
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast

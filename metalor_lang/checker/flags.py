@@ -6,10 +6,10 @@ Invariant: the checker and the evaluator read a value with the same function, so
 import posixpath
 import re
 from collections.abc import Callable
-from typing import Final
 
 from metalor_lang.checker.platforms import PlatformError, parse_platform
 from metalor_lang.diagnostics.suggest import nearest
+from metalor_lang.hints import Final
 from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass
 from metalor_lang.source import Span

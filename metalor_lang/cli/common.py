@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
 from metalor_lang.build.api import RecipeOptions, Session, parse_epoch
 from metalor_lang.build.builder import BuildResult, Chain, Options
@@ -17,6 +16,7 @@ from metalor_lang.build.failures import BuildFailed, Refused
 from metalor_lang.build.late import LateRuntime, LateSnapshotter
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import UsageError
+from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.plan.graph import Plan, Step
 from metalor_lang.primitives import valid_identifier
 from metalor_lang.runtime.request import Limits

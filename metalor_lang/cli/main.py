@@ -11,11 +11,11 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import FrameType
-from typing import Final
 
 from metalor_lang import __version__
 from metalor_lang.cli.table import BY_NAME
 from metalor_lang.errors import Exit, MachineError, MetalorError, UsageError, machine_error
+from metalor_lang.hints import Final
 from metalor_lang.screen.color import color
 
 INTERRUPTED: Final = 130

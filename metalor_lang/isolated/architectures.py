@@ -4,8 +4,8 @@ Invariant: a name means one row or is refused; nothing else in this package comp
 """
 
 from collections.abc import Mapping
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.isolated.errors import UnsupportedArchitecture
 from metalor_lang.record import dataclass
 from metalor_lang.runtime.emulation import ARCHITECTURES, names

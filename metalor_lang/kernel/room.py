@@ -2,7 +2,8 @@
 
 import os
 from pathlib import Path
-from typing import Final
+
+from metalor_lang.hints import Final
 
 _SCARCE_BYTES: Final = 1 << 20
 _SCARCE_FILES: Final = 16

@@ -11,8 +11,8 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
 
+from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.kernel import bulk
 
 if TYPE_CHECKING:

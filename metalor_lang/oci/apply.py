@@ -9,9 +9,9 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from typing import Final
 
 from metalor_lang.errors import MetalorError, machine_help
+from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import Root
 from metalor_lang.kernel.trees import read_xattrs, remove_tree, set_mode, write_xattrs
 from metalor_lang.oci.budget import Budgets, LayerRefused, UnpackFailed, printable

@@ -7,8 +7,8 @@ import hashlib
 import io
 from collections.abc import Callable
 from types import TracebackType
-from typing import BinaryIO, Final, Self
 
+from metalor_lang.hints import BinaryIO, Final, Self
 from metalor_lang.oci.errors import BlobDamaged, BlobTruncated
 from metalor_lang.oci.spec import Descriptor
 

@@ -5,9 +5,9 @@ Invariant: from_json(to_json(x)) == x; fields that are not ours (a base's Health
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, Self
 
 from metalor_lang.digest import Json, canonical_json, valid_digest
+from metalor_lang.hints import Final, Self
 from metalor_lang.oci.document import Fields, parse
 from metalor_lang.oci.media import Platform
 from metalor_lang.record import dataclass, field

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.digest import Json, canonical_json, json_digest, valid_digest
 from metalor_lang.errors import MachineError, machine_help
+from metalor_lang.hints import Final
 from metalor_lang.oci.errors import BadReference, FetchFailed, ImageError
 from metalor_lang.oci.layout import Layout, Selection
 from metalor_lang.oci.placing import clear, locked, own_folder, replace_file, sweep

@@ -8,9 +8,9 @@ import hashlib
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from typing import IO, Final, cast
 
 from metalor_lang.errors import MachineError
+from metalor_lang.hints import IO, Final, cast
 from metalor_lang.oci.budget import Budgets, LayerRefused
 from metalor_lang.oci.gunzip import CHUNK, Readable, gunzip
 from metalor_lang.oci.media import Compression

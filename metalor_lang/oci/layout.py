@@ -12,10 +12,10 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final, Self
 
 from metalor_lang.digest import canonical_json, valid_digest
 from metalor_lang.errors import MachineError, machine_help
+from metalor_lang.hints import BinaryIO, Final, Self
 from metalor_lang.oci import document
 from metalor_lang.oci.blob import FETCH_AGAIN, VerifiedReader
 from metalor_lang.oci.drafts import BlobDraft, blob_draft, shown

@@ -12,10 +12,10 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
 
 from metalor_lang.digest import canonical_json
 from metalor_lang.errors import MachineError, UsageError, machine_help
+from metalor_lang.hints import BinaryIO, Final, Protocol
 from metalor_lang.kernel.process import ToolFailed, require_tool
 from metalor_lang.oci.blob import VerifiedReader
 from metalor_lang.oci.errors import BadOutput, BadReference, BlobDamaged

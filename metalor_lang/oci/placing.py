@@ -8,8 +8,8 @@ import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.oci.errors import BadOutput
 from metalor_lang.pattern import pattern
 

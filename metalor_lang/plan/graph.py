@@ -5,10 +5,10 @@ Invariant: a plan is data; equal inputs give equal keys on every machine.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Protocol
 
 from metalor_lang.checker.program import Base, Platform, Program
 from metalor_lang.digest import Json
+from metalor_lang.hints import Protocol
 from metalor_lang.record import dataclass, field
 from metalor_lang.source import Span
 

@@ -4,12 +4,12 @@ Invariant: values are read by the same functions as in the checker; nothing here
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final, TypeVar, assert_never
 
 from metalor_lang.checker import flags
 from metalor_lang.checker.flags import ValueProblem
 from metalor_lang.checker.rules import not_set, unset_names
 from metalor_lang.digest import Json
+from metalor_lang.hints import Final, TypeVar, assert_never
 from metalor_lang.plan.expand import Expansion
 from metalor_lang.plan.graph import (
     Action,

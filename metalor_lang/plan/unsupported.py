@@ -4,9 +4,9 @@ Invariant: the lists here are the whole of it; a plan without them can be built.
 """
 
 from collections.abc import Mapping
-from typing import Final
 
 from metalor_lang.diagnostics.model import Diagnostic, Label
+from metalor_lang.hints import Final
 from metalor_lang.plan.graph import CloneGit, CloseLayer, Exec, FetchFile, Plan
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast

@@ -6,7 +6,6 @@ itself, so that its key, its record and its snapshot are those of a build.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
 from metalor_lang.build.api import one_platform
 from metalor_lang.build.builder import Builder, Options, Performer
@@ -18,6 +17,7 @@ from metalor_lang.checker.program import ImageBase, Program, RootfsBase
 from metalor_lang.checker.scope import PROXIES
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import MetalorError
+from metalor_lang.hints import Final
 from metalor_lang.plan.describe import base_name
 from metalor_lang.plan.evaluator import evaluate
 from metalor_lang.plan.graph import BindMount, CacheMount, CopyFiles, Exec, Inputs, Plan, PlannedStage, Step

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from itertools import takewhile
 from types import TracebackType
-from typing import Self
 
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.errors import MetalorError, UsageError
+from metalor_lang.hints import Self
 from metalor_lang.kernel.paths import Root
 from metalor_lang.oci.fetch import references
 from metalor_lang.plan.graph import ImageState

@@ -11,9 +11,9 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.errors import MachineError
+from metalor_lang.hints import Final
 from metalor_lang.record import dataclass, field
 from metalor_lang.runtime.request import Limits
 

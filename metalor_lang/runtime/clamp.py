@@ -8,8 +8,8 @@ import os
 import stat
 import struct
 from collections.abc import Callable
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.kernel.trees import Entry, walk
 
 _BILLION: Final = 1_000_000_000

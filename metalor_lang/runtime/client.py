@@ -12,9 +12,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 from metalor_lang.errors import MachineError
+from metalor_lang.hints import Protocol
 from metalor_lang.kernel import process, seccomp, syscalls
 from metalor_lang.record import replace
 from metalor_lang.runtime import cgroups, protocol, subids

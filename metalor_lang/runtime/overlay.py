@@ -19,9 +19,9 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.errors import MachineError, machine_help
+from metalor_lang.hints import Final
 from metalor_lang.kernel import syscalls
 from metalor_lang.kernel.room import short_of_room
 from metalor_lang.runtime import layering

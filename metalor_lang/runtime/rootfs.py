@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Protocol, Self
 
 from metalor_lang.digest import Json
+from metalor_lang.hints import Final, Protocol, Self
 from metalor_lang.kernel.paths import Root
 from metalor_lang.record import dataclass
 from metalor_lang.runtime.clamp import Unchanged, clamp

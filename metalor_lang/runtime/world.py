@@ -10,9 +10,9 @@ import os
 import threading
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
 from metalor_lang.errors import MachineError, UsageError
+from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.kernel import syscalls, userns
 from metalor_lang.record import dataclass
 

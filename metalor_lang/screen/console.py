@@ -8,7 +8,6 @@ import json
 import os
 import sys
 import threading
-from typing import Protocol, TextIO
 
 from metalor_lang.build.events import (
     BuildFinished,
@@ -28,6 +27,7 @@ from metalor_lang.build.events import (
     StepStarted,
     to_json,
 )
+from metalor_lang.hints import Protocol, TextIO
 from metalor_lang.screen.live import Live, StepLines, label, name_of
 from metalor_lang.screen.text import duration, fit, one_line, output_line, terminal_size
 

@@ -5,9 +5,9 @@ Invariant: what is live is erased before anything else is written, so that nothi
 
 import threading
 import time
-from typing import Final, TextIO
 
 from metalor_lang.build.events import StepRef
+from metalor_lang.hints import Final, TextIO
 from metalor_lang.screen.color import color
 from metalor_lang.screen.text import duration, fit, one_line, output_line, terminal_size
 

@@ -5,9 +5,9 @@ Invariant: `visible` gives text that cannot move the cursor, change colours or r
 
 import re
 import unicodedata
-from typing import Final
 
 from metalor_lang.errors import UsageError
+from metalor_lang.hints import Final
 
 _UNITS: Final = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _HIDDEN: Final = frozenset(["Cc", "Cf", "Zl", "Zp", "Cs"])

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Self, cast
 
 from metalor_lang.digest import valid_digest
+from metalor_lang.hints import BinaryIO, Final, Self, cast
 from metalor_lang.store import files
 from metalor_lang.store.core import Core, move_new
 from metalor_lang.store.errors import DamagedBlob, DigestMismatch, MissingObject, guarded

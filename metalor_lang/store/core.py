@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.kernel import syscalls
 from metalor_lang.kernel.trees import remove_tree
 from metalor_lang.store.leases import Lease

@@ -8,9 +8,9 @@ import errno
 import json
 import os
 from pathlib import Path
-from typing import Final, NoReturn
 
 from metalor_lang.digest import Json, json_digest, plain_json, sha256
+from metalor_lang.hints import Final, NoReturn
 
 FORMAT: Final = 1
 """Of every JSON file of the store; a file of another format reads as damaged."""

@@ -11,8 +11,8 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass
 from metalor_lang.store.blobs import Blobs

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
+from metalor_lang.hints import Self
 from metalor_lang.record import dataclass
 from metalor_lang.store.errors import guarded
 from metalor_lang.store.files import open_private

@@ -12,10 +12,10 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from metalor_lang.digest import sha256
 from metalor_lang.errors import MetalorError
+from metalor_lang.hints import Final
 from metalor_lang.kernel.trees import read_xattrs, walk
 from metalor_lang.record import dataclass
 from metalor_lang.store.files import Damaged

@@ -9,8 +9,8 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.kernel import syscalls
 from metalor_lang.record import dataclass
 from metalor_lang.store import files

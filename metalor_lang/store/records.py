@@ -8,9 +8,9 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Generic, TypeVar
 
 from metalor_lang.digest import Json, valid_digest
+from metalor_lang.hints import Generic, TypeVar
 from metalor_lang.record import dataclass, field
 from metalor_lang.store import files
 from metalor_lang.store.blobs import Blobs

@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
 
 from metalor_lang.digest import Json, sha256
+from metalor_lang.hints import Final, Self
 from metalor_lang.kernel import syscalls
 from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
 
+from metalor_lang.hints import TYPE_CHECKING, Final, Self
 from metalor_lang.pattern import pattern
 from metalor_lang.store import files
 from metalor_lang.store.blobs import Blobs

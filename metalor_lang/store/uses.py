@@ -7,8 +7,8 @@ import hashlib
 import os
 import time
 from pathlib import Path
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.store import files
 
 _REFRESH: Final = 60.0

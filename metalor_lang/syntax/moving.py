@@ -5,8 +5,8 @@ Invariant: `moved(x, n)` is what reading the same text n characters further on w
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, Final, TypeVar
 
+from metalor_lang.hints import Any, Final, TypeVar
 from metalor_lang.record import fields
 from metalor_lang.source import Span
 

@@ -6,8 +6,8 @@ Invariant: formatting keeps the meaning and every comment, and formatting twice 
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
+from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.pattern import pattern
 from metalor_lang.primitives import WHITE_SPACE
 from metalor_lang.record import dataclass, field

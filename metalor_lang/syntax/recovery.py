@@ -5,9 +5,9 @@ a statement word. Imported when the first bad statement is met.
 """
 
 import re
-from typing import TYPE_CHECKING
 
 from metalor_lang.diagnostics.model import Diagnostic
+from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.primitives import WHITE_SPACE
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.ast import Statement

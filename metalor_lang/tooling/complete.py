@@ -7,8 +7,8 @@ parser takes there is offered, unless it is text of the user's own (`FREE`).
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.record import dataclass
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.syntax import ast

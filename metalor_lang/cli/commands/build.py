@@ -4,13 +4,13 @@ Invariant: outputs are written only when every needed stage is built; the store 
 """
 
 import sys
-from typing import TYPE_CHECKING
 
 from metalor_lang.build.api import Session, several_platforms
 from metalor_lang.build.foreign import emulators
 from metalor_lang.build.sketch import remember, sketch
 from metalor_lang.cli.common import ShownFailure, build_in, build_options, machine, open_store, recipe_options
 from metalor_lang.errors import Exit
+from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.oci.media import Compression
 from metalor_lang.screen.console import console
 

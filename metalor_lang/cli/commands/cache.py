@@ -9,10 +9,10 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.cli.common import open_store
 from metalor_lang.errors import Exit, UsageError
+from metalor_lang.hints import Final
 from metalor_lang.screen.text import one_line, parse_size, size
 from metalor_lang.store.gc import KeepPolicy
 from metalor_lang.store.store import Store, default_path

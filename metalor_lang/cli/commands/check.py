@@ -4,7 +4,6 @@ Invariant: writes nothing, and touches no network and no namespace; images that 
 """
 
 import sys
-from typing import TYPE_CHECKING
 
 from metalor_lang.build.api import check_source, open_contexts, read_recipe
 from metalor_lang.build.failures import Refused
@@ -13,6 +12,7 @@ from metalor_lang.cli.common import frame, recipe_options
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.errors import Exit
+from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.source import SourceFile
 from metalor_lang.store.store import default_path
 

@@ -3,12 +3,11 @@
 Invariant: a subcommand, option or operand exists only here; its module is imported when it is called.
 """
 
-from typing import Final
-
 from metalor_lang.cli.table.images import BUILD, EXPORT, JUPYTER, PLAN, REPL, RUN, SHELL
 from metalor_lang.cli.table.machine import CACHE, COMPLETION, DOCTOR, SELFTEST
 from metalor_lang.cli.table.model import Command
 from metalor_lang.cli.table.recipes import CHECK, EXPLAIN, FMT
+from metalor_lang.hints import Final
 
 COMMANDS: Final[tuple[Command, ...]] = (
     BUILD,

@@ -1,7 +1,5 @@
 """Subcommands that make an image, look into one, or hand one on."""
 
-from typing import Final
-
 from metalor_lang.cli.table.model import Command, Example, Operand, Option, Value
 from metalor_lang.cli.table.shared import (
     ARG,
@@ -22,6 +20,7 @@ from metalor_lang.cli.table.shared import (
     TARGET,
     UNPACKER,
 )
+from metalor_lang.hints import Final
 
 BUILD: Final = Command(
     name="build",

@@ -1,9 +1,8 @@
 """Subcommands about this machine: its store, what it can do, its shells."""
 
-from typing import Final
-
 from metalor_lang.cli.table.model import Command, Example, Operand, Option
 from metalor_lang.cli.table.shared import BACKEND, FORMAT, STORE
+from metalor_lang.hints import Final
 
 CACHE: Final = Command(
     name="cache",

@@ -1,9 +1,8 @@
 """Subcommands that read and write recipes: nothing is run."""
 
-from typing import Final
-
 from metalor_lang.cli.table.model import Command, Example, Operand, Option, Value
 from metalor_lang.cli.table.shared import EPOCH, FORMAT, LANGUAGE
+from metalor_lang.hints import Final
 
 CHECK: Final = Command(
     name="check",

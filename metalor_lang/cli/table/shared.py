@@ -3,9 +3,8 @@
 Invariant: an option that two subcommands share is written here once.
 """
 
-from typing import Final
-
 from metalor_lang.cli.table.model import Operand, Option, Value
+from metalor_lang.hints import Final
 
 PROGRESS: Final = ("auto", "plain", "tty", "json")
 

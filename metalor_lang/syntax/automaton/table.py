@@ -3,7 +3,7 @@
 Invariant: what `derive` gives for the grammar whose SHA-256 stands here.
 """
 
-from typing import Final
+from metalor_lang.hints import Final
 
 GRAMMAR: Final = "07089b05dde1a6c7ea1b653f53b5be26bbbfc679d6d95f2bc572f6884958c040"
 
