@@ -91,10 +91,12 @@ def _dispatch(words: list[str]) -> int:
             f"there is no {what} {name!r}",
             help=f"did you mean `metalor {close[0]}`?" if close else "see `metalor --help`",
         )
-    from metalor_lang.cli.options import command_help, parse
+    from metalor_lang.cli.words import parse
 
     own, after = (rest[: rest.index("--")], rest[rest.index("--") + 1 :]) if "--" in rest else (rest, None)
     if any(word in ("-h", "--help") for word in own):
+        from metalor_lang.cli.options import command_help
+
         sys.stdout.write(command_help(command))
         return Exit.DONE
     if after is not None and not command.rest:
