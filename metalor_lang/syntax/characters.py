@@ -9,7 +9,10 @@ from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.pattern import pattern
 from metalor_lang.source import SourceFile, Span
 
-_BAD = pattern(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)")
+BAD_CLASS = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+"""What no recipe may hold, as a class of a regular expression; besides them a carriage return without a line feed."""
+
+_BAD = pattern(rf"{BAD_CLASS}|\r(?!\n)")
 
 
 def _bad_character(char: str) -> tuple[str, str, str]:
