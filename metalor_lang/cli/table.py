@@ -426,6 +426,17 @@ COMMANDS: Final[tuple[Command, ...]] = (
         ),
     ),
     Command(
+        name="lsp",
+        summary="the language server, for editors",
+        about="Speaks the Language Server Protocol on standard input and output; editors start it by themselves."
+        " Checks recipes as they are typed and runs nothing. Needs the extra metalor-lang[lsp].",
+        options=(
+            Option(name="--log", metavar="FILE", value=Value.FILE, help="write what is sent and received to a file"),
+            Option(name="--stdio", help="standard input and output, as without it; some editors always say so"),
+        ),
+        examples=(Example(line="metalor lsp", about="what an editor runs"),),
+    ),
+    Command(
         name="completion",
         summary="print a completion script for a shell",
         about="Source it, or put it where the shell looks for completions.",
