@@ -14,7 +14,7 @@ from metalor_lang.errors import MetalorError
 from metalor_lang.hints import Final
 from metalor_lang.oci.fetch import known
 from metalor_lang.plan.evaluator import evaluate
-from metalor_lang.plan.graph import BaseInfo, BindMount, CopyFiles, InputError
+from metalor_lang.plan.graph import BaseInfo, BindMount, CopyFiles, InputError, Inputs
 from metalor_lang.record import dataclass
 
 _OPEN: Final = ""
@@ -43,6 +43,11 @@ def settle(program: Program, folder: Path, store: Path) -> Settled:
     wrong = tuple(each for each in found if each.code != _OPEN)
     pending = tuple(each for each in program.pending if not _settled(program, each.stage, inputs))
     return Settled(wrong=wrong, pending=pending)
+
+
+def here_already(folder: Path, store: Path) -> Inputs:
+    """What can be said of bases without fetching them; arguments as `settle`."""
+    return _HereAlready(folder, store / "images")
 
 
 def _settled(program: Program, index: int, inputs: "_HereAlready") -> bool:

@@ -4,8 +4,10 @@ Invariant: after any edits, the diagnostics are those of a fresh parse and check
 what only a build can be given is not asked for.
 """
 
+from collections.abc import Mapping
+
 from metalor_lang.checker.checker import check
-from metalor_lang.checker.program import Contexts, Platform
+from metalor_lang.checker.program import Contexts, Platform, Program
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.ast import Recipe
@@ -20,13 +22,22 @@ class LiveRecipe:
         text: what it begins with.
         contexts: the folders that COPY, --bind and local bases are looked up in; asked again at every check.
         platform: what it would be built for; this machine's when None.
+        args: values of arguments, by name; those that no ARG declares are ignored.
 
     """
 
-    def __init__(self, path: str, text: str, contexts: Contexts, platform: Platform | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        text: str,
+        contexts: Contexts,
+        platform: Platform | None = None,
+        args: Mapping[str, str] | None = None,
+    ) -> None:
         self._document = Document(path, text)
         self._contexts = contexts
         self._platform = platform
+        self._args = args or {}
 
     @property
     def source(self) -> SourceFile:
@@ -49,8 +60,20 @@ class LiveRecipe:
 
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Every error of the text as it is now, sorted by place."""
+        return self.checked()[1]
+
+    def checked(self) -> tuple[Program | None, tuple[Diagnostic, ...]]:
+        """The program, where there is no error, and the errors.
+
+        Arguments without a default that are not given are empty in such a program: it is not to be built.
+        """
         recipe, syntax = self._document.parsed()
-        _, wrong = check(
-            recipe, contexts=self._contexts, platform=self._platform, given_args_strict=False, syntax=syntax
+        program, wrong = check(
+            recipe,
+            args=self._args,
+            contexts=self._contexts,
+            platform=self._platform,
+            given_args_strict=False,
+            syntax=syntax,
         )
-        return tuple(sorted((*syntax, *wrong), key=lambda each: (each.span.start, each.span.end)))
+        return program, tuple(sorted((*syntax, *wrong), key=lambda each: (each.span.start, each.span.end)))

@@ -39,3 +39,15 @@ EXPLAIN: Final = Command(
     operands=(Operand(name="CODE", help="such as E0101", count="?", value=Value.CODE),),
     examples=(Example(line="metalor explain E0101", about="one code"),),
 )
+
+LSP: Final = Command(
+    name="lsp",
+    summary="the language server, for editors",
+    about="Speaks the Language Server Protocol on standard input and output; editors start it by themselves."
+    " Checks recipes as they are typed and runs nothing. Needs the extra metalor-lang[lsp].",
+    options=(
+        Option(name="--log", metavar="FILE", value=Value.FILE, help="write what is sent and received to a file"),
+        Option(name="--stdio", help="standard input and output, as without it; some editors always say so"),
+    ),
+    examples=(Example(line="metalor lsp", about="what an editor runs"),),
+)
