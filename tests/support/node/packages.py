@@ -28,7 +28,7 @@ def _installed(work: Path) -> Path:
     folder.mkdir(mode=0o755)
     for name in _LISTS:
         shutil.copy(_HERE / name, folder)
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    command = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
     return folder
 
