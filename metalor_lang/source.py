@@ -1,7 +1,7 @@
 """Source text and places in it: the only line and column arithmetic of the package.
 
 Invariant: offsets count code points of `SourceFile.text` (after a leading BOM is dropped);
-lines and columns are 1-based; a column counts code points, a tab is one.
+lines and columns are 1-based; a column counts code points, a tab is one (UTF-16: `utf16_position`).
 """
 
 from bisect import bisect_right
@@ -70,6 +70,12 @@ class SourceFile:
         """The line and column of an offset (0 … len(text))."""
         line = bisect_right(self._starts, offset)
         return Position(line, offset - self._starts[line - 1] + 1)
+
+    def utf16_position(self, offset: int) -> Position:
+        """The line and column of an offset where columns count UTF-16 code units, as SARIF and LSP do."""
+        place = self.position(offset)
+        before = self.text[self._starts[place.line - 1] : offset]
+        return Position(place.line, place.column + sum(char > "\uffff" for char in before))
 
     def offset(self, position: Position) -> int:
         """The offset of a line and column; the inverse of `position`."""

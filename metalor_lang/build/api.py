@@ -76,8 +76,13 @@ class Checked:
     program: Program
 
 
-def read_recipe(path: str) -> tuple[Path, SourceFile, tuple[Diagnostic, ...]]:
-    """The text of a recipe; `-` is standard input, whose folder is the current one.
+def read_recipe(path: str, stdin_name: str | None = None) -> tuple[Path, SourceFile, tuple[Diagnostic, ...]]:
+    """The text of a recipe; `-` is standard input.
+
+    Args:
+        path: of a file, or "-".
+        stdin_name: the file that standard input is the text of, which need not exist: what messages call it, and
+            whose folder is the default context. Else it has no name, and the folder is the current one.
 
     Raises:
         UsageError: the file is not there or cannot be read.
@@ -85,7 +90,8 @@ def read_recipe(path: str) -> tuple[Path, SourceFile, tuple[Diagnostic, ...]]:
 
     """
     if path == STANDARD_INPUT:
-        return Path.cwd() / "stdin.metalor", *decode("<stdin>", sys.stdin.buffer.read())
+        where = Path(stdin_name) if stdin_name else Path.cwd() / "stdin.metalor"
+        return where, *decode(stdin_name or "<stdin>", sys.stdin.buffer.read())
     try:
         data = Path(path).read_bytes()
     except OSError as error:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from metalor_lang.build.api import RecipeOptions, Session, parse_epoch
+from metalor_lang.build.api import STANDARD_INPUT, RecipeOptions, Session, parse_epoch
 from metalor_lang.build.builder import BuildResult, Chain, Options
 from metalor_lang.build.events import EventSink, Notice
 from metalor_lang.build.failures import BuildFailed, Refused
@@ -48,6 +48,12 @@ def recipe_options(arguments: "argparse.Namespace") -> RecipeOptions:
         platform=arguments.platform,
         epoch=parse_epoch(epoch) if epoch is not None else None,
     )
+
+
+def named_input(arguments: "argparse.Namespace") -> None:
+    """Refuse `--stdin-filename` where no standard input is read; raises UsageError."""
+    if arguments.stdin_filename is not None and STANDARD_INPUT not in arguments.recipe:
+        raise UsageError("--stdin-filename names standard input, which is not read", help="add `-` to the recipes")
 
 
 def parse_args(words: Sequence[str]) -> dict[str, str]:

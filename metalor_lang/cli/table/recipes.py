@@ -1,34 +1,63 @@
 """Subcommands that read and write recipes: nothing is run."""
 
 from metalor_lang.cli.table.model import Command, Example, Operand, Option, Value
-from metalor_lang.cli.table.shared import EPOCH, FORMAT, LANGUAGE
+from metalor_lang.cli.table.shared import EPOCH, LANGUAGE
 from metalor_lang.hints import Final
+
+RECIPES = Operand(name="RECIPE", help="recipe files; `-` reads standard input", count="+", value=Value.RECIPE)
+STDIN_FILENAME = Option(
+    name="--stdin-filename",
+    metavar="FILE",
+    value=Value.RECIPE,
+    help="the file that standard input is the (unsaved) text of: its name and folder are used, it is not read",
+)
+REPORTS = ("human", "short", "json", "sarif", "github", "gitlab", "junit")
 
 CHECK: Final = Command(
     name="check",
     summary="find every error of a recipe without running it",
     about="Needs no root, no network and no store. Prints all errors of the file at once. Bases that are here"
-    " already (oci: layouts, fetched images) are looked at; names that only another base can settle are listed.",
-    operands=(Operand(name="RECIPE", help="recipe files; `-` reads standard input", count="+", value=Value.RECIPE),),
-    options=(*LANGUAGE, EPOCH, FORMAT),
+    " already (oci: layouts, fetched images) are looked at; names that only another base can settle are listed."
+    " `human` and what --fix did go to standard error, every other format is one document on standard output for all"
+    " files. Exit status 1 when errors are left, or when --diff shows a change.",
+    operands=(RECIPES,),
+    options=(
+        *LANGUAGE,
+        EPOCH,
+        Option(
+            name="--format",
+            metavar="FORMAT",
+            choices=REPORTS,
+            default="human",
+            help="`short` is a line an error for editors; the others are what CI servers and programs read",
+        ),
+        Option(name="--fix", help="put right what can be without asking (with `-`: print the text), then check"),
+        Option(name="--diff", help="with --fix: change nothing; print what would change"),
+        STDIN_FILENAME,
+    ),
     examples=(
         Example(line="metalor check hello.metalor", about="for a person"),
         Example(line="metalor check --format json hello.metalor", about="for a program"),
+        Example(line="metalor check --fix hello.metalor", about="put slips right: `from`, a comma before ]"),
+        Example(line="metalor check --fix --diff *.metalor", about="see first what that would do"),
+        Example(line="metalor check --format short --stdin-filename hello.metalor -", about="for an editor's buffer"),
     ),
 )
 
 FMT: Final = Command(
     name="fmt",
     summary="rewrite recipes in the one layout",
-    about="Changes white space and quoting, never the meaning. Comments stay.",
-    operands=(Operand(name="RECIPE", help="recipe files; `-` reads standard input", count="+", value=Value.RECIPE),),
+    about="Changes white space and quoting, never the meaning. Comments stay. With `-` the text is printed.",
+    operands=(RECIPES,),
     options=(
         Option(name="--check", help="change nothing; exit 1 when a file would change"),
-        Option(name="--diff", help="change nothing; print what would change"),
+        Option(name="--diff", help="change nothing; print what would change, in a form that `patch -p0` takes"),
+        STDIN_FILENAME,
     ),
     examples=(
         Example(line="metalor fmt hello.metalor", about="rewrite in place"),
         Example(line="metalor fmt --diff hello.metalor", about="only look"),
+        Example(line="metalor fmt --check --diff *.metalor", about="in CI"),
     ),
 )
 
