@@ -1,16 +1,15 @@
 r"""The parser's automaton → the smallest one over colours: what every highlighter is printed from.
 
-Invariant: walking the model as `paint` does gives the colours of `tooling.highlight`, which come from the parser.
+Invariant: walking the model as `walker` does gives the colours of `tooling.highlight`, which come from the parser.
 
-Where a state is left: the first of its moves whose pattern matches counts. Where none does, everything up to the end of
+In a state, the first of its moves whose pattern matches counts. Where none does, everything up to the end of
 the line is an error, and the next line starts in state 0. At the end of a line (`\n` or `\r\n`, before any move is
 tried) the state says in which one the next line starts. No pattern matches a line end or nothing at all.
 """
 
-import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from typing import Final
 
 from metalor_lang.editors import regex
@@ -192,43 +191,3 @@ def _united(moves: list[Move]) -> tuple[Move, ...]:
         else:
             out.append(move)
     return tuple(out)
-
-
-# ---- the model itself as a highlighter ------------------------------------------------------------------------------
-
-
-def paint(painted: Model, text: str) -> list[Role | None]:
-    """The role of each character: what every printed highlighter must give.
-
-    Line ends and the blanks between words and statements have none.
-    """
-    bad, rows = _expressions(painted)
-    out: list[Role | None] = [None] * len(text)
-    at, here = 0, START
-    while at < len(text):
-        state = painted.states[here]
-        if text.startswith(("\n", "\r\n"), at):
-            at += 1 if text[at] == "\n" else 2
-            here = state.newline
-        elif found := rows[here].match(text, at):
-            assert found.lastindex is not None
-            move = state.moves[found.lastindex - 1]
-            if move.role is not Role.SPACE:
-                out[at : found.end()] = [move.role] * (found.end() - at)
-                for each in bad.finditer(found.group()):
-                    out[at + each.start()] = Role.ERROR
-            at, here = found.end(), move.target
-        else:
-            line = text.find("\n", at)
-            line = len(text) if line < 0 else line
-            end = line - 1 if line < len(text) and text[line - 1] == "\r" else line
-            out[at:end] = [Role.ERROR] * (end - at)
-            at, here = line + 1, START
-    return out
-
-
-@lru_cache(maxsize=8)
-def _expressions(painted: Model) -> tuple["re.Pattern[str]", list["re.Pattern[str]"]]:
-    """The bad characters, and what each state reads: one group a move."""
-    rows = ("|".join(f"({regex.python(move.pattern)})" for move in state.moves) for state in painted.states)
-    return re.compile(regex.python(painted.bad)), [re.compile(row or "(?!)") for row in rows]
