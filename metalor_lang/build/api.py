@@ -39,6 +39,7 @@ from metalor_lang.syntax.characters import decode
 from metalor_lang.syntax.parser import parse
 
 if TYPE_CHECKING:
+    from metalor_lang.build.nursery import Nursery
     from metalor_lang.build.perform import Machine
     from metalor_lang.runtime.client import Runtime
     from metalor_lang.runtime.rootfs import Snapshotter
@@ -107,10 +108,15 @@ def recipe_name(path: Path) -> str:
     return path.name.removesuffix(".metalor") or path.name
 
 
-def open_contexts(path: Path, options: RecipeOptions, cache: StatCache | None = None) -> LocalContexts:
+def open_contexts(
+    path: Path,
+    options: RecipeOptions,
+    cache: StatCache | None = None,
+    ahead: "Callable[[], Nursery] | None" = None,
+) -> LocalContexts:
     """The folders of a recipe; raises UsageError."""
     named = {name: folder for name, folder in options.contexts.items() if name}
-    return LocalContexts(path, named, default=options.contexts.get(""), cache=cache)
+    return LocalContexts(path, named, default=options.contexts.get(""), cache=cache, ahead=ahead)
 
 
 def one_platform(text: str | None) -> Platform | None:
@@ -167,6 +173,12 @@ def check_source(
     return Checked(path=path, name=recipe_name(path), source=source, program=program)
 
 
+def _nursery(store: Store) -> "Nursery":
+    from metalor_lang.build.nursery import Nursery  # a build that finds everything has no use for it
+
+    return Nursery(store)
+
+
 class Session:
     """A recipe, a store and what is needed between them; use as a context.
 
@@ -177,6 +189,7 @@ class Session:
         events: who listens.
         unpacker: who unpacks images, "own" or "umoci".
         owner: the ordinary user who builds, as this process sees him (`World.owner`); None for the superuser.
+        ahead: what is planned will be built, so what nobody has seen is copied while its digest is made.
 
     """
 
@@ -189,8 +202,10 @@ class Session:
         events: EventSink | None = None,
         unpacker: str = "own",
         owner: tuple[int, int] | None = None,
+        ahead: bool = False,
     ) -> None:
         self._owner = owner
+        self._ahead = ahead
         self.events: EventSink = events or NullSink()
         self.store = store
         self._options = options
@@ -201,8 +216,9 @@ class Session:
 
     def __enter__(self) -> Self:
         cache = StatCache(self.store.root / "contexts")
+        ahead = partial(_nursery, self.store) if self._ahead else None
         try:
-            self.contexts = self._stack.enter_context(open_contexts(self._path, self._options, cache))
+            self.contexts = self._stack.enter_context(open_contexts(self._path, self._options, cache, ahead))
         except BaseException:
             self._stack.close()
             raise

@@ -7,10 +7,11 @@ fails.
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
+from functools import partial
 from pathlib import Path
 
-from metalor_lang.build.hashing import hash_unknown
+from metalor_lang.build.hashing import hash_unknown, mostly_unknown
 from metalor_lang.build.ignore import Rules
 from metalor_lang.build.listed import EntryKind, Folder, Found, SourceEntry, entry_of
 from metalor_lang.build.opening import SourceOpener
@@ -19,10 +20,13 @@ from metalor_lang.build.statcache import StatCache, hash_file
 from metalor_lang.checker.program import SourceMiss
 from metalor_lang.digest import Json, json_digest, sha256
 from metalor_lang.errors import UsageError, machine_error
-from metalor_lang.hints import Final
+from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.kernel.paths import open_beneath
 from metalor_lang.plan.graph import BindMount, CopyFiles, CopySource
 from metalor_lang.record import dataclass, field
+
+if TYPE_CHECKING:
+    from metalor_lang.build.nursery import Nursery
 
 IGNORE_FILE: Final = ".metalorignore"
 _IGNORE_LIMIT: Final = 1 << 20
@@ -31,6 +35,9 @@ Fragments = dict[str, str]
 """By directory (as `Folder.path`, and TOP for the source itself): three texts an entry, each ended by NUL, which none
 of them holds: its path beneath the source; `f`, `x` (an executable file), `d` or `l`; its digest or the link's text."""
 TOP: Final = "/"
+
+_Hashed = dict[str, list[str]]
+"""By directory: a digest for each of its files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +64,7 @@ class LocalContexts:
         named: folder of each named context.
         default: another folder for the default context.
         cache: digests of unchanged files; kept in memory when None.
+        ahead: makes what writes copies while they are digested, when it is first of use; None to digest only.
 
     Raises:
         UsageError: a context is not a directory that can be read.
@@ -70,8 +78,12 @@ class LocalContexts:
         *,
         default: Path | None = None,
         cache: StatCache | None = None,
+        ahead: "Callable[[], Nursery] | None" = None,
     ) -> None:
         self._recipe = recipe
+        self._make_nursery = ahead
+        self.nursery: Nursery | None = None
+        """What copies were written ahead in, once there are any."""
         self._cache = cache or StatCache()
         self._lock = threading.Lock()
         self._listed: dict[tuple[str, tuple[CopySource, ...], tuple[str, ...], bool], Listing] = {}
@@ -81,8 +93,10 @@ class LocalContexts:
             self._fds[name] = _open_context(name, folder)
 
     def close(self) -> None:
-        """Close the folders and keep what was learned about their files."""
+        """Close the folders, keep what was learned about their files, throw away what was copied and not used."""
         self._cache.save()
+        if self.nursery is not None:
+            self.nursery.close()
         while self._fds:
             os.close(self._fds.popitem()[1])
 
@@ -128,14 +142,19 @@ class LocalContexts:
         """The open folder of a context; stays ours."""
         return self._fds[context]
 
-    def content(self, files: CopyFiles) -> str:
+    def content(self, files: CopyFiles, epoch: int | None = None) -> str:
         """The digest of what a COPY takes: names, kinds, executable bits, link targets, contents.
+
+        Args:
+            files: the COPY.
+            epoch: of its stage, in seconds since 1970: what nobody has seen is copied while it is read; None only to
+                read.
 
         Raises:
             SourceError: a source matches nothing (with its `miss`), or what it matches cannot be copied.
 
         """
-        listing = self._list(files)
+        listing = self._list(files, epoch)
         with self._lock:
             self._listed[_key(files)] = listing
         return listing.digest
@@ -178,7 +197,7 @@ class LocalContexts:
             raise _missing(source, spots)
         return spots[0].at.path
 
-    def _list(self, files: CopyFiles) -> Listing:
+    def _list(self, files: CopyFiles, epoch: int | None = None) -> Listing:
         tree = self._tree(files.context, files.sources)
         found: list[Found] = []
         for source in files.sources:
@@ -187,14 +206,34 @@ class LocalContexts:
                 found.extend(taken)
             elif not files.optional:
                 raise _missing(source, taken)
-        digest, fragments = self._digest(tree, tuple(found))
+        ahead = None if epoch is None or self._make_nursery is None else partial(self._begin, tree, files, epoch)
+        digest, fragments = self._digest(tree, tuple(found), ahead)
         return Listing(found=tuple(found), digest=digest, fragments=fragments)
 
-    def _digest(self, tree: SourceTree, found: tuple[Found, ...]) -> tuple[str, tuple[Fragments, ...]]:
+    def _begin(self, tree: SourceTree, files: CopyFiles, epoch: int, number: int, found: Found) -> _Hashed:
+        """Copy a source ahead where that is of use: the digests that were made on the way."""
+        if not mostly_unknown(found, self._cache):
+            return {}
+        if self.nursery is None:
+            assert self._make_nursery is not None
+            self.nursery = self._make_nursery()
+        began = time.time_ns()
+        shas = self.nursery.begin(tree_key(files, number), files, epoch, found, tree.fd)
+        for folder in found.folders:
+            if folder.path in shas:
+                self._cache.learn(folder.info, *folder.files, shas[folder.path], began)
+        return shas
+
+    def _digest(
+        self, tree: SourceTree, found: tuple[Found, ...], ahead: "Callable[[int, Found], _Hashed] | None" = None
+    ) -> tuple[str, tuple[Fragments, ...]]:
         """The digest of what was found, and the text that it is of."""
         opener = SourceOpener(tree.fd)
         try:
-            texts = tuple(self._fragments(tree.fd, opener, each) for each in found)
+            texts = tuple(
+                self._fragments(tree.fd, opener, each, ahead(number, each) if ahead is not None else {})
+                for number, each in enumerate(found)
+            )
         finally:
             opener.close()
             self._cache.save()
@@ -204,7 +243,7 @@ class LocalContexts:
         ]
         return json_digest(value), texts
 
-    def _fragments(self, root: int, opener: SourceOpener, found: Found) -> Fragments:
+    def _fragments(self, root: int, opener: SourceOpener, found: Found, hashed: _Hashed) -> Fragments:
         top = found.top
         match top.kind:
             case EntryKind.FILE:
@@ -217,7 +256,7 @@ class LocalContexts:
                 texts = {TOP: "\0d\0\0"}
             case EntryKind.LINK | EntryKind.SPECIAL:
                 return {TOP: f"\0l\0{top.target}\0"}
-        hashed = hash_unknown(root, found, self._cache)
+        hashed = hashed or hash_unknown(root, found, self._cache)
         for folder in found.folders:
             texts[folder.path] = self._fragment(opener, found, folder, hashed.get(folder.path))
         return texts
@@ -339,6 +378,11 @@ def _read_rules(fd: int) -> Rules | None:
 def _missing(source: CopySource, miss: SourceMiss) -> SourceError:
     help = f"did you mean `{miss.nearest}`?" if miss.nearest else ""
     return SourceError(f"`{source.path}` matches nothing: {miss.detail}", help=help, miss=miss)
+
+
+def tree_key(files: CopyFiles, number: int) -> Hashable:
+    """What the copy of a source of a COPY, counted from 0, is called in the nursery."""
+    return (*_key(files), number)
 
 
 def _key(files: CopyFiles) -> tuple[str, tuple[CopySource, ...], tuple[str, ...], bool]:

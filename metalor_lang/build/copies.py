@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from metalor_lang.build.contexts import TOP, Fragments, Listing
-from metalor_lang.build.listed import Folder, Found
+from metalor_lang.build.listed import Folder, Found, separate
 from metalor_lang.build.lookup import Chain
 from metalor_lang.build.placing import Layout, plain
 from metalor_lang.digest import Json, json_digest, valid_digest
@@ -80,7 +80,7 @@ class Copies:
             listing: what it takes now.
 
         """
-        if not _separate(listing.found) or _count(listing.found) < _FEW:
+        if not separate(listing.found) or _count(listing.found) < _FEW:
             return None
         known = self._read(self._path(files, chain, epoch))
         if known is None or len(known.fragments) != len(listing.fragments):
@@ -115,7 +115,7 @@ class Copies:
 
         """
         step, after, layout = copy
-        if _count(listing.found) < _FEW or not _separate(listing.found) or not plain(layout):
+        if _count(listing.found) < _FEW or not separate(listing.found) or not plain(layout):
             return
         known = WholeCopy(step=step, chain=after, fragments=listing.fragments)
         try:
@@ -126,21 +126,17 @@ class Copies:
         except OSError:
             return  # then the next edit copies whole
 
+    def knows(self, files: CopyFiles) -> bool:
+        """Whether a whole copy of this statement is remembered, whatever it stands on."""
+        start = _statement(files)
+        try:
+            return any(name.startswith(start) for name in os.listdir(self._folder))
+        except OSError:
+            return False
+
     def _path(self, files: CopyFiles, chain: Chain, epoch: int) -> Path:
-        what: Json = {
-            "chain": list(chain),
-            "epoch": epoch,
-            "context": files.context,
-            "sources": [[source.path, source.glob] for source in files.sources],
-            "destination": files.destination,
-            "workdir": files.workdir,
-            "user": files.user,
-            "chown": files.chown,
-            "chmod": files.chmod,
-            "excludes": list(files.excludes),
-            "optional": files.optional,
-        }
-        return self._folder / json_digest(what).removeprefix("sha256:")
+        where = json_digest({"chain": list(chain), "epoch": epoch}).removeprefix("sha256:")
+        return self._folder / f"{_statement(files)}-{where[:32]}"
 
     def _forget(self) -> None:
         """Remove the oldest beyond those that are kept."""
@@ -172,6 +168,21 @@ class Copies:
         return WholeCopy(step=head["step"], chain=tuple(head["chain"]), fragments=tuple(fragments))
 
 
+def _statement(files: CopyFiles) -> str:
+    what: Json = {
+        "context": files.context,
+        "sources": [[source.path, source.glob] for source in files.sources],
+        "destination": files.destination,
+        "workdir": files.workdir,
+        "user": files.user,
+        "chown": files.chown,
+        "chmod": files.chmod,
+        "excludes": list(files.excludes),
+        "optional": files.optional,
+    }
+    return json_digest(what).removeprefix("sha256:")[:32]
+
+
 def _encoded(known: WholeCopy) -> bytes:
     assert valid_digest(known.step)
     head = {
@@ -182,14 +193,6 @@ def _encoded(known: WholeCopy) -> bytes:
     texts = "".join(text for each in known.fragments for text in each.values())
     data = json.dumps(head).encode() + b"\n" + texts.encode("utf-8", "surrogateescape")
     return _MAGIC + hashlib.sha256(data).digest() + data
-
-
-def _separate(found: tuple[Found, ...]) -> bool:
-    """Whether what sources stand for is told apart by its names alone: entries of two can land on no common path."""
-    names = [each.name for each in found]
-    return len(found) == 1 or (
-        len(set(names)) == len(names) and not any(each.contents or not each.name for each in found)
-    )
 
 
 def _count(found: Iterable[Found]) -> int:

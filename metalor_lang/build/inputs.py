@@ -26,10 +26,10 @@ class BuildInputs:
         """Identity and configuration of a base."""
         return self._bases.base(base, platform)
 
-    def content(self, files: CopyFiles) -> str:
+    def content(self, files: CopyFiles, epoch: int) -> str:
         """The digest of what a COPY from a context would copy."""
         try:
-            return self._contexts.content(files)
+            return self._contexts.content(files, epoch)
         except SourceError as error:
             raise _input_error(error) from error
 

@@ -86,7 +86,7 @@ class _HereAlready:
             raise InputError(_OPEN, f"{location} is not here")
         return base_info(image)
 
-    def content(self, files: CopyFiles) -> str:
+    def content(self, files: CopyFiles, epoch: int) -> str:
         """No content is read: keys do not matter here."""
         return ""
 

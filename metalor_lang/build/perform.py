@@ -19,7 +19,9 @@ from metalor_lang.build.events import EventSink, StepOutput, StepRef
 from metalor_lang.build.facts import Facts
 from metalor_lang.build.failures import BuildFailed, Interrupted, command_failed, failed_with, no_workdir
 from metalor_lang.build.files import make_workdir, write_file
+from metalor_lang.build.growing import beneath
 from metalor_lang.build.logs import StepLog
+from metalor_lang.build.nursery import Nursery
 from metalor_lang.build.placing import CopyError
 from metalor_lang.build.users import Identity, UserError
 from metalor_lang.digest import Json
@@ -82,6 +84,7 @@ class Machine:
         self._keep_failed = keep_failed
         self._anew = anew
         self._copies = Copies(store)
+        self._nursery = contexts.nursery or Nursery(store)
         self._limits = limits
         self._store = store
         self._runtime = runtime
@@ -190,7 +193,14 @@ class Machine:
                 self._facts.changed(edit.chain, after, self._store.snapshots.fs_path(after[-1]))
                 return after
         with self._snapshotter.draft(chain) as draft:
-            done = copy_into(draft.root, action, epoch=stage.epoch, contexts=self._contexts)
+            done = copy_into(draft.root, action, epoch=stage.epoch, contexts=self._contexts, nursery=self._nursery)
+            try:
+                for place, tree in done.trees:
+                    draft.adopt(place, tree.path, beneath(tree, place))
+            except BaseException:
+                for _, tree in done.trees:
+                    self._nursery.discard(tree)
+                raise
             after = draft.commit(meta, epoch=stage.epoch, durable=False)
         self._facts.changed(chain, after, self._store.snapshots.fs_path(after[-1]))
         self._copies.remember(action, chain, stage.epoch, listing, (step.key, after, done.layout))

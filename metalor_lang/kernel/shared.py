@@ -9,7 +9,7 @@ import os
 import select
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from metalor_lang.hints import TYPE_CHECKING, Final
@@ -23,6 +23,7 @@ WORTH: Final = 2000
 """Files from which on a worker (15 ms of a processor's time to start) pays."""
 BATCH: Final = 200
 """Files of one job at most: so the pipes hold two jobs and their answers, and nobody waits for the other's reading."""
+MOSTLY: Final = 0.6
 _AHEAD: Final = 2
 _PIPE: Final = 1 << 20
 
@@ -35,13 +36,16 @@ class Failed(Exception):
         self.index = index
 
 
-def do_all(jobs: Sequence[Job], roots: tuple[int, ...], files: int) -> list[bulk.Answer]:
+def do_all(
+    jobs: Sequence[Job], roots: tuple[int, ...], files: int, *, mostly: Callable[[], None] | None = None
+) -> list[bulk.Answer]:
     """The results of jobs, in their order.
 
     Args:
         jobs: independent of one another, each of at most BATCH files.
         roots: directories that their paths start from.
         files: how many they are in all; from WORTH on, and with two processors, a worker does a part of them.
+        mostly: called once when MOSTLY of the jobs are given out, where there is a worker.
 
     Raises:
         Failed: with the number of a job that failed.
@@ -50,7 +54,7 @@ def do_all(jobs: Sequence[Job], roots: tuple[int, ...], files: int) -> list[bulk
     if files < WORTH or len(jobs) < 2 * _AHEAD or len(os.sched_getaffinity(0)) < 2:
         return [_do(at, job, roots) for at, job in enumerate(jobs)]
     with _Worker(roots) as worker:
-        return _both(jobs, roots, worker)
+        return _both(jobs, roots, worker, mostly)
 
 
 def _do(at: int, job: Job, roots: tuple[int, ...]) -> bulk.Answer:
@@ -60,11 +64,17 @@ def _do(at: int, job: Job, roots: tuple[int, ...]) -> bulk.Answer:
         raise Failed(at) from error
 
 
-def _both(jobs: Sequence[Job], roots: tuple[int, ...], worker: "_Worker") -> list[bulk.Answer]:
+def _both(
+    jobs: Sequence[Job], roots: tuple[int, ...], worker: "_Worker", mostly: Callable[[], None] | None
+) -> list[bulk.Answer]:
     results = [(b"", b"")] * len(jobs)
     away: deque[int] = deque()
     todo = deque(range(len(jobs)))
+    left = len(jobs) * (1 - MOSTLY)
     while todo or away:
+        if mostly is not None and len(todo) <= left:
+            mostly()
+            mostly = None
         at = -1
         try:
             while todo and len(away) < _AHEAD:

@@ -230,7 +230,7 @@ class _StagePlanner:
         """Digests of what a step takes from contexts, keys of the stages it takes from."""
         match drawn.action:
             case CopyFiles(stage=None):
-                return {"copy": self.inputs.content(drawn.action)}
+                return {"copy": self.inputs.content(drawn.action, self.epoch)}
             case CopyFiles(stage=int(index)):
                 return {"copy": self.planned[index].key}
             case Exec(mounts=mounts):

@@ -310,8 +310,14 @@ class Inputs(Protocol):
         """The identity and configuration of an image or rootfs base; raises InputError."""
         ...
 
-    def content(self, files: CopyFiles) -> str:
-        """The digest of what a COPY from a context would copy (names, modes, contents); raises InputError."""
+    def content(self, files: CopyFiles, epoch: int) -> str:
+        """The digest of what a COPY from a context would copy (names, modes, contents); raises InputError.
+
+        Args:
+            files: the COPY.
+            epoch: of its stage, in seconds since 1970; the digest does not depend on it.
+
+        """
         ...
 
     def bound(self, mount: BindMount) -> str:

@@ -131,9 +131,9 @@ class Answers:
         """Identity and configuration of a base."""
         return self.inputs.base(base, platform)
 
-    def content(self, files: CopyFiles) -> str:
+    def content(self, files: CopyFiles, epoch: int) -> str:
         """The digest of what a COPY takes."""
-        return self._note(next(self.known, None) or self.inputs.content(files))
+        return self._note(next(self.known, None) or self.inputs.content(files, epoch))
 
     def bound(self, mount: BindMount) -> str:
         """The digest of a bound context path."""

@@ -13,7 +13,9 @@ from types import TracebackType
 
 from metalor_lang.digest import Json
 from metalor_lang.hints import Final, Protocol, Self
-from metalor_lang.kernel.paths import Root
+from metalor_lang.kernel import syscalls
+from metalor_lang.kernel.paths import Root, open_beneath
+from metalor_lang.kernel.trees import read_xattrs
 from metalor_lang.record import dataclass
 from metalor_lang.runtime.clamp import Unchanged, clamp
 from metalor_lang.runtime.compaction import MAX_CHAIN, cheapest, weight
@@ -23,10 +25,13 @@ from metalor_lang.runtime.overlay import OverlayRefused, clone_directory, mount_
 from metalor_lang.runtime.request import LayeredView, MountPoints
 from metalor_lang.runtime.skeleton import mount_points
 from metalor_lang.store.errors import guarded
+from metalor_lang.store.manifest import Beneath
 from metalor_lang.store.snapshots import Draft
 from metalor_lang.store.store import Store
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+_EXACT: Final = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
 
 Chain = tuple[str, ...]
 
@@ -60,6 +65,8 @@ class DraftView:
         self._mount_points = mount_points
         self._root: Root | None = None
         self._used = False
+        self._right: set[str] = set()
+        self._known: dict[str, Beneath] = {}
 
     @property
     def root(self) -> Root:
@@ -108,6 +115,32 @@ class DraftView:
             self._root.close()
             self._root = None
 
+    def adopt(self, place: str, tree: Path, known: Beneath | None) -> None:
+        """Put a tree from elsewhere in the store in place of an empty directory that was made in this view.
+
+        Args:
+            place: canonical path of the directory, relative to the view; it has no attributes but an overlay's.
+            tree: all times in it are right.
+            known: what the manifest is to say of what is in it; None to have it looked at.
+
+        Raises:
+            OSError: as rename(2).
+
+        """
+        self._close()  # an overlay must not see its directories change
+        head, _, name = place.rpartition("/")
+        with guarded(self.upper), ExitStack() as stack:
+            folder = open_beneath(_opened(self.upper, stack), head, _DIRECTORY, resolve=_EXACT)
+            stack.callback(os.close, folder)
+            before = os.fstat(folder)
+            for key, value in read_xattrs(folder, name).items():
+                os.setxattr(tree, key, value, follow_symlinks=False)
+            os.rename(tree, name, dst_dir_fd=folder)
+            os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
+        self._right.add(place)
+        if known is not None:
+            self._known[place] = known
+
     def commit(
         self, meta: Mapping[str, Json], *, epoch: int | None = None, seal: bool = False, durable: bool = True
     ) -> Chain:
@@ -130,8 +163,8 @@ class DraftView:
         if epoch is not None:
             with guarded(self.upper), ExitStack() as stack:
                 fd = _opened(self.upper, stack)
-                clamp(fd, epoch, unchanged=self._unchanged(stack))
-        return (*self._below, self._draft.commit(meta, seal=seal, durable=durable))
+                clamp(fd, epoch, unchanged=self._unchanged(stack), right=self._right)
+        return (*self._below, self._draft.commit(meta, seal=seal, durable=durable, known=self._known))
 
     def discard(self) -> None:
         """End the view and forget its changes; does nothing after a commit."""

@@ -20,6 +20,7 @@ from metalor_lang.store import files, manifest
 from metalor_lang.store.core import Core, move_new
 from metalor_lang.store.errors import MissingObject, guarded
 from metalor_lang.store.leases import Lease
+from metalor_lang.store.manifest import NOTHING_KNOWN, Beneath
 
 KINDS: Final = frozenset({"overlay", "whole"})
 _ID: Final = pattern(r"[0-9a-f]{32}")
@@ -77,7 +78,14 @@ class Draft:
             self.discard()
             raise
 
-    def commit(self, meta: Mapping[str, Json], *, seal: bool = False, durable: bool = True) -> str:
+    def commit(
+        self,
+        meta: Mapping[str, Json],
+        *,
+        seal: bool = False,
+        durable: bool = True,
+        known: Mapping[str, Beneath] = NOTHING_KNOWN,
+    ) -> str:
         """Make it a snapshot, and give its id.
 
         Args:
@@ -85,6 +93,7 @@ class Draft:
             seal: also hash every file now, so that a later verify knows each bit (reads the whole tree).
             durable: it outlives a power cut when this returns. Without, only a record that is published later
                 (`Store.publishing`) may name it.
+            known: what is beneath some directories of it, by their paths; they are not looked at.
 
         Raises:
             StoreFull: no room; the draft is then discarded by its context.
@@ -96,7 +105,7 @@ class Draft:
         identity = os.urandom(16).hex()
         with guarded(self._core.root):
             self._core.discard(self.work)
-            self._write(identity, meta, seal, durable)
+            self._write(identity, meta, seal, durable, known)
             # Before it can be seen: gc must not find it unprotected.
             self.lease.pin((identity,))
             target = self._core.root / "snapshots" / identity
@@ -107,10 +116,12 @@ class Draft:
                 files.sync_directory(target.parent)
         return identity
 
-    def _write(self, identity: str, meta: Mapping[str, Json], seal: bool, durable: bool) -> None:
+    def _write(
+        self, identity: str, meta: Mapping[str, Json], seal: bool, durable: bool, known: Mapping[str, Beneath]
+    ) -> None:
         fd = os.open(self.fs, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            rows, size, entries = manifest.surveyed(fd)
+            rows, size, entries = manifest.surveyed(fd, known)
             files.write_new(self.path / "manifest", rows)
             if seal:
                 files.write_new(self.path / "contents", manifest.encode_contents(manifest.hash_contents(fd)))

@@ -71,7 +71,7 @@ class FakeInputs:
         location = getattr(base, "location", None) or getattr(base, "path", "")
         return self.bases.get(location) or base_info(location)
 
-    def content(self, files: CopyFiles) -> str:
+    def content(self, files: CopyFiles, epoch: int) -> str:
         return sha256(repr((self.seed, [source.path for source in files.sources])).encode())
 
     def bound(self, mount: BindMount) -> str:

@@ -42,7 +42,13 @@ def run(arguments: "argparse.Namespace") -> int:
         with (
             open_store(arguments, screen) as (store, world),
             Session(
-                arguments.recipe, options, store=store, events=screen, unpacker=arguments.unpacker, owner=world.owner
+                arguments.recipe,
+                options,
+                store=store,
+                events=screen,
+                unpacker=arguments.unpacker,
+                owner=world.owner,
+                ahead=not how.expect_cached,
             ) as session,
             store.lease(),
         ):

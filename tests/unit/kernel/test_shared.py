@@ -38,7 +38,9 @@ def copy_jobs(root: int) -> list[bulk.CopyJob]:
     for number in range(40):
         names, sizes = names_and_sizes(root, f"from/d{number}")
         owner = os.geteuid(), os.getegid()
-        jobs.append(((f"from/d{number}", f"to/d{number}"), names, sizes, [0o640] * 5, owner, 10**18 + number))
+        jobs.append(
+            ((f"from/d{number}", f"to/d{number}"), names, sizes, [0o640] * 5, owner, 10**18 + number, number % 2 == 0)
+        )
     return jobs
 
 
@@ -68,8 +70,11 @@ def test_a_worker_says_what_we_would(root: int) -> None:
 @pytest.mark.parametrize("files", [1, shared.WORTH])
 def test_copies_are_whole(root: int, files: int) -> None:
     jobs = copy_jobs(root)
-    shared.do_all(jobs, (root, root), files=files)
-    for (source, target), names, _, _, _, time in jobs:
+    answers = shared.do_all(jobs, (root, root), files=files)
+    for ((source, target), names, _, _, _, time, hashed), (status, shas) in zip(jobs, answers):
+        assert status == packed([os.stat(f"{source}/{name}", dir_fd=root) for name in names])
+        texts = [Path(f"/proc/self/fd/{root}/{source}/{name}").read_bytes() for name in names]
+        assert shas == (b"".join(hashlib.sha256(text).digest() for text in texts) if hashed else b"")
         for name in names:
             one, two = (Path(f"/proc/self/fd/{root}/{folder}/{name}") for folder in (source, target))
             assert one.read_bytes() == two.read_bytes()

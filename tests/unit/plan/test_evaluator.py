@@ -185,7 +185,7 @@ class Failing(FakeInputs):
         super().__init__()
         self.error = error
 
-    def content(self, files: CopyFiles) -> str:
+    def content(self, files: CopyFiles, epoch: int) -> str:
         raise self.error
 
 
