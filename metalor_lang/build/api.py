@@ -14,14 +14,13 @@ from types import TracebackType
 
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.builder import Builder, BuildResult, Chain, Options, build_together
-from metalor_lang.build.contexts import LocalContexts
 from metalor_lang.build.events import BuildFinished, EventSink, Notice, NullSink
 from metalor_lang.build.failures import Refused, refuse
+from metalor_lang.build.folders import Folders
 from metalor_lang.build.foreign import emulators
 from metalor_lang.build.inputs import BuildInputs
 from metalor_lang.build.late import LateMachine
 from metalor_lang.build.several import Shared, named
-from metalor_lang.build.statcache import StatCache
 from metalor_lang.build.telling import Telling
 from metalor_lang.checker.checker import check
 from metalor_lang.checker.platforms import PlatformError, parse_platforms, same_platform
@@ -101,10 +100,9 @@ def recipe_name(path: Path) -> str:
     return path.name.removesuffix(".metalor") or path.name
 
 
-def open_contexts(path: Path, options: RecipeOptions, cache: StatCache | None = None) -> LocalContexts:
+def open_contexts(path: Path, options: RecipeOptions, memory: Path | None = None) -> Folders:
     """The folders of a recipe; raises UsageError."""
-    named = {name: folder for name, folder in options.contexts.items() if name}
-    return LocalContexts(path, named, default=options.contexts.get(""), cache=cache)
+    return Folders(path, options.contexts, memory=memory)
 
 
 def one_platform(text: str | None) -> Platform | None:
@@ -134,7 +132,7 @@ def several_platforms(text: str) -> tuple[Platform, ...]:
 
 
 def check_source(
-    path: Path, source: SourceFile, early: tuple[Diagnostic, ...], options: RecipeOptions, contexts: LocalContexts
+    path: Path, source: SourceFile, early: tuple[Diagnostic, ...], options: RecipeOptions, contexts: Folders
 ) -> Checked:
     """Parse and check a recipe.
 
@@ -194,9 +192,9 @@ class Session:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        cache = StatCache(self.store.root / "contexts")
+        memory = self.store.root / "contexts"
         try:
-            self.contexts = self._stack.enter_context(open_contexts(self._path, self._options, cache))
+            self.contexts = self._stack.enter_context(open_contexts(self._path, self._options, memory))
         except BaseException:
             self._stack.close()
             raise
@@ -204,7 +202,7 @@ class Session:
             self.store,
             self._path.parent,
             unpacker=self._unpacker,
-            cache=cache,
+            cache=self.contexts.cache,
             owner=self._owner,
             on_wait=lambda _: self.events.emit(Notice(text="waiting for another build, which fetches the same base")),
         )
@@ -298,7 +296,7 @@ class Session:
                 runtime=runtime,
                 snapshotter=snapshotter,
                 bases=self.bases,
-                contexts=self.contexts,
+                contexts=self.contexts.opened(),
                 events=telling,
                 limits=options.limits,
                 anew=options.no_cache,
