@@ -3,12 +3,12 @@
 Invariant: equal values give equal bytes: keys sorted, no white space, UTF-8, no NaN, no floats.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from metalor_lang.hints import Final
 from metalor_lang.pattern import pattern
+from metalor_lang.sha import new_hash
 
 # A JSON value without floats: what may be hashed.
 Json = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
@@ -61,7 +61,7 @@ def _no_floats(value: object) -> None:
 
 def sha256(data: bytes | Iterable[bytes]) -> str:
     """The digest `sha256:…` of bytes, or of a series of chunks."""
-    hasher = hashlib.sha256()
+    hasher = new_hash(len(data) if isinstance(data, bytes) else None)
     for chunk in (data,) if isinstance(data, bytes) else data:
         hasher.update(chunk)
     return "sha256:" + hasher.hexdigest()

@@ -14,14 +14,13 @@ from types import TracebackType
 
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.builder import Builder, BuildResult, Chain, Options, build_together
-from metalor_lang.build.contexts import LocalContexts
 from metalor_lang.build.events import BuildFinished, EventSink, Notice, NullSink
 from metalor_lang.build.failures import Refused, refuse
+from metalor_lang.build.folders import Folders
 from metalor_lang.build.foreign import emulators
 from metalor_lang.build.inputs import BuildInputs
 from metalor_lang.build.late import LateMachine
 from metalor_lang.build.several import Shared, named
-from metalor_lang.build.statcache import StatCache
 from metalor_lang.build.telling import Telling
 from metalor_lang.checker.checker import check
 from metalor_lang.checker.platforms import PlatformError, parse_platforms, same_platform
@@ -111,12 +110,11 @@ def recipe_name(path: Path) -> str:
 def open_contexts(
     path: Path,
     options: RecipeOptions,
-    cache: StatCache | None = None,
+    memory: Path | None = None,
     ahead: "Callable[[], Nursery] | None" = None,
-) -> LocalContexts:
+) -> Folders:
     """The folders of a recipe; raises UsageError."""
-    named = {name: folder for name, folder in options.contexts.items() if name}
-    return LocalContexts(path, named, default=options.contexts.get(""), cache=cache, ahead=ahead)
+    return Folders(path, options.contexts, memory=memory, ahead=ahead)
 
 
 def one_platform(text: str | None) -> Platform | None:
@@ -146,7 +144,7 @@ def several_platforms(text: str) -> tuple[Platform, ...]:
 
 
 def check_source(
-    path: Path, source: SourceFile, early: tuple[Diagnostic, ...], options: RecipeOptions, contexts: LocalContexts
+    path: Path, source: SourceFile, early: tuple[Diagnostic, ...], options: RecipeOptions, contexts: Folders
 ) -> Checked:
     """Parse and check a recipe.
 
@@ -215,10 +213,10 @@ class Session:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        cache = StatCache(self.store.root / "contexts")
+        memory = self.store.root / "contexts"
         ahead = partial(_nursery, self.store) if self._ahead else None
         try:
-            self.contexts = self._stack.enter_context(open_contexts(self._path, self._options, cache, ahead))
+            self.contexts = self._stack.enter_context(open_contexts(self._path, self._options, memory, ahead))
         except BaseException:
             self._stack.close()
             raise
@@ -226,7 +224,7 @@ class Session:
             self.store,
             self._path.parent,
             unpacker=self._unpacker,
-            cache=cache,
+            cache=self.contexts.cache,
             owner=self._owner,
             on_wait=lambda _: self.events.emit(Notice(text="waiting for another build, which fetches the same base")),
         )
@@ -320,7 +318,7 @@ class Session:
                 runtime=runtime,
                 snapshotter=snapshotter,
                 bases=self.bases,
-                contexts=self.contexts,
+                contexts=self.contexts.opened(),
                 events=telling,
                 limits=options.limits,
                 anew=options.no_cache,

@@ -10,7 +10,6 @@ power cut tore is not believed.
 """
 
 import contextlib
-import hashlib
 import os
 import struct
 import threading
@@ -23,6 +22,7 @@ from pathlib import Path
 from metalor_lang.hints import Final
 from metalor_lang.kernel.bulk import ROW, STATUS
 from metalor_lang.record import dataclass
+from metalor_lang.sha import new_hash
 
 _MAGIC: Final = b"metalor digests 2\n"
 _SUM: Final = 32
@@ -170,7 +170,7 @@ class StatCache:
             data = b"".join(self._encoded())
             draft = self._path.with_name(f"{self._path.name}.{os.getpid()}.{threading.get_ident()}")
             try:
-                draft.write_bytes(_MAGIC + hashlib.sha256(data).digest() + data)
+                draft.write_bytes(_MAGIC + _sum(data) + data)
                 draft.replace(self._path)
             except OSError:
                 with contextlib.suppress(OSError):
@@ -233,7 +233,7 @@ def _read(path: Path) -> Iterator[tuple[_Place, _Rows]]:
     except OSError:
         return
     at = len(_MAGIC) + _SUM
-    if data[: len(_MAGIC)] != _MAGIC or hashlib.sha256(memoryview(data)[at:]).digest() != data[len(_MAGIC) : at]:
+    if data[: len(_MAGIC)] != _MAGIC or _sum(memoryview(data)[at:]) != data[len(_MAGIC) : at]:
         return
     while at < len(data):
         device, inode, count, size = _HEAD.unpack_from(data, at)
@@ -244,9 +244,15 @@ def _read(path: Path) -> Iterator[tuple[_Place, _Rows]]:
         yield (device, inode), _Rows(names=data[names:status], status=data[status:shas], shas=data[shas:at])
 
 
+def _sum(data: bytes | memoryview) -> bytes:
+    hasher = new_hash(len(data))
+    hasher.update(data)
+    return hasher.digest()
+
+
 def hash_file(fd: int, size: int = 0) -> str:
     """The hexadecimal SHA-256 of an open file, from its beginning; `size` is what it is likely to have."""
-    hasher = hashlib.sha256()
+    hasher = new_hash()
     offset = 0
     while chunk := os.pread(fd, min(size - offset + 1, 1 << 20) if size >= offset else 1 << 20, offset):
         hasher.update(chunk)

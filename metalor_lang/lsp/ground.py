@@ -7,7 +7,7 @@ until `look_again`, so that a keystroke asks the disk nothing twice.
 from pathlib import Path
 
 from metalor_lang.build.api import RecipeOptions, open_contexts
-from metalor_lang.build.contexts import LocalContexts
+from metalor_lang.build.folders import Folders
 from metalor_lang.build.known import Settled, here_already, settle
 from metalor_lang.checker.program import Base, ImageBase, Platform, Program, RootfsBase, SourceMiss
 from metalor_lang.errors import MetalorError
@@ -35,7 +35,7 @@ class Ground:
         if path is not None:
             self.folders.setdefault("", path.parent)
         self.store = settings.store or default_path()
-        self._open: LocalContexts | None = None
+        self._open: Folders | None = None
         self._opened: dict[str, Path] = {}
         self._found: dict[_Asked, SourceMiss | MetalorError | None] = {}
         self._there: dict[str, bool] = {}
@@ -103,7 +103,7 @@ class Ground:
                 self._there[path] = False
         return self._there[path]
 
-    def _contexts(self) -> LocalContexts | None:
+    def _contexts(self) -> Folders | None:
         if self._open is None and self.path is not None:
             self._opened = {name: folder for name, folder in self.folders.items() if folder.is_dir()}
             if "" not in self._opened:

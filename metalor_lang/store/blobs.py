@@ -4,7 +4,6 @@ Invariant: a name in `blobs/sha256/` was complete and on the disk when it appear
 last bytes of a blob whose digest is wrong.
 """
 
-import hashlib
 import io
 import os
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from types import TracebackType
 
 from metalor_lang.digest import valid_digest
 from metalor_lang.hints import BinaryIO, Final, Self, cast
+from metalor_lang.sha import new_hash
 from metalor_lang.store import files
 from metalor_lang.store.core import Core, move_new
 from metalor_lang.store.errors import DamagedBlob, DigestMismatch, MissingObject, guarded
@@ -28,7 +28,7 @@ class BlobWriter:
         self._core = core
         self._directory = directory
         self._path = core.scratch("blob")
-        self._hasher = hashlib.sha256()
+        self._hasher = new_hash()
         self._size = 0
         with guarded(core.root):
             fd = files.open_private(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
@@ -122,7 +122,7 @@ class _VerifyingReader(io.RawIOBase):
         self._digest = digest
         self._file = path.open("rb", buffering=0)
         self._left = os.fstat(self._file.fileno()).st_size
-        self._hasher = hashlib.sha256()
+        self._hasher = new_hash()
         self._checked = False
 
     def readable(self) -> bool:

@@ -5,7 +5,6 @@ so a killed process holds none. There is no breaking of locks by time.
 """
 
 import fcntl
-import hashlib
 import os
 import threading
 import time
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from metalor_lang.digest import sha256
 from metalor_lang.hints import Final
 from metalor_lang.store.errors import guarded
 from metalor_lang.store.files import open_private
@@ -78,7 +78,7 @@ class Locks:
 
     def path(self, name: str) -> Path:
         """The file of a lock."""
-        return self._root / "locks" / hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+        return self._root / "locks" / sha256(os.fsencode(name)).removeprefix("sha256:")[:32]
 
     def take(
         self,

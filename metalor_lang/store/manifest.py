@@ -6,7 +6,6 @@ verified bytes) or by the first full verify; from then on every bit of the tree 
 """
 
 import errno
-import hashlib
 import json
 import os
 import stat
@@ -19,6 +18,7 @@ from metalor_lang.errors import MetalorError
 from metalor_lang.hints import Final
 from metalor_lang.kernel.trees import read_xattrs, walk
 from metalor_lang.record import dataclass, field
+from metalor_lang.sha import new_hash
 from metalor_lang.store.files import Damaged
 
 _CHUNK: Final = 1 << 20
@@ -230,7 +230,7 @@ def hash_contents(fd: int) -> Iterator[tuple[str, str, str]]:
 
 
 def _hash_file(name: str, dirfd: int) -> str:
-    hasher = hashlib.sha256()
+    hasher = new_hash()
     fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=dirfd)
     try:
         while chunk := os.read(fd, _CHUNK):
@@ -244,7 +244,7 @@ def _attributes(dirfd: int, name: str) -> str:
     attributes = read_xattrs(dirfd, name)
     if not attributes:
         return ""
-    hasher = hashlib.sha256()
+    hasher = new_hash()
     for key, value in attributes.items():
         hasher.update(f"{len(os.fsencode(key))}:{len(value)}:".encode() + os.fsencode(key) + value)
     return hasher.hexdigest()

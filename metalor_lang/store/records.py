@@ -4,12 +4,11 @@ Invariant: a record is returned only when its file is sound, bears the key that 
 is in the store; returning it pins those things, so that gc cannot take them in between.
 """
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from metalor_lang.digest import Json, valid_digest
+from metalor_lang.digest import Json, sha256, valid_digest
 from metalor_lang.hints import Generic, TypeVar
 from metalor_lang.record import dataclass, field
 from metalor_lang.store import files
@@ -92,7 +91,7 @@ class Found(Generic[Record]):
 
 def file_name(key: str) -> str:
     """The file name of a key: its own hex digits, or the hash of any other text."""
-    return key.removeprefix("sha256:") if valid_digest(key) else hashlib.sha256(os.fsencode(key)).hexdigest()
+    return (key if valid_digest(key) else sha256(os.fsencode(key))).removeprefix("sha256:")
 
 
 def step_body(record: StepRecord) -> dict[str, Json]:
