@@ -231,7 +231,7 @@ class Bases:
             raise
         except MetalorError as error:
             raise input_error(error, base.transport) from error
-        key = self._key("image", list(image.selection.config.diff_ids), image.digest)
+        key = base_key("image", list(image.selection.config.diff_ids), image.digest, self._unpacker)
         return Resolved(info=base_info(image), key=key, image=image)
 
     def _tree(self, base: RootfsBase) -> Resolved:
@@ -239,16 +239,26 @@ class Bases:
 
         tree = read_rootfs(self._folder / base.path, base.path, self._cache(), self._owner)
         info = BaseInfo(digest=tree.digest)
-        return Resolved(info=info, key=self._key("rootfs", [], tree.digest), tree=tree)
+        return Resolved(info=info, key=base_key("rootfs", [], tree.digest, self._unpacker), tree=tree)
 
-    def _key(self, kind: str, diff_ids: list[str], digest: str) -> str:
-        return json_digest(
-            {
-                "step": "base",
-                "kind": kind,
-                "digest": digest,
-                "diff_ids": diff_ids,
-                "unpacker": self._unpacker,
-                "version": _UNPACKER_VERSION,
-            }
-        )
+
+def base_key(kind: str, diff_ids: list[str], digest: str, unpacker: str = "own") -> str:
+    """The key of an unpacked base in the store.
+
+    Args:
+        kind: "image" or "rootfs".
+        diff_ids: of the image's layers.
+        digest: of the manifest, or of the tree.
+        unpacker: who unpacks it.
+
+    """
+    return json_digest(
+        {
+            "step": "base",
+            "kind": kind,
+            "digest": digest,
+            "diff_ids": diff_ids,
+            "unpacker": unpacker,
+            "version": _UNPACKER_VERSION,
+        }
+    )

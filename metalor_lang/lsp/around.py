@@ -51,7 +51,11 @@ class FileAround:
 
     def environment(self) -> Mapping[str, str]:
         """The environment of the base of the stage at the place, where that base is here."""
-        return {}
+        stage = self._document.names.stage_at(self._cursor)
+        if stage is None:
+            return {}
+        bottom = self._document.names.stages[stage.root]
+        return self._document.ground.environment(bottom.base, bottom.platform)
 
     def users(self) -> Mapping[str, str]:
         """Nothing is known of them without the image's tree."""

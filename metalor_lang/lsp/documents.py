@@ -18,6 +18,8 @@ from metalor_lang.lsp.positions import BOM, Encoding, Lines
 from metalor_lang.lsp.settings import Settings
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.ast import Recipe
+from metalor_lang.tooling.names import Names
+from metalor_lang.tooling.naming import read_names
 
 T = TypeVar("T")
 
@@ -55,6 +57,8 @@ class Document:
         self._memo: dict[Callable[[Document], object], object] = {}
         self.settings = settings
         self.ground = Ground(path_of(uri), settings, root)
+        self.kept: tuple[str, list[int]] | None = None
+        """The semantic tokens that were sent last, with their name."""
         self._set(text)
 
     def _set(self, text: str) -> None:
@@ -86,6 +90,11 @@ class Document:
     def program(self) -> Program | None:
         """The checked recipe, where it has no error."""
         return self.remember(_checked)[0]
+
+    @property
+    def names(self) -> Names:
+        """Every place of a name."""
+        return self.remember(_names)
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -138,6 +147,16 @@ def _whole_edit(text: str, change: types.TextDocumentContentChangePartial, encod
 
 def _recipe(document: Document) -> Recipe:
     return document.live.recipe
+
+
+def _names(document: Document) -> Names:
+    return read_names(
+        document.recipe,
+        args=document.settings.args,
+        platform=document.settings.platform,
+        contexts=document.ground.names(),
+        environment=document.ground.environment,
+    )
 
 
 def _checked(document: Document) -> tuple[Program | None, tuple[Diagnostic, ...]]:

@@ -4,11 +4,12 @@ Invariant: only reads, and never a network, a namespace or a program; nothing ra
 until `look_again`, so that a keystroke asks the disk nothing twice.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from metalor_lang.build.api import RecipeOptions, open_contexts
 from metalor_lang.build.folders import Folders
-from metalor_lang.build.known import Settled, here_already, settle
+from metalor_lang.build.known import HereAlready, Settled, settle
 from metalor_lang.checker.program import Base, ImageBase, Platform, Program, RootfsBase, SourceMiss
 from metalor_lang.errors import MetalorError
 from metalor_lang.lsp.settings import Settings
@@ -128,9 +129,14 @@ class Ground:
             self._bases[base, platform] = self._base(base, platform)
         return self._bases[base, platform]
 
+    def environment(self, base: Base | None, platform: Platform) -> Mapping[str, str]:
+        """The environment that a base sets, as far as it is known."""
+        info = self.base(base, platform)
+        return {} if info is None else dict(info.state.env)
+
     def _base(self, base: ImageBase | RootfsBase, platform: Platform) -> BaseInfo | None:
         assert self.path is not None
         try:
-            return here_already(self.path.parent, self.store).base(base, platform)
+            return HereAlready(self.path.parent, self.store).base(base, platform)
         except (InputError, MetalorError, OSError, ValueError):
             return None

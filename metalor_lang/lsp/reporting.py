@@ -74,12 +74,13 @@ def shown_span(document: Document, span: Span) -> Span:
 def settled(document: Document) -> tuple[Diagnostic, ...]:
     """What the bases that are here say against a recipe that has no other error."""
     program = document.program
-    if program is None or not document.remember(_all_given):
+    if program is None or not document.remember(all_given):
         return ()
     return document.ground.settled(program).wrong
 
 
-def _all_given(document: Document) -> bool:
+def all_given(document: Document) -> bool:
+    """Whether every argument has a value, so that a build could be planned."""
     return all(
         each.default is not None or each.name in document.settings.args
         for each in document.recipe.statements

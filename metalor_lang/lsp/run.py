@@ -8,7 +8,13 @@ import os
 import sys
 from pathlib import Path
 
+from metalor_lang.lsp.naming import Refused
 from metalor_lang.lsp.server import Server
+
+
+def _worth_saying(record: logging.LogRecord) -> bool:
+    """Whether a line of the log is news: that a request was refused, its client was told."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], Refused)
 
 
 def serve(log: Path | None = None) -> int:
@@ -25,6 +31,8 @@ def serve(log: Path | None = None) -> int:
         logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="metalor lsp: %(message)s")
     else:
         logging.basicConfig(level=logging.DEBUG, filename=log, format="%(asctime)s %(name)s %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_worth_saying)
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     server = Server()

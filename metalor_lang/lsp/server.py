@@ -4,6 +4,7 @@ Invariant: a request that fails answers an error and leaves the server as it was
 standard output.
 """
 
+import inspect
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +19,9 @@ from metalor_lang import __version__
 from metalor_lang.lsp.checking import Checking
 from metalor_lang.lsp.client import Client, client_of
 from metalor_lang.lsp.documents import Document, path_of
-from metalor_lang.lsp.features import FEATURES, ITEMS
+from metalor_lang.lsp.features import FEATURES, ITEMS, Feature
 from metalor_lang.lsp.positions import Encoding
+from metalor_lang.lsp.searching import Recipes
 from metalor_lang.lsp.settings import SECTION, Settings, read_settings
 
 log: Final = logging.getLogger("metalor.lsp")
@@ -60,6 +62,7 @@ class Server(LanguageServer):
         self.complaints: tuple[str, ...] = ()
         self.client = Client()
         self.checking = Checking(self._publish, lambda: self.client)
+        self.recipes = Recipes()
         _register(self)
 
     def _publish(self, document: Document, found: list[types.Diagnostic]) -> None:
@@ -81,31 +84,50 @@ class Server(LanguageServer):
             document.set_up(self.settings)
             self.checking.opened(document)
 
+    @property
+    def roots(self) -> list[Path]:
+        """The workspace folders; of a client that has none the one that it names."""
+        named = list(self.workspace.folders) or [self.workspace.root_uri or ""]
+        return [found for name in named if (found := path_of(name)) is not None]
+
     def root_of(self, uri: str) -> Path | None:
         """The workspace folder that a document lies in."""
         path = path_of(uri)
-        roots = [found for name in self.workspace.folders if (found := path_of(name)) is not None]
-        holding = [root for root in roots if path is not None and path.is_relative_to(root)]
+        holding = [root for root in self.roots if path is not None and path.is_relative_to(root)]
         return max(holding, key=lambda root: len(root.parts), default=None)
 
 
 def _register(server: Server) -> None:
+    @server.feature(types.WORKSPACE_SYMBOL)
+    async def search(params: types.WorkspaceSymbolParams) -> list[types.WorkspaceSymbol]:
+        return await server.recipes.search(params.query, server.roots, server.documents, server.client.encoding)
+
     for row in FEATURES:
-        server.feature(row.method, row.options)(_asked(server, row.answer))
+        server.feature(row.method, row.options)(_asked(server, row))
     for method, answer in ITEMS.items():
         server.feature(method)(lambda params, answer=answer: answer(server.client, params))
     for method, hear in _LIFE.items():
         server.feature(method)(lambda params, hear=hear: hear(server, params))
 
 
-def _asked(server: Server, answer: Callable[[Document, Client, Any], Any]) -> Callable[[Any], Any]:
+def _asked(server: Server, row: Feature) -> Callable[[Any], Any]:
     """A handler that gives the document a request is about; one that is not open has no answer."""
 
     def handle(params: Any) -> Any:
         document = server.documents.get(params.text_document.uri)
-        return None if document is None else answer(document, server.client, params)
+        if document is None:
+            return None
+        remark = row.remark(document, server.client, params) if row.remark is not None else ""
+        result = row.answer(document, server.client, params)
+        if remark:
+            server.say(remark)
+        return result
 
-    return handle
+    async def handle_slowly(params: Any) -> Any:
+        result = handle(params)
+        return None if result is None else await result
+
+    return handle_slowly if inspect.iscoroutinefunction(row.answer) else handle
 
 
 # ---- the life of a server and of its documents ---------------------------------------------------------------------
