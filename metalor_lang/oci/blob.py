@@ -68,7 +68,7 @@ class VerifiedReader(io.RawIOBase):
 
     def finish(self) -> None:
         """Read to the end; raises BlobDamaged, BlobTruncated."""
-        buffer = memoryview(bytearray(_CHUNK))
+        buffer = memoryview(bytearray(min(_CHUNK, self._descriptor.size + 1)))
         while not self._checked and self.readinto(buffer):
             pass
 

@@ -4,7 +4,6 @@ Invariant: `visible` gives text that cannot move the cursor, change colours or r
 """
 
 import re
-import unicodedata
 
 from metalor_lang.errors import UsageError
 from metalor_lang.hints import Final
@@ -26,6 +25,8 @@ def _shown(char: str) -> str:
         return "    "
     if code < 0x20 or code == 0x7F:
         return "^" + chr(code ^ 0x40)
+    import unicodedata  # not for most lines
+
     return f"<U+{code:04X}>" if unicodedata.category(char) in _HIDDEN else char
 
 
@@ -40,6 +41,8 @@ def output_line(data: bytes, *, raw: bool = False) -> str:
 
 def char_width(char: str) -> int:
     """Columns a character takes: 0 for combining ones, 2 for wide ones."""
+    import unicodedata
+
     if unicodedata.combining(char):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1

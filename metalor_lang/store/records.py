@@ -165,6 +165,7 @@ class _Shelf(Generic[Record]):
     ) -> None:
         self._core = core
         self._directory = core.root / name
+        self._prefix = f"{self._directory}/"  # joined as text: a path object for each of many keys takes longer
         self._what = {"steps": "step record", "layers": "layer record"}[name]
         self._encode = encode
         self._decode = decode
@@ -176,7 +177,10 @@ class _Shelf(Generic[Record]):
 
     def path(self, key: str) -> Path:
         """The file of a key, which may not exist."""
-        return self._directory / f"{file_name(key)}.json"
+        return Path(self._file(key))
+
+    def _file(self, key: str) -> str:
+        return f"{self._prefix}{file_name(key)}.json"
 
     def _names(self, record: Record) -> tuple[str, ...]:
         raise NotImplementedError
@@ -188,7 +192,7 @@ class _Shelf(Generic[Record]):
     def _note(self, record: Record) -> None:
         """A record was returned or written."""
 
-    def _read(self, path: Path) -> Record | None:
+    def _read(self, path: Path | str) -> Record | None:
         body = files.read_sealed(path)
         return None if body is None else self._decode(body)
 
@@ -212,26 +216,26 @@ class _Shelf(Generic[Record]):
         """The records of many keys at once, as `get` gives each; what cannot be used is left out."""
         found: dict[str, Record] = {}
         seen: set[str] = set()
-        damaged: list[tuple[Path, str]] = []
+        damaged: list[tuple[str, str]] = []
         with self._core.locks.gate(alone=False):
             for key in dict.fromkeys(keys):
-                path = self.path(key)
                 try:
-                    record = self._read(path)
+                    record = self._read(self._file(key))
                 except files.Damaged as error:
-                    damaged.append((path, str(error)))
+                    damaged.append((key, str(error)))
                     continue
                 if record is not None and record.key == key and self._complete(record, seen):
                     found[key] = record
             self._core.lease.pin(name for record in found.values() for name in self._names(record))
-        for path, reason in damaged:
+        for key, reason in damaged:
+            path = self.path(key)
             self._core.quarantine(path, f"{self._what} {path.stem}", reason)
         for key, record in found.items():
-            self._used(self.path(key))
+            self._used(self._file(key))
             self._note(record)
         return found
 
-    def _used(self, path: Path) -> None:
+    def _used(self, path: Path | str) -> None:
         try:
             os.utime(path)  # gc drops what was not used for longest
         except OSError:

@@ -213,8 +213,10 @@ def _prepare(root: Path) -> None:
             help=f"close it: chmod 700 {root}",
         )
     _check_version(root, names)
-    for name in (*DIRECTORIES, "blobs/sha256"):
-        files.make_directory(root / name)
+    for name in DIRECTORIES:
+        if name not in names:
+            files.make_directory(root / name)
+    files.make_directory(root / "blobs" / "sha256")
     # Made now, so that a store without room for one more file can still be read and emptied.
     Locks(root).prepare(("store:gc", "store:recovery"))
 

@@ -3,9 +3,9 @@
 Invariant: formatting keeps the meaning and every comment, and formatting twice changes nothing more.
 """
 
-import json
 import re
 from collections.abc import Iterator, Sequence
+from json.encoder import encode_basestring
 
 from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.pattern import pattern
@@ -316,6 +316,9 @@ def _double(word: ast.Word, *, in_array: bool) -> str:
         if isinstance(part, ast.Ref):
             out.append(f"${{{part.name}}}")
             continue
+        if "$" not in part.value:
+            out.append(_escaped(part.value))
+            continue
         last = index + 1 == len(word.parts)
 
         def dollars(found: re.Match[str], text: str = part.value, last: bool = last) -> str:
@@ -338,5 +341,7 @@ def _double(word: ast.Word, *, in_array: bool) -> str:
 
 def _escaped(text: str) -> str:
     """Text with JSON's escapes, and those characters escaped that no recipe may hold."""
-    quoted = json.dumps(text, ensure_ascii=False)[1:-1]
+    quoted = encode_basestring(text)[1:-1]
+    if quoted.isprintable():
+        return quoted
     return re.sub(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069]", lambda found: f"\\u{ord(found.group()):04x}", quoted)
