@@ -4,7 +4,6 @@ Invariant: a base is unpacked into one snapshot per identity (what it is and who
 others wait and use it.
 """
 
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from metalor_lang.build.state import image_state, oci_platform, plan_platform
 from metalor_lang.checker.program import Base, ImageBase, Platform, RootfsBase, Transport
 from metalor_lang.digest import json_digest
 from metalor_lang.errors import MachineError, MetalorError
+from metalor_lang.guards import Lock
 from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.kernel.paths import Root
 from metalor_lang.oci.errors import FetchFailed, ImageError, ManifestMissing, NotALayout, PlatformMissing
@@ -114,7 +114,7 @@ class Bases:
         self._unpacker = unpacker
         self._cache = cache or _no_memory
         self._on_wait = on_wait
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._known: dict[tuple[Base, Platform], Resolved] = {}
 
     def resolve(self, base: Base, platform: Platform) -> Resolved:

@@ -4,10 +4,10 @@ Invariant: an event holds only plain values; `to_json` gives the same keys in ev
 new keys may be added, none is renamed.
 """
 
-import threading
 from collections.abc import Mapping
 
 from metalor_lang.digest import Json
+from metalor_lang.guards import Lock
 from metalor_lang.hints import TYPE_CHECKING, Final, Protocol
 from metalor_lang.record import dataclass, fields
 
@@ -213,7 +213,7 @@ class Recorder:
     """Keeps every event, in order of arrival; for programs and tests."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._events: list[Event] = []
 
     def emit(self, event: Event) -> None:

@@ -6,8 +6,8 @@ recipe's own is there, as the recipe was read from it. Most of what reads contex
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from threading import Lock
 
+from metalor_lang.guards import Lock
 from metalor_lang.hints import TYPE_CHECKING, Self
 from metalor_lang.plan.graph import BindMount, CopyFiles
 

@@ -7,7 +7,6 @@ live lines are erased before anything else is written, so nothing of them stays 
 import json
 import os
 import sys
-import threading
 
 from metalor_lang.build.events import (
     BuildFinished,
@@ -27,6 +26,7 @@ from metalor_lang.build.events import (
     StepStarted,
     to_json,
 )
+from metalor_lang.guards import Lock
 from metalor_lang.hints import Protocol, TextIO
 from metalor_lang.screen.live import Live, StepLines, label, name_of
 from metalor_lang.screen.text import duration, fit, one_line, output_line, terminal_size
@@ -59,7 +59,7 @@ class JsonConsole:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def emit(self, event: Event) -> None:
         """Write the event."""
@@ -117,7 +117,7 @@ class PlainConsole:
     def __init__(self, out: TextIO, *, raw: bool = False) -> None:
         self._out = out
         self._raw = raw
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._lines = StepLines()
 
     def emit(self, event: Event) -> None:

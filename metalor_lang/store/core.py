@@ -4,11 +4,11 @@ Invariant: nothing damaged is deleted or crashed over: it is moved to `quarantin
 """
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from metalor_lang.guards import Lock
 from metalor_lang.hints import Final
 from metalor_lang.kernel import syscalls
 from metalor_lang.kernel.trees import remove_tree
@@ -38,7 +38,7 @@ class Core:
         self.locks = Locks(root)
         self.notices: list[str] = []
         self._on_notice = on_notice
-        self._guard = threading.Lock()
+        self._guard = Lock()
         self._lease: Lease | None = None
         self._users = 0
 
