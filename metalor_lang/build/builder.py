@@ -35,7 +35,7 @@ from metalor_lang.hints import Protocol
 from metalor_lang.plan.describe import base_name
 from metalor_lang.plan.graph import Configure, Kind, Plan, PlannedStage, Step
 from metalor_lang.record import dataclass
-from metalor_lang.runtime.request import Limits
+from metalor_lang.runtime.limits import Limits
 from metalor_lang.store.errors import StoreError
 from metalor_lang.store.locks import Held
 from metalor_lang.store.records import StepRecord

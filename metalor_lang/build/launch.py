@@ -18,7 +18,8 @@ from metalor_lang.plan.graph import ImageState, InputError
 from metalor_lang.record import dataclass
 from metalor_lang.runtime.cancel import Cancel
 from metalor_lang.runtime.client import Runtime
-from metalor_lang.runtime.request import Limits, StepRequest, StepStatus
+from metalor_lang.runtime.limits import Limits
+from metalor_lang.runtime.request import StepRequest, StepStatus
 from metalor_lang.runtime.rootfs import Snapshotter
 from metalor_lang.store.store import Store
 

@@ -48,7 +48,8 @@ from metalor_lang.plan.graph import (
 )
 from metalor_lang.runtime.cancel import Cancel
 from metalor_lang.runtime.client import Runtime
-from metalor_lang.runtime.request import BindSpec, LayeredView, Limits, Mount, StepRequest, TmpfsSpec
+from metalor_lang.runtime.limits import Limits
+from metalor_lang.runtime.request import BindSpec, LayeredView, Mount, StepRequest, TmpfsSpec
 from metalor_lang.runtime.rootfs import DraftView, Snapshotter
 from metalor_lang.store.store import Store
 

@@ -19,7 +19,7 @@ from metalor_lang.errors import UsageError
 from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.plan.graph import Plan, Step
 from metalor_lang.primitives import valid_identifier
-from metalor_lang.runtime.request import Limits
+from metalor_lang.runtime.limits import Limits
 from metalor_lang.source import SourceFile
 from metalor_lang.store.store import Store, default_path
 

@@ -6,8 +6,8 @@ Invariant: the only place that decides an exit status from an error; starts with
 import contextlib
 import gc
 import os
-import signal
 import sys
+from _signal import SIGTERM, signal  # type: ignore[import-not-found]  # `signal` makes enumerations of them all: 1 ms
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import FrameType
@@ -63,7 +63,7 @@ def main(words: Sequence[str]) -> int:
         return _bug(error)
     finally:
         if previous is not None:
-            signal.signal(signal.SIGTERM, previous)
+            signal(SIGTERM, previous)
 
 
 def _dispatch(words: list[str]) -> int:
@@ -130,7 +130,8 @@ def _terminate_as_interrupt() -> "Callable[[int, FrameType | None], object] | in
         raise KeyboardInterrupt
 
     try:
-        return signal.signal(signal.SIGTERM, interrupt)
+        before: Callable[[int, FrameType | None], object] | int | None = signal(SIGTERM, interrupt)
+        return before
     except ValueError:  # not the main thread: whoever embeds us owns the signals
         return None
 

@@ -49,7 +49,7 @@ from metalor_lang.repl.timeline import (
 )
 from metalor_lang.runtime.cancel import Cancel
 from metalor_lang.runtime.client import Runtime
-from metalor_lang.runtime.request import Limits
+from metalor_lang.runtime.limits import Limits
 from metalor_lang.runtime.rootfs import Snapshotter
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.store.store import Store

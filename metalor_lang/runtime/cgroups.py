@@ -15,7 +15,7 @@ from pathlib import Path
 from metalor_lang.errors import MachineError
 from metalor_lang.hints import Final
 from metalor_lang.record import dataclass, field
-from metalor_lang.runtime.request import Limits
+from metalor_lang.runtime.limits import Limits
 
 _ROOT: Final = Path("/sys/fs/cgroup")
 _NAME: Final = re.compile(r"metalor-(\d+)-(\d+)-[0-9a-f]+\Z")

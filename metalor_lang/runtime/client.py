@@ -20,11 +20,11 @@ from metalor_lang.record import replace
 from metalor_lang.runtime import cgroups, protocol, subids
 from metalor_lang.runtime import terminal as terminals
 from metalor_lang.runtime.cancel import Cancel
+from metalor_lang.runtime.limits import Limits
 from metalor_lang.runtime.ordering import Descriptors, order_of
 from metalor_lang.runtime.overlay import tiers
 from metalor_lang.runtime.request import (
     LayeredView,
-    Limits,
     StepRequest,
     StepStatus,
 )
