@@ -80,6 +80,10 @@ def check(
     )
     program = checker.check()
     found = checker.report.sorted()
+    if found:
+        from metalor_lang.syntax.rewrites import with_remedy
+
+        found = tuple(with_remedy(recipe.source, each) for each in found)
     return (None if found or syntax else program), found
 
 

@@ -84,9 +84,14 @@ def _item(document: Document, client: Client, item: Item, number: int) -> types.
         sort_text=f"{number:05}",
         filter_text=item.text,
         insert_text_format=types.InsertTextFormat.PlainText,
-        text_edit=_edit(document, client, item.span, item.insert),
+        text_edit=_edit(document, client, item.span, _text(document, item)),
         data=_about(document, item),
     )
+
+
+def _text(document: Document, item: Item) -> str:
+    """What an item puts in: without its suffix where an editor that pairs has put that there already."""
+    return item.text if item.suffix and document.text.startswith(item.suffix, item.span.end) else item.insert
 
 
 def _snippets(document: Document, client: Client, item: Item, number: int) -> list[types.CompletionItem]:

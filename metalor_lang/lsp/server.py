@@ -160,7 +160,7 @@ def _initialized(server: Server, params: types.InitializedParams) -> None:
 
 def _ask_settings(server: Server) -> None:
     def heard(values: Any) -> None:
-        if isinstance(values, list) and values and values[0] is not None:
+        if values and values[0] is not None:
             server.take(values[0])
 
     server.workspace_configuration(

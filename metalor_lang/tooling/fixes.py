@@ -30,11 +30,13 @@ def title(text: str, edits: Sequence[Edit]) -> str:
     """What a fix does, in a few words."""
     first = edits[0]
     old, new = text[first.span.start : first.span.end], first.text
+    if not new.strip() and old.strip():
+        return f"remove {_short(old)}"
     if len(edits) > 1 or "\n" in old + new:
-        return f"rewrite as {_short(new)}" if new.strip() else "remove it"
+        return f"rewrite as {_short(new)}"
     if not old:
         return f"insert {_short(new)}"
-    return f"replace {_short(old)} by {_short(new)}" if new else f"remove {_short(old)}"
+    return f"replace {_short(old)} by {_short(new)}"
 
 
 def _short(text: str) -> str:

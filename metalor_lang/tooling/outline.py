@@ -170,7 +170,9 @@ def surroundings(source: SourceFile, recipe: ast.Recipe, offset: int) -> tuple[S
     start = source.line_span(number).start
     if line.strip():
         found.add(Span(start + len(line) - len(line.lstrip()), start + len(line.rstrip())))
-    around = sorted((span for span in found if span.start <= offset <= span.end), key=len)
+    around = sorted(
+        (span for span in found if span.start <= offset <= span.end), key=lambda span: (len(span), -span.start)
+    )
     out: list[Span] = []
     for span in around:  # each holds the one before
         if not out or (span != out[-1] and span.start <= out[-1].start and out[-1].end <= span.end):

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,20 @@ class Editor:
         folder: where it runs.
         words: more words of the command line.
         environment: variables besides ours.
+        command: what to run in place of `metalor lsp`.
 
     """
 
-    def __init__(self, folder: Path, *words: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *words: str,
+        environment: Mapping[str, str] | None = None,
+        command: Sequence[str] = (sys.executable, "-m", "metalor_lang", "lsp"),
+    ) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "metalor_lang", "lsp", *words],
+            [*command, *words],
             cwd=folder,
             env={**kept, "METALOR_STORE": str(folder / "no-store"), **(environment or {})},
             stdin=subprocess.PIPE,
@@ -34,6 +41,8 @@ class Editor:
         self._number = 0
         self.heard: list[dict[str, Any]] = []
         """Messages that were read and that nobody asked for."""
+        self.said: dict[str, Any] = {}
+        """What the server said of itself."""
 
     def __enter__(self) -> "Editor":
         return self
@@ -103,10 +112,12 @@ class Editor:
                 return message["params"]
             self.heard.append(message)
 
-    def initialize(self, capabilities: object = None, options: object = None, root: Path | None = None) -> Any:
+    def initialize(
+        self, capabilities: object = None, options: object = None, root: Path | None = None
+    ) -> dict[str, Any]:
         """Begin; what the server says of itself."""
         folders = None if root is None else [{"uri": root.as_uri(), "name": root.name}]
-        found = self.ask(
+        self.said = self.ask(
             "initialize",
             {
                 "processId": None,
@@ -117,7 +128,7 @@ class Editor:
             },
         )
         self.notify("initialized", {})
-        return found
+        return self.said
 
     def open(self, uri: str, text: str, version: int = 1) -> list[dict[str, Any]]:
         """Open a document; its diagnostics."""
