@@ -5,7 +5,6 @@ Invariant: a format takes what was found in all files of a run and gives one doc
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final
 
 from metalor_lang import __version__
 from metalor_lang.diagnostics.findings import Findings
@@ -15,6 +14,7 @@ from metalor_lang.diagnostics.render.json import render_json
 from metalor_lang.diagnostics.render.junit import render_junit
 from metalor_lang.diagnostics.render.sarif import render_sarif
 from metalor_lang.diagnostics.render.short import render_short
+from metalor_lang.hints import Final
 
 FORMATS: Final[Mapping[str, Callable[[Sequence[Findings]], str]]] = {
     "short": render_short,

@@ -1,14 +1,17 @@
 """The how-to pages do what they say: one as an ordinary user, one with emulators in PATH."""
 
+import json
+import re
 import subprocess
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from tests.support import emulators
-from tests.support.documents import ROOT
+from tests.support.documents import ROOT, fences
 from tests.support.ordinary import run_as_user
-from tests.support.walkthrough import walk
+from tests.support.walkthrough import by_ourselves, environment, walk
 
 pytestmark = pytest.mark.integration
 HOW_TO = ROOT / "docs" / "how-to"
@@ -31,6 +34,21 @@ def test_other_architectures(tmp_path: Path) -> None:
 
 def test_notebook(tmp_path: Path) -> None:
     assert walk(HOW_TO / "notebook.md", tmp_path) >= 3
+
+
+def test_ci_annotations(tmp_path: Path) -> None:
+    page = HOW_TO / "ci-annotations.md"
+    assert walk(page, tmp_path) >= 8
+    # The page has put the recipe right: commands of the servers' files find nothing, and leave the reports they name.
+    work, ran = tmp_path / "work", 0
+    for text in (line for fence in fences(page) if fence.language == "yaml" for line in fence.body.splitlines()):
+        if command := re.search(r"metalor (check|fmt) .*", text):
+            by_ourselves(command[0], work, environment(tmp_path)).check_returncode()
+            ran += 1
+    assert ran == 5
+    assert json.loads((work / "metalor.sarif").read_text())["runs"][0]["results"] == []
+    assert json.loads((work / "gl-code-quality-report.json").read_text()) == []
+    assert ElementTree.parse(work / "metalor-junit.xml").getroot().get("tests") == "1"
 
 
 def test_every_page_is_tried() -> None:
