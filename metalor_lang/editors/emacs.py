@@ -58,10 +58,10 @@ def mode(model: Model) -> str:
     values = {
         "WRITTEN": "Written from grammar/metalor.lark by `make grammar'; not to be changed by hand.",
         "FACES": "\n\n".join(
-            f'(defface metalor-{role}\n  \'((t :inherit {parent}))\n  "Face for {what}.")'
+            f'(defface metalor-{role}-face\n  \'((t :inherit {parent}))\n  "Face for {what}.")'
             for role, (parent, what) in FACES.items()
         ),
-        "ROLES": "'(" + "\n    ".join(f"({role} . metalor-{role})" for role in FACES) + ")",
+        "ROLES": "'(" + "\n    ".join(f"({role} . metalor-{role}-face)" for role in FACES) + ")",
         "PATTERNS": "\n".join(f"   {_string(each)}" for each in patterns),
         "STATES": "\n".join(states),
         "BAD": _string(pattern(model.bad)),

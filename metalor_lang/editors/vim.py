@@ -10,6 +10,7 @@ from pathlib import Path
 from metalor_lang.editors import regex
 from metalor_lang.editors.model import START, Model
 from metalor_lang.hints import Final
+from metalor_lang.syntax.statements import ARRAY_WORDS
 from metalor_lang.tooling.roles import Role
 
 TEMPLATES: Final = Path(__file__).with_name("templates") / "vim"
@@ -38,7 +39,11 @@ LINKS: Final[Mapping[Role, str]] = {
 
 def files(model: Model) -> dict[str, str]:
     """Every file, by its path from the checkout's root."""
-    return {f"{FOLDER}/syntax/metalor.vim": syntax(model)}
+    out = {f"{FOLDER}/syntax/metalor.vim": syntax(model)}
+    arrays = _grouped(regex.Choice(tuple(map(regex.Literal, sorted(ARRAY_WORDS)))))
+    for name in ("autoload", "compiler", "ftdetect", "ftplugin", "indent"):
+        out[f"{FOLDER}/{name}/metalor.vim"] = filled(f"{name}/metalor.vim", ARRAYS=arrays)
+    return out
 
 
 def syntax(model: Model) -> str:
@@ -61,7 +66,7 @@ def syntax(model: Model) -> str:
         )
         states.append(f"      \\ [{state.newline},[{','.join(moves)}]],")
     return filled(
-        "syntax.vim",
+        "syntax/metalor.vim",
         BAD=pattern(model.bad),
         ROLES="[" + ", ".join(f"'{role.title()}'" for role in roles) + "]",
         PATTERNS="\n".join(f"      \\ {_string(each)}," for each in patterns),

@@ -44,95 +44,95 @@
 
 ;;;; Faces, one for each role
 
-(defface metalor-keyword
+(defface metalor-keyword-face
   '((t :inherit font-lock-keyword-face))
   "Face for words of the language.")
 
-(defface metalor-comment
+(defface metalor-comment-face
   '((t :inherit font-lock-comment-face))
   "Face for comments.")
 
-(defface metalor-continuation
+(defface metalor-continuation-face
   '((t :inherit font-lock-warning-face))
   "Face for the backslash that continues a line.")
 
-(defface metalor-flag
+(defface metalor-flag-face
   '((t :inherit font-lock-type-face))
   "Face for flags of statements.")
 
-(defface metalor-operator
+(defface metalor-operator-face
   '((t :inherit default))
   "Face for brackets, commas and `='.")
 
-(defface metalor-number
+(defface metalor-number-face
   '((t :inherit font-lock-constant-face))
   "Face for numbers.")
 
-(defface metalor-name
+(defface metalor-name-face
   '((t :inherit font-lock-variable-name-face))
   "Face for names that a statement gives.")
 
-(defface metalor-key
+(defface metalor-key-face
   '((t :inherit font-lock-variable-name-face))
   "Face for keys of labels and annotations.")
 
-(defface metalor-word
+(defface metalor-word-face
   '((t :inherit default))
   "Face for bare words.")
 
-(defface metalor-string
+(defface metalor-string-face
   '((t :inherit font-lock-string-face))
   "Face for quoted words.")
 
-(defface metalor-escape
+(defface metalor-escape-face
   '((t :inherit font-lock-constant-face))
   "Face for escapes in words.")
 
-(defface metalor-variable
+(defface metalor-variable-face
   '((t :inherit font-lock-variable-name-face))
   "Face for names that are expanded.")
 
-(defface metalor-expansion
+(defface metalor-expansion-face
   '((t :inherit font-lock-preprocessor-face))
   "Face for what stands around an expanded name.")
 
-(defface metalor-fence
+(defface metalor-fence-face
   '((t :inherit font-lock-preprocessor-face))
   "Face for the quotes around a block.")
 
-(defface metalor-shell
+(defface metalor-shell-face
   '((t :inherit default))
   "Face for shell text, below the shell's own faces.")
 
-(defface metalor-block
+(defface metalor-block-face
   '((t :inherit font-lock-string-face))
   "Face for the text of blocks.")
 
-(defface metalor-error
+(defface metalor-error-face
   '((t :inherit font-lock-warning-face))
   "Face for what the parser refuses.")
 
 ;;;; The automaton
 
 (defconst metalor--roles
-  '((keyword . metalor-keyword)
-    (comment . metalor-comment)
-    (continuation . metalor-continuation)
-    (flag . metalor-flag)
-    (operator . metalor-operator)
-    (number . metalor-number)
-    (name . metalor-name)
-    (key . metalor-key)
-    (word . metalor-word)
-    (string . metalor-string)
-    (escape . metalor-escape)
-    (variable . metalor-variable)
-    (expansion . metalor-expansion)
-    (fence . metalor-fence)
-    (shell . metalor-shell)
-    (block . metalor-block)
-    (error . metalor-error))
-  "Which role has which face.")
+  '((keyword . metalor-keyword-face)
+    (comment . metalor-comment-face)
+    (continuation . metalor-continuation-face)
+    (flag . metalor-flag-face)
+    (operator . metalor-operator-face)
+    (number . metalor-number-face)
+    (name . metalor-name-face)
+    (key . metalor-key-face)
+    (word . metalor-word-face)
+    (string . metalor-string-face)
+    (escape . metalor-escape-face)
+    (variable . metalor-variable-face)
+    (expansion . metalor-expansion-face)
+    (fence . metalor-fence-face)
+    (shell . metalor-shell-face)
+    (block . metalor-block-face)
+    (error . metalor-error-face))
+  "The face of each role.")
 
 (defconst metalor--patterns
   (vector
@@ -494,7 +494,7 @@ line in it continues nothing.")
 ;; that the shell reads as a whole.
 
 (defun metalor--state-at-line-start ()
-  "The state in which the line starts at whose start point is."
+  "The state at the start of the line, where point is."
   (or (and (not (bobp)) (get-text-property (1- (point)) 'metalor-next)) 0))
 
 (defun metalor--read (start end)
@@ -557,7 +557,7 @@ behind END."
     (cons next (and (> next 0) shell))))
 
 (defun metalor--move ()
-  "Which of a state's moves matched."
+  "The number of the move that matched, from a state's."
   (let ((group 1))
     (while (not (match-beginning group))
       (setq group (1+ group)))
@@ -591,14 +591,14 @@ behind END."
   (get-text-property (or position (point)) 'metalor-role))
 
 (defun metalor--line-state ()
-  "The state in which the current line starts; 0 if it continues nothing."
+  "The state at the start of the current line; 0 if it continues nothing."
   (save-excursion
     (forward-line 0)
     (syntax-propertize (point))
     (metalor--state-at-line-start)))
 
 (defun metalor--block-p (state)
-  "Whether STATE is a line's start in a block, from where a fence leads out."
+  "Non-nil if lines in STATE belong to a block, out of which a fence leads."
   (let ((moves (aref (aref metalor--states state) 2)) (at 0) found)
     (while (< at (length moves))
       (when (eq (aref moves at) 'fence)
@@ -627,7 +627,7 @@ A matcher for `font-lock-keywords' that leaves nothing to do."
   "All there is to do for font-lock.")
 
 (defun metalor--shell-bounds (position)
-  "Where the shell text at POSITION starts and ends."
+  "The start and the end of the shell text at POSITION."
   (cons (if (and (> position (point-min))
                  (eq (get-text-property (1- position) 'metalor-shell) (get-text-property position 'metalor-shell)))
             (previous-single-property-change position 'metalor-shell nil (point-min))
@@ -646,10 +646,10 @@ A matcher for `font-lock-keywords' that leaves nothing to do."
           (let ((from (max position (+ start (nth 0 each))))
                 (to (min last (+ start (nth 1 each)))))
             (when (< from to)
-              (put-text-property from to 'face (list (nth 2 each) 'metalor-shell)))))))))
+              (put-text-property from to 'face (list (nth 2 each) 'metalor-shell-face)))))))))
 
 (defun metalor--shell-text (start end)
-  "What the shell reads between START and END.
+  "The shell's text between START and END.
 Comment lines of ours are blanks to it."
   (let ((text (buffer-substring-no-properties start end)) (at start))
     (while (< at end)
@@ -807,7 +807,7 @@ one is indented, as the line before it."
   "The check that is under way.")
 
 (defun metalor-flymake (report &rest _)
-  "Let `metalor check' look at the buffer, and REPORT what it says."
+  "Let `metalor check' look at the buffer, and REPORT its errors."
   (unless (executable-find metalor-command)
     (error "Cannot find %s" metalor-command))
   (when (process-live-p metalor--flymake-process)
@@ -817,15 +817,18 @@ one is indented, as the line before it."
     (setq metalor--flymake-process
           (make-process
            :name "metalor-check" :noquery t :connection-type 'pipe :buffer output :coding 'utf-8-unix
-           :stderr (get-buffer-create " *metalor-check-errors*")
-           :command (list metalor-command "check" "--format" "json" "-")
+           :command (append (list metalor-command "check" "--format" "json")
+                            (and buffer-file-name (list "--stdin-filename" (file-local-name buffer-file-name)))
+                            (list "-"))
            :sentinel
            (lambda (process _event)
              (when (memq (process-status process) '(exit signal))
                (unwind-protect
                    (when (and (buffer-live-p source)
                               (eq process (buffer-local-value 'metalor--flymake-process source)))
-                     (funcall report (metalor--diagnostics output source)))
+                     (if (< (process-exit-status process) 2)
+                         (funcall report (metalor--diagnostics output source))
+                       (funcall report :panic :explanation (with-current-buffer output (buffer-string)))))
                  (kill-buffer output))))))
     (save-restriction
       (widen)
@@ -833,7 +836,7 @@ one is indented, as the line before it."
       (process-send-eof metalor--flymake-process))))
 
 (defun metalor--diagnostics (output source)
-  "What OUTPUT says about SOURCE, for flymake."
+  "The diagnostics of SOURCE in OUTPUT, for flymake."
   (with-current-buffer output
     (goto-char (point-min))
     (mapcar
@@ -845,7 +848,9 @@ one is indented, as the line before it."
             (pcase .severity ("error" :error) ("warning" :warning) (_ :note))
             (concat .code ": " .message (and .help (not (equal .help "")) (concat "\n" .help)))))))
      (let ((json-object-type 'alist) (json-array-type 'list) (json-null nil) (json-false nil))
-       (if (eobp) nil (alist-get 'diagnostics (json-read)))))))
+       (and (re-search-forward "^{" nil t)
+            (goto-char (match-beginning 0))
+            (alist-get 'diagnostics (car (alist-get 'files (json-read)))))))))
 
 (defun metalor--region (source start end)
   "The positions in SOURCE of the offsets START and END.

@@ -23,8 +23,8 @@
 (defun letter-of (face)
   "The letter of a face of ours, or nil."
   (let ((name (symbol-name face)))
-    (and (string-prefix-p "metalor-" name)
-         (cdr (assoc (substring name 8) letters)))))
+    (and (string-match "\\`metalor-\\([a-z]+\\)-face\\'" name)
+         (cdr (assoc (match-string 1 name) letters)))))
 
 (defun letter (faces)
   "The letter of what a `face' property holds."

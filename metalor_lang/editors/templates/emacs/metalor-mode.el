@@ -50,7 +50,7 @@
 
 (defconst metalor--roles
   @ROLES@
-  "Which role has which face.")
+  "The face of each role.")
 
 (defconst metalor--patterns
   (vector
@@ -75,7 +75,7 @@ line in it continues nothing.")
 ;; that the shell reads as a whole.
 
 (defun metalor--state-at-line-start ()
-  "The state in which the line starts at whose start point is."
+  "The state at the start of the line, where point is."
   (or (and (not (bobp)) (get-text-property (1- (point)) 'metalor-next)) 0))
 
 (defun metalor--read (start end)
@@ -138,7 +138,7 @@ behind END."
     (cons next (and (> next 0) shell))))
 
 (defun metalor--move ()
-  "Which of a state's moves matched."
+  "The number of the move that matched, from a state's."
   (let ((group 1))
     (while (not (match-beginning group))
       (setq group (1+ group)))
@@ -172,14 +172,14 @@ behind END."
   (get-text-property (or position (point)) 'metalor-role))
 
 (defun metalor--line-state ()
-  "The state in which the current line starts; 0 if it continues nothing."
+  "The state at the start of the current line; 0 if it continues nothing."
   (save-excursion
     (forward-line 0)
     (syntax-propertize (point))
     (metalor--state-at-line-start)))
 
 (defun metalor--block-p (state)
-  "Whether STATE is a line's start in a block, from where a fence leads out."
+  "Non-nil if lines in STATE belong to a block, out of which a fence leads."
   (let ((moves (aref (aref metalor--states state) 2)) (at 0) found)
     (while (< at (length moves))
       (when (eq (aref moves at) 'fence)
@@ -208,7 +208,7 @@ A matcher for `font-lock-keywords' that leaves nothing to do."
   "All there is to do for font-lock.")
 
 (defun metalor--shell-bounds (position)
-  "Where the shell text at POSITION starts and ends."
+  "The start and the end of the shell text at POSITION."
   (cons (if (and (> position (point-min))
                  (eq (get-text-property (1- position) 'metalor-shell) (get-text-property position 'metalor-shell)))
             (previous-single-property-change position 'metalor-shell nil (point-min))
@@ -227,10 +227,10 @@ A matcher for `font-lock-keywords' that leaves nothing to do."
           (let ((from (max position (+ start (nth 0 each))))
                 (to (min last (+ start (nth 1 each)))))
             (when (< from to)
-              (put-text-property from to 'face (list (nth 2 each) 'metalor-shell)))))))))
+              (put-text-property from to 'face (list (nth 2 each) 'metalor-shell-face)))))))))
 
 (defun metalor--shell-text (start end)
-  "What the shell reads between START and END.
+  "The shell's text between START and END.
 Comment lines of ours are blanks to it."
   (let ((text (buffer-substring-no-properties start end)) (at start))
     (while (< at end)
@@ -388,7 +388,7 @@ one is indented, as the line before it."
   "The check that is under way.")
 
 (defun metalor-flymake (report &rest _)
-  "Let `metalor check' look at the buffer, and REPORT what it says."
+  "Let `metalor check' look at the buffer, and REPORT its errors."
   (unless (executable-find metalor-command)
     (error "Cannot find %s" metalor-command))
   (when (process-live-p metalor--flymake-process)
@@ -398,15 +398,18 @@ one is indented, as the line before it."
     (setq metalor--flymake-process
           (make-process
            :name "metalor-check" :noquery t :connection-type 'pipe :buffer output :coding 'utf-8-unix
-           :stderr (get-buffer-create " *metalor-check-errors*")
-           :command (list metalor-command "check" "--format" "json" "-")
+           :command (append (list metalor-command "check" "--format" "json")
+                            (and buffer-file-name (list "--stdin-filename" (file-local-name buffer-file-name)))
+                            (list "-"))
            :sentinel
            (lambda (process _event)
              (when (memq (process-status process) '(exit signal))
                (unwind-protect
                    (when (and (buffer-live-p source)
                               (eq process (buffer-local-value 'metalor--flymake-process source)))
-                     (funcall report (metalor--diagnostics output source)))
+                     (if (< (process-exit-status process) 2)
+                         (funcall report (metalor--diagnostics output source))
+                       (funcall report :panic :explanation (with-current-buffer output (buffer-string)))))
                  (kill-buffer output))))))
     (save-restriction
       (widen)
@@ -414,7 +417,7 @@ one is indented, as the line before it."
       (process-send-eof metalor--flymake-process))))
 
 (defun metalor--diagnostics (output source)
-  "What OUTPUT says about SOURCE, for flymake."
+  "The diagnostics of SOURCE in OUTPUT, for flymake."
   (with-current-buffer output
     (goto-char (point-min))
     (mapcar
@@ -426,7 +429,9 @@ one is indented, as the line before it."
             (pcase .severity ("error" :error) ("warning" :warning) (_ :note))
             (concat .code ": " .message (and .help (not (equal .help "")) (concat "\n" .help)))))))
      (let ((json-object-type 'alist) (json-array-type 'list) (json-null nil) (json-false nil))
-       (if (eobp) nil (alist-get 'diagnostics (json-read)))))))
+       (and (re-search-forward "^{" nil t)
+            (goto-char (match-beginning 0))
+            (alist-get 'diagnostics (car (alist-get 'files (json-read)))))))))
 
 (defun metalor--region (source start end)
   "The positions in SOURCE of the offsets START and END.
