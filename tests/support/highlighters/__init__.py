@@ -24,6 +24,11 @@ class Engine(Protocol):
         """What the program is called."""
         ...
 
+    @property
+    def every(self) -> int:
+        """Of how many nearly right texts it colours one, where it is too slow for all."""
+        ...
+
     def versions(self) -> str:
         """The program and its version, for the report."""
         ...

@@ -16,6 +16,7 @@ ROLES = {kind: None if kind is Whitespace else role for role, kind in TOKENS.ite
 
 class Pygments:
     name = "Pygments"
+    every = 1
 
     def versions(self) -> str:
         return f"Pygments {pygments.__version__}"

@@ -1,0 +1,12 @@
+" Indentation of metalor recipes, as `metalor fmt` has it.
+" @WRITTEN@
+
+if exists('b:did_indent')
+  finish
+endif
+let b:did_indent = 1
+
+setlocal indentexpr=metalor#Indent(v:lnum)
+setlocal indentkeys=!^F,o,O,0]
+setlocal autoindent
+let b:undo_indent = 'setlocal indentexpr< indentkeys< autoindent<'
