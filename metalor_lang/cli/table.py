@@ -332,6 +332,28 @@ COMMANDS: Final[tuple[Command, ...]] = (
         ),
     ),
     Command(
+        name="highlight",
+        summary="show a recipe in colours",
+        about="On a terminal in its own colours, or as a page or a picture on standard output. The text of SH is shown"
+        " as shell, and what is wrong from where the parser refuses it.",
+        operands=(RECIPE,),
+        options=(
+            Option(
+                name="--format",
+                metavar="FORMAT",
+                help="what to write",
+                choices=("terminal", "html", "svg"),
+                default="terminal",
+            ),
+            Option(name="--title", metavar="TEXT", help="the title of a page or picture (the recipe's name)"),
+        ),
+        examples=(
+            Example(line="metalor highlight hello.metalor", about="on the terminal"),
+            Example(line="metalor highlight --format html hello.metalor > hello.html", about="a page"),
+            Example(line="metalor highlight --format svg hello.metalor > hello.svg", about="a picture"),
+        ),
+    ),
+    Command(
         name="explain",
         summary="say what an error code means",
         about="Prints why it is an error, a wrong recipe and a right one. Without a code, lists all.",

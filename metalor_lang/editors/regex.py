@@ -159,6 +159,8 @@ class _Reader:
         if char in _HEX:
             digits = self.pattern[self.at : self.at + _HEX[char]]
             self.at += _HEX[char]
+            if len(digits) < _HEX[char] or not set(digits) <= set("0123456789abcdefABCDEF"):
+                raise self.refusal("a number cut short")
             return chr(int(digits, 16))
         if char in _CONTROLS:
             return _CONTROLS[char]
