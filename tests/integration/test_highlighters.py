@@ -10,12 +10,14 @@ from functools import cache
 import pytest
 
 from metalor_lang.editors.model import Model, model
+from metalor_lang.editors.walker import Walker
 from tests.support.highlighters import Colours, Engine, by_lark, by_parser, corpus, differences
 from tests.support.highlighters.broken import KINDS, broken
 from tests.support.highlighters.pygments_engine import Pygments
+from tests.support.highlighters.textmate_engine import TextMate
 from tests.support.highlighters.texts import covering, known, nearly_right
 
-ENGINES: list[Engine] = [Pygments()]
+ENGINES: list[Engine] = [Pygments(), TextMate()]
 TEXTS = {"covering": covering, "known": known, "nearly right": nearly_right}
 
 
@@ -47,22 +49,25 @@ def test_an_engine_colours_as_lark(engine: Engine, texts: str) -> None:
     print(f"{engine.versions()}: {sum(map(len, TEXTS[texts]()))} characters of {texts} texts, none differs")
 
 
-def _breakable(kind: str) -> tuple[int, Model]:
-    """A state in the middle of the model that can be broken so, and the broken model."""
+@cache
+def _control(kind: str) -> tuple[Model, int]:
+    """A model with a state of its middle broken, and the number of a covering text that shows it."""
     middle = len(model().states) // 2
     for state in (*range(middle, len(model().states)), *range(middle)):
         try:
-            return state, broken(model(), state, kind)
+            walker = Walker(broken(model(), state, kind))
         except ValueError:
             continue
+        for number, text in enumerate(covering()):
+            if any(differences([text], [expected("covering")[number]], [walker.paint(text)])):
+                return walker.model, number
     raise AssertionError(kind)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 def test_one_broken_state_is_noticed(engine: Engine, kind: str) -> None:
-    state, wrong = _breakable(kind)
-    passing = [at for at, text in enumerate(covering()) if any(s == state for s, _ in corpus.covered(model(), [text]))]
-    texts = [covering()[at] for at in passing]
-    right = [expected("covering")[at] for at in passing]
+    wrong, number = _control(kind)
+    texts, right = [covering()[number]], [expected("covering")[number]]
+    assert not any(differences(texts, right, engine.roles(texts, model())))
     assert any(differences(texts, right, engine.roles(texts, wrong)))
