@@ -46,9 +46,10 @@ lint:  ## style, types, import contracts
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-grammar:  ## what is made from the grammar: the automaton that reads recipes
+grammar:  ## what is made from the grammar: the automaton that reads recipes, every editor's highlighter
 	@.ci/setup test
 	@.venv/bin/python -m metalor_lang.syntax.automaton.write
+	@.venv/bin/python -m metalor_lang.editors.write
 
 bench:  ## speed beside floors and peers (some minutes)
 	@.ci/setup bench

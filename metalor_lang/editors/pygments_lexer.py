@@ -110,7 +110,7 @@ class MetalorLexer(Lexer):
 
     def _read(self, state: int) -> Callable[[str, int], "re.Match[str] | None"]:
         """What matches the moves of a state, compiled when it is first met."""
-        match = self._rows[state]
+        match: Callable[[str, int], re.Match[str] | None] | None = self._rows[state]
         if match is None:
             patterns = (self.table.PATTERNS[pattern] for pattern, _, _ in self.table.STATES[state][1])
             match = self._rows[state] = re.compile("|".join(f"({pattern})" for pattern in patterns)).match
@@ -133,12 +133,12 @@ class MetalorLexer(Lexer):
         assert self._shell is not None
         last = max(at for at, piece in enumerate(pieces) if piece[1] is Other)
         offset = pieces[0][0]
-        inner = "".join(" " * len(text) if kind in Comment else text for _, kind, text in pieces[: last + 1])
+        inner = "".join(" " * len(text) if kind is Comment.Single else text for _, kind, text in pieces[: last + 1])
         kinds: list[_TokenType] = [Other] * len(inner)
         for at, kind, text in self._shell.get_tokens_unprocessed(inner):
             kinds[at : at + len(text)] = [kind] * len(text)
         for start, kind, text in pieces[: last + 1]:
-            if kind is Error or kind is Punctuation or kind in Comment:
+            if kind in _OURS_STILL:
                 yield start, kind, text
                 continue
             at = 0
@@ -153,6 +153,8 @@ class MetalorLexer(Lexer):
 
 _WITHIN: Final = frozenset({Whitespace, Error, Punctuation, Comment.Single})
 """What may stand between two lines of shell."""
+
+_OURS_STILL: Final = _WITHIN - {Whitespace}
 
 _LINE_END: Final = re.compile(r"\r?\n")
 _REST: Final = re.compile(r"(?:[^\r\n]|\r(?!\n))+")

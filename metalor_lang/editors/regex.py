@@ -4,7 +4,7 @@ Invariant: `parse` refuses whatever some editor lacks (look-around, back-referen
 Unicode properties, anchors), so that a printer has five kinds of node to know.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
 from metalor_lang.record import dataclass
@@ -159,6 +159,8 @@ class _Reader:
         if char in _HEX:
             digits = self.pattern[self.at : self.at + _HEX[char]]
             self.at += _HEX[char]
+            if len(digits) < _HEX[char] or not set(digits) <= set("0123456789abcdefABCDEF"):
+                raise self.refusal("a number cut short")
             return chr(int(digits, 16))
         if char in _CONTROLS:
             return _CONTROLS[char]
@@ -283,48 +285,50 @@ def meet(one: tuple[tuple[int, int], ...], other: tuple[tuple[int, int], ...]) -
     return any(low <= last and first <= high for first, last in one for low, high in other)
 
 
-# ---- in the spelling of Python and of Oniguruma ---------------------------------------------------------------------
+# ---- in the spelling of Python, which is nearly that of others ------------------------------------------------------
 
-_PLAIN_SPECIAL: Final = frozenset("\\.^$*+?{}[]|()")
+_SPECIAL: Final = frozenset("\\.^$*+?{}[]|()")
+_CLASS_SPECIAL: Final = frozenset("\\]^-[&~|")
+_NAMES: Final = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
-def python(node: Node) -> str:
-    """A regular expression as Python's `re` reads it (without flags), with groups that capture nothing."""
-    match node:
-        case Literal(text):
-            return "".join(map(_escaped, text))
-        case Class(ranges, negated):
-            inner = "".join(
-                _in_class(low) if low == high else f"{_in_class(low)}-{_in_class(high)}" for low, high in ranges
-            )
-            return f"[{'^' * negated}{inner}]"
-        case Sequence(parts):
-            return "".join(f"(?:{python(part)})" if isinstance(part, Choice) else python(part) for part in parts)
-        case Choice(options):
-            return "|".join(map(python, options))
-        case Repeat(what, least, most):
-            single = isinstance(what, Class) or (isinstance(what, Literal) and len(what.text) == 1)
-            return (python(what) if single else f"(?:{python(what)})") + count(least, most)
+def _python_code(code: int) -> str:
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def python(node: Node, code: Callable[[int], str] = _python_code) -> str:
+    """A regular expression as Python's `re` reads it (without flags), with groups that capture nothing.
+
+    Args:
+        node: what to spell.
+        code: how a character is written that is not printable ASCII.
+
+    """
+
+    def char(one: str, special: frozenset[str]) -> str:
+        if one in special:
+            return f"\\{one}"
+        return _NAMES.get(one) or (one if " " <= one < "\x7f" else code(ord(one)))
+
+    def spelled(node: Node) -> str:
+        match node:
+            case Literal(text):
+                return "".join(char(one, _SPECIAL) for one in text)
+            case Class(ranges, negated):
+                ends = [[char(chr(end), _CLASS_SPECIAL) for end in dict.fromkeys(each)] for each in ranges]
+                return f"[{'^' * negated}{''.join(map('-'.join, ends))}]"
+            case Sequence(parts):
+                return "".join(f"(?:{spelled(part)})" if isinstance(part, Choice) else spelled(part) for part in parts)
+            case Choice(options):
+                return "|".join(map(spelled, options))
+            case Repeat(what, least, most):
+                single = isinstance(what, Class) or (isinstance(what, Literal) and len(what.text) == 1)
+                return (spelled(what) if single else f"(?:{spelled(what)})") + count(least, most)
+
+    return spelled(node)
 
 
 def count(least: int, most: int | None) -> str:
     """How often, in the usual spelling."""
     short = {(0, None): "*", (1, None): "+", (0, 1): "?"}
     return short.get((least, most), f"{{{least}}}" if least == most else f"{{{least},{'' if most is None else most}}}")
-
-
-def _escaped(char: str) -> str:
-    return f"\\{char}" if char in _PLAIN_SPECIAL else _visible(ord(char))
-
-
-def _in_class(code: int) -> str:
-    return f"\\{chr(code)}" if chr(code) in "\\]^-[&~|" else _visible(code)
-
-
-def _visible(code: int) -> str:
-    names = {9: "\\t", 10: "\\n", 13: "\\r"}
-    if code in names:
-        return names[code]
-    if 0x20 <= code < 0x7F:
-        return chr(code)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -1,7 +1,7 @@
 """Subcommands that read and write recipes: nothing is run."""
 
 from metalor_lang.cli.table.model import Command, Example, Operand, Option, Value
-from metalor_lang.cli.table.shared import EPOCH, LANGUAGE
+from metalor_lang.cli.table.shared import EPOCH, LANGUAGE, RECIPE
 from metalor_lang.hints import Final
 
 RECIPES = Operand(name="RECIPE", help="recipe files; `-` reads standard input", count="+", value=Value.RECIPE)
@@ -79,4 +79,27 @@ LSP: Final = Command(
         Option(name="--stdio", help="standard input and output, as without it; some editors always say so"),
     ),
     examples=(Example(line="metalor lsp", about="what an editor runs"),),
+)
+
+HIGHLIGHT: Final = Command(
+    name="highlight",
+    summary="show a recipe in colours",
+    about="On a terminal in its own colours, or as a page or a picture on standard output. The text of SH is shown"
+    " as shell, and what is wrong from where the parser refuses it.",
+    operands=(RECIPE,),
+    options=(
+        Option(
+            name="--format",
+            metavar="FORMAT",
+            help="what to write",
+            choices=("terminal", "html", "svg"),
+            default="terminal",
+        ),
+        Option(name="--title", metavar="TEXT", help="the title of a page or picture (the recipe's name)"),
+    ),
+    examples=(
+        Example(line="metalor highlight hello.metalor", about="on the terminal"),
+        Example(line="metalor highlight --format html hello.metalor > hello.html", about="a page"),
+        Example(line="metalor highlight --format svg hello.metalor > hello.svg", about="a picture"),
+    ),
 )

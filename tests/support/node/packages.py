@@ -7,6 +7,7 @@ A package is added in this folder, with
 """
 
 import hashlib
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -21,6 +22,12 @@ def modules() -> Path:
     """The folder `node_modules`; another one for each state of the lock file."""
     digest = hashlib.sha256(b"".join((_HERE / name).read_bytes() for name in _LISTS)).hexdigest()
     return cache.made(f"node-{digest[:12]}", _installed) / "node_modules"
+
+
+def listed() -> dict[str, str]:
+    """The version of each package."""
+    found: dict[str, str] = json.loads((_HERE / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    return found
 
 
 def _installed(work: Path) -> Path:
