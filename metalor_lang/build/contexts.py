@@ -15,6 +15,7 @@ from metalor_lang.build.hashing import hash_unknown, mostly_unknown
 from metalor_lang.build.ignore import Rules
 from metalor_lang.build.listed import EntryKind, Folder, Found, SourceEntry, entry_of
 from metalor_lang.build.opening import SourceOpener
+from metalor_lang.build.pieces import TOP, Piece, Pieces, files_text, known_text, piece_of, text_digest
 from metalor_lang.build.sources import EXACT, SourceError, SourceTree, changed, unlike
 from metalor_lang.build.statcache import StatCache, hash_file
 from metalor_lang.checker.program import SourceMiss
@@ -31,11 +32,6 @@ if TYPE_CHECKING:
 IGNORE_FILE: Final = ".metalorignore"
 _IGNORE_LIMIT: Final = 1 << 20
 
-Fragments = dict[str, str]
-"""By directory (as `Folder.path`, and TOP for the source itself): three texts an entry, each ended by NUL, which none
-of them holds: its path beneath the source; `f`, `x` (an executable file), `d` or `l`; its digest or the link's text."""
-TOP: Final = "/"
-
 _Hashed = dict[str, list[str]]
 """By directory: a digest for each of its files."""
 
@@ -47,13 +43,13 @@ class Listing:
     Args:
         found: what each source stands for.
         digest: of it all.
-        fragments: for each, the text that its digest is of.
+        pieces: for each, the text that its digest is of.
 
     """
 
     found: tuple[Found, ...]
     digest: str
-    fragments: tuple[Fragments, ...] = field(repr=False)
+    pieces: tuple[Pieces, ...] = field(repr=False)
 
 
 class LocalContexts:
@@ -207,8 +203,8 @@ class LocalContexts:
             elif not files.optional:
                 raise _missing(source, taken)
         ahead = None if epoch is None or self._make_nursery is None else partial(self._begin, tree, files, epoch)
-        digest, fragments = self._digest(tree, tuple(found), ahead)
-        return Listing(found=tuple(found), digest=digest, fragments=fragments)
+        digest, pieces = self._digest(tree, tuple(found), ahead)
+        return Listing(found=tuple(found), digest=digest, pieces=pieces)
 
     def _begin(self, tree: SourceTree, files: CopyFiles, epoch: int, number: int, found: Found) -> _Hashed:
         """Copy a source ahead where that is of use: the digests that were made on the way."""
@@ -217,33 +213,29 @@ class LocalContexts:
         if self.nursery is None:
             assert self._make_nursery is not None
             self.nursery = self._make_nursery()
-        began = time.time_ns()
-        shas = self.nursery.begin(tree_key(files, number), files, epoch, found, tree.fd)
-        for folder in found.folders:
-            if folder.path in shas:
-                self._cache.learn(folder.info, *folder.files, shas[folder.path], began)
-        return shas
+        return self.nursery.begin(tree_key(files, number), files, epoch, found, tree.fd)
 
     def _digest(
         self, tree: SourceTree, found: tuple[Found, ...], ahead: "Callable[[int, Found], _Hashed] | None" = None
-    ) -> tuple[str, tuple[Fragments, ...]]:
+    ) -> tuple[str, tuple[Pieces, ...]]:
         """The digest of what was found, and the text that it is of."""
+        began = time.time_ns()
         opener = SourceOpener(tree.fd)
         try:
-            texts = tuple(
-                self._fragments(tree.fd, opener, each, ahead(number, each) if ahead is not None else {})
+            pieces = tuple(
+                self._pieces(opener, each, began, ahead(number, each) if ahead is not None else {})
                 for number, each in enumerate(found)
             )
         finally:
             opener.close()
             self._cache.save()
         value: list[Json] = [
-            [each.contents, sha256(os.fsencode(f"{each.name}\0" + "".join(text.values())))]
-            for each, text in zip(found, texts)
+            [each.contents, sha256(os.fsencode(f"{each.name}\0" + "".join([piece.head for piece in some.values()])))]
+            for each, some in zip(found, pieces)
         ]
-        return json_digest(value), texts
+        return json_digest(value), pieces
 
-    def _fragments(self, root: int, opener: SourceOpener, found: Found, hashed: _Hashed) -> Fragments:
+    def _pieces(self, opener: SourceOpener, found: Found, began: int, hashed: _Hashed) -> Pieces:
         top = found.top
         match top.kind:
             case EntryKind.FILE:
@@ -251,50 +243,38 @@ class LocalContexts:
                 if sha is None:
                     sha = self._hash(opener, found, top)
                     self._cache.remember(top.info, sha)
-                return {TOP: f"\0{'x' if top.mode & 0o111 else 'f'}\0{sha}\0"}
+                return {TOP: Piece(f"\0{'x' if top.mode & 0o111 else 'f'}\0{sha}\0")}
             case EntryKind.DIRECTORY:
-                texts = {TOP: "\0d\0\0"}
+                pieces = {TOP: Piece("\0d\0\0")}
             case EntryKind.LINK | EntryKind.SPECIAL:
-                return {TOP: f"\0l\0{top.target}\0"}
-        hashed = hashed or hash_unknown(root, found, self._cache)
+                return {TOP: Piece(f"\0l\0{top.target}\0")}
+        unknown = []
         for folder in found.folders:
-            texts[folder.path] = self._fragment(opener, found, folder, hashed.get(folder.path))
-        return texts
-
-    def _fragment(self, opener: SourceOpener, found: Found, folder: Folder, hashed: list[str] | None) -> str:
-        prefix, targets = folder.path, folder.targets
-        shas = iter(self._shas(opener, found, folder, *folder.files, hashed))
-        items = [
-            f"{prefix}{name}\0l\0{targets[name]}\0"
-            if name in targets
-            else f"{prefix}{name}\0{'x' if info.st_mode & 0o111 else 'f'}\0{next(shas)}\0"
-            for name, info in zip(folder.names, folder.infos)
-        ]
-        items += [f"{prefix}{name}\0d\0\0" for name, _ in folder.directories]
-        return "".join(items)
-
-    def _shas(
-        self,
-        opener: SourceOpener,
-        found: Found,
-        folder: Folder,
-        names: tuple[str, ...],
-        infos: tuple[os.stat_result, ...],
-        hashed: list[str] | None,
-    ) -> list[str]:
-        if hashed is not None:
-            return hashed
-        began = time.time_ns()
-        shas: list[str] = []
-        fresh = False
-        for name, info, known in zip(names, infos, self._cache.digests(folder.info, names, infos)):
+            names, infos = folder.files
+            known = self._cache.marked(folder.info, names, infos) if names else (b"", b"")
             if known is None:
-                fresh = True
-                known = self._hash(opener, found, entry_of(folder.path + name, info, "", False))
-            shas.append(known)
-        if fresh:
-            self._cache.learn(folder.info, names, infos, shas, began)
-        return shas
+                pieces[folder.path] = Piece("")  # in its order
+                unknown.append(folder)
+            else:
+                mark, shas = known
+                pieces[folder.path] = piece_of(folder, mark, partial(known_text, folder, shas))
+        hashed = hashed or hash_unknown(opener.root, found, unknown, self._cache)
+        for folder in unknown:
+            pieces[folder.path] = self._piece(opener, found, folder, began, hashed.get(folder.path))
+        return pieces
+
+    def _piece(self, opener: SourceOpener, found: Found, folder: Folder, began: int, shas: list[str] | None) -> Piece:
+        names, infos = folder.files
+        if shas is None:
+            known = self._cache.digests(folder.info, names, infos)
+            shas = [
+                sha or self._hash(opener, found, entry_of(folder.path + name, info, "", False))
+                for name, info, sha in zip(names, infos, known)
+            ]
+        text = files_text(names, [info.st_mode for info in infos], shas)
+        mark = text_digest(text)
+        self._cache.learn(folder.info, names, infos, shas, began, mark)
+        return piece_of(folder, mark, text)
 
     def _hash(self, opener: SourceOpener, found: Found, entry: SourceEntry) -> str:
         fd = opener.open(found, entry)

@@ -4,10 +4,10 @@ Invariant: a digest counts only when every file of its directory was, after it w
 else nothing is said of that directory, and its files are looked at one by one, which finds what is wrong.
 """
 
-import time
+from collections.abc import Iterable
 from typing import Final
 
-from metalor_lang.build.listed import Found
+from metalor_lang.build.listed import Folder, Found
 from metalor_lang.build.statcache import StatCache, packed
 from metalor_lang.kernel import bulk
 from metalor_lang.kernel.shared import BATCH, Failed, Job, do_all
@@ -26,27 +26,31 @@ def mostly_unknown(found: Found, cache: StatCache) -> bool:
     for folder in found.folders:
         names, infos = folder.files
         size += sum(info.st_size for info in infos)
-        if names and None in cache.digests(folder.info, names, infos):
+        if (
+            names
+            and cache.marked(folder.info, names, infos) is None
+            and None in cache.digests(folder.info, names, infos)
+        ):
             unknown += len(names)
     return 2 * unknown >= found.files and size <= _MOST
 
 
-def hash_unknown(root: int, found: Found, cache: StatCache) -> dict[str, list[str]]:
-    """The digests of the files in the directories of which the cache knows nothing; it learns them.
+def hash_unknown(root: int, found: Found, folders: Iterable[Folder], cache: StatCache) -> dict[str, list[str]]:
+    """The digests of the files in those of some directories of which the cache knows nothing.
 
     Args:
         root: the open tree.
         found: in it.
-        cache: asked before, told after.
+        folders: of what was found.
+        cache: is asked.
 
     Returns:
         by path of the directory beneath the source: a digest for each of its files.
 
     """
-    began = time.time_ns()
     unknown = []
     jobs: list[Job] = []
-    for folder in found.folders:
+    for folder in folders:
         names, infos = folder.files
         if not names or max(info.st_size for info in infos) > bulk.MOST:
             continue
@@ -70,5 +74,4 @@ def hash_unknown(root: int, found: Found, cache: StatCache) -> dict[str, list[st
         if status == packed(infos):
             digests = text.hex()
             hashed[folder.path] = [digests[at : at + 64] for at in range(0, len(digests), 64)]
-            cache.learn(folder.info, names, infos, hashed[folder.path], began)
     return hashed

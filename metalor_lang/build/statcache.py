@@ -24,14 +24,15 @@ from metalor_lang.kernel.bulk import ROW, STATUS
 from metalor_lang.record import dataclass
 from metalor_lang.sha import new_hash
 
-_MAGIC: Final = b"metalor digests 2\n"
+_MAGIC: Final = b"metalor digests 3\n"
 _SUM: Final = 32
 _YOUNG_NS: Final = 2_000_000_000
 _SECOND_NS: Final = 1_000_000_000
 _SPARE: Final = 20_000
 """Entries kept in the file beside three times those in use: the file is read whole by every build."""
-_HEAD: Final = struct.Struct("<qqII")
-"""Device and inode of a directory (zeros: files that belong to none), count of files, bytes of their names."""
+_HEAD: Final = struct.Struct("<qqII32s")
+"""Device and inode of a directory (zeros: files that belong to none), count of files, bytes of their names, mark."""
+_NO_MARK: Final = bytes(_SUM)
 
 _Place = tuple[int, int]
 _NOWHERE: Final[_Place] = (0, 0)
@@ -39,11 +40,12 @@ _NOWHERE: Final[_Place] = (0, 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rows:
-    """Files of one directory: names, each ended by NUL; what `packed` gives; their digests."""
+    """Files of one directory: names, each ended by NUL; what `packed` gives; their digests; a digest of them all."""
 
     names: bytes
     status: bytes
     shas: bytes
+    mark: bytes = _NO_MARK
 
     @property
     def count(self) -> int:
@@ -99,6 +101,20 @@ class StatCache:
 
     # --- files by their directory ---------------------------------------------------------------------------------
 
+    def marked(
+        self, folder: os.stat_result, names: Sequence[str], infos: Sequence[os.stat_result]
+    ) -> tuple[bytes, bytes] | None:
+        """The mark that `learn` was given with all files of a directory, and their digests, 32 bytes each, while all
+        are what they were; arguments as `digests`.
+        """
+        self._load()
+        place = folder.st_dev, folder.st_ino
+        rows = self._used.get(place) or (self._old or {}).get(place)
+        if rows is None or rows.mark == _NO_MARK or packed(infos) != rows.status or _joined(names) != rows.names:
+            return None
+        self._used[place] = rows
+        return rows.mark, rows.shas
+
     def digests(
         self, folder: os.stat_result, names: Sequence[str], infos: Sequence[os.stat_result]
     ) -> list[str | None]:
@@ -135,6 +151,7 @@ class StatCache:
         infos: Sequence[os.stat_result],
         digests: Sequence[str],
         read: int,
+        mark: bytes = _NO_MARK,
     ) -> None:
         """Keep the digests of files of one directory, in place of those that were kept of it.
 
@@ -144,6 +161,7 @@ class StatCache:
             infos: the status of each.
             digests: of all of them.
             read: when reading them began, in nanoseconds since 1970; what was young then is left out.
+            mark: 32 bytes that stand for all of them, with what their names and modes are.
 
         """
         limit = read - _YOUNG_NS
@@ -155,6 +173,7 @@ class StatCache:
             names=_joined([names[at] for at in old]),
             status=status,
             shas=bytes.fromhex("".join(digests[at] for at in old)),
+            mark=mark if len(old) == len(names) else _NO_MARK,
         )
         self._fresh = True
 
@@ -221,7 +240,7 @@ def _joined(names: Sequence[str]) -> bytes:
 
 
 def _packed(place: _Place, rows: _Rows) -> Iterator[bytes]:
-    yield _HEAD.pack(*place, rows.count, len(rows.names))
+    yield _HEAD.pack(*place, rows.count, len(rows.names), rows.mark)
     yield rows.names
     yield rows.status
     yield rows.shas
@@ -236,12 +255,15 @@ def _read(path: Path) -> Iterator[tuple[_Place, _Rows]]:
     if data[: len(_MAGIC)] != _MAGIC or _sum(memoryview(data)[at:]) != data[len(_MAGIC) : at]:
         return
     while at < len(data):
-        device, inode, count, size = _HEAD.unpack_from(data, at)
+        device, inode, count, size, mark = _HEAD.unpack_from(data, at)
         names = at + _HEAD.size
         status = names + size
         shas = status + count * ROW
         at = shas + count * _SUM
-        yield (device, inode), _Rows(names=data[names:status], status=data[status:shas], shas=data[shas:at])
+        yield (
+            (device, inode),
+            _Rows(names=data[names:status], status=data[status:shas], shas=data[shas:at], mark=mark),
+        )
 
 
 def _sum(data: bytes | memoryview) -> bytes:

@@ -179,7 +179,9 @@ def test_a_damaged_memory_copies_whole() -> None:
         copy = files("src", "/app/")
         at.perform(base, copy)
         for name in (at.store.root / "copies").iterdir():
-            name.write_bytes(name.read_bytes().replace(b"d2/f3", b"d2/f9"))
+            data = name.read_bytes()
+            assert b"\0f3\0f\0" in data
+            name.write_bytes(data.replace(b"\0f3\0f\0", b"\0f9\0f\0"))
         (at.context / "src/d2/f3").write_text("edited")
         assert at.perform(base, copy)[:-1] == base
 
