@@ -14,12 +14,13 @@ from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import Root
 from metalor_lang.oci.candidates import Candidates, candidates
 from metalor_lang.oci.compressors import oddity
-from metalor_lang.oci.diff import diff
+from metalor_lang.oci.diff import diff_in_runs
 from metalor_lang.oci.drafts import BlobDraft
 from metalor_lang.oci.image import NewLayer
 from metalor_lang.oci.layer import write_layer
 from metalor_lang.oci.layout import Layout
 from metalor_lang.oci.media import Compression
+from metalor_lang.oci.origins import Origins
 from metalor_lang.oci.spec import Descriptor
 from metalor_lang.runtime.rootfs import Snapshotter
 from metalor_lang.store.blobs import BlobWriter
@@ -93,7 +94,11 @@ class LayerMaker:
         with ExitStack() as stack:
             upper = stack.enter_context(self._snapshotter.view(part.upper))
             lower = stack.enter_context(self._snapshotter.view(part.lower)) if part.lower else None
-            found = diff(lower, upper, self._where(part, lower), notice=self._notice)
+            layers = self._snapshotter.layers(part.upper)
+            # The copying snapshotter's view lies elsewhere, and that of one layer is that layer.
+            overlay = len(layers) > 1 and self._snapshotter.name == "overlay"
+            origins = stack.enter_context(Origins(layers[::-1])) if overlay else None
+            found = diff_in_runs(lower, upper, self._where(part, lower), origins=origins, notice=self._notice)
             first = next(found, None)
             if first is None:
                 return None

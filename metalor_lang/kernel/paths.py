@@ -106,6 +106,10 @@ class Root:
         """
         return open_beneath(self.fd, path, flags if follow else flags | os.O_NOFOLLOW, mode)
 
+    def open_exactly(self, path: str, flags: int) -> int:
+        """Open a path inside the root without following any link; errors as openat2(2), ELOOP at a link."""
+        return open_beneath(self.fd, path, flags, resolve=_EXACT)
+
     def stat(self, path: str, follow: bool = False) -> os.stat_result | None:
         """The status of a path, None where there is nothing."""
         try:

@@ -4,8 +4,7 @@ import os
 from enum import StrEnum
 
 from metalor_lang.oci.nodes import Node
-from metalor_lang.oci.pairs import Held
-from metalor_lang.record import dataclass, field
+from metalor_lang.record import dataclass
 
 
 class ChangeKind(StrEnum):
@@ -27,7 +26,6 @@ class Change:
         path: relative to the root, "" for the root itself.
         node: what is there now, None for DELETE.
         link: for LINK, the path (earlier in the order) that it shares its file with.
-        held: the file, open while whoever gives the changes stands at this one.
 
     """
 
@@ -35,7 +33,6 @@ class Change:
     kind: ChangeKind
     node: Node | None = None
     link: str = ""
-    held: Held | None = field(default=None, compare=False, repr=False)
 
 
 def path_key(path: str) -> bytes:

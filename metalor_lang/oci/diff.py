@@ -8,21 +8,21 @@ order of the layer: memory does not grow with the files of the views.
 import os
 from collections.abc import Callable, Iterator
 
-from metalor_lang.hints import Final
+from metalor_lang.hints import Final, cast
 from metalor_lang.kernel.paths import Root
 from metalor_lang.oci.candidates import Candidates, candidates
 from metalor_lang.oci.changes import Change, ChangeKind
 from metalor_lang.oci.errors import NotExportable
 from metalor_lang.oci.links import FirstNames, LinkedElsewhere, Links
 from metalor_lang.oci.nodes import READ, Node, read_node
-from metalor_lang.oci.pairs import Pair, pairs
+from metalor_lang.oci.origins import Origins
+from metalor_lang.oci.pairs import Pair, Run, pairs, pairs_and_runs
 from metalor_lang.oci.tarstream import Kind
+from metalor_lang.oci.whiteouts import WHITEOUT
 
 __all__ = ["Candidates", "Change", "ChangeKind", "NotExportable", "candidates", "diff"]
 
 _BLOCK: Final = 256 << 10
-_WHITEOUT: Final = ".wh."
-_ADD: Final = ChangeKind.ADD
 
 
 def diff(
@@ -50,6 +50,38 @@ def diff(
         NotExportable: a name is reserved for whiteouts, or directories nest too deeply.
 
     """
+    given = _described(lower, upper, where, notice, lambda where: pairs(lower, upper, where))
+    return cast(Iterator[Change], given)
+
+
+def diff_in_runs(
+    lower: Root | None,
+    upper: Root,
+    where: Candidates | None = None,
+    *,
+    origins: Origins | None = None,
+    notice: Callable[[str], None] | None = None,
+) -> Iterator[Change | Run]:
+    """As `diff`, but the files of new directories are offered in runs first.
+
+    Args:
+        lower: as of `diff`.
+        upper: as of `diff`.
+        where: as of `diff`.
+        origins: where the files of `upper` lie, if it is an overlay.
+        notice: as of `diff`.
+
+    """
+    return _described(lower, upper, where, notice, lambda where: pairs_and_runs(lower, upper, where, origins))
+
+
+def _described(
+    lower: Root | None,
+    upper: Root,
+    where: Candidates | None,
+    notice: Callable[[str], None] | None,
+    walk: Callable[[Candidates | None], Iterator[Pair | Run]],
+) -> Iterator[Change | Run]:
     decided: dict[str, Change] | None = None
     if lower is not None and (where is None or where.linked):
         try:
@@ -57,7 +89,7 @@ def diff(
         except LinkedElsewhere:
             where = None
             decided = _links(lower, upper, None)
-    return _changes(lower, upper, where, decided, notice or (lambda _: None))
+    return _changes(_root(lower, upper), walk(where), decided, notice or (lambda _: None))
 
 
 def _links(lower: Root, upper: Root, where: Candidates | None) -> dict[str, Change]:
@@ -70,25 +102,22 @@ def _links(lower: Root, upper: Root, where: Candidates | None) -> dict[str, Chan
 
 
 def _changes(
-    lower: Root | None,
-    upper: Root,
-    where: Candidates | None,
+    root: Change | None,
+    walk: Iterator[Pair | Run],
     decided: dict[str, Change] | None,
     notice: Callable[[str], None],
-) -> Iterator[Change]:
+) -> Iterator[Change | Run]:
     first_names = FirstNames()
     # Unchanged directories on the way down that nothing was said of yet.
     owed: list[Change] = []
-    if (root := _root(lower, upper)) is not None:
+    if root is not None:
         yield root
-    for pair in pairs(lower, upper, where, hold=True):
-        new, path = pair.new, pair.path
-        if pair.held is not None and not owed and new is not None and new.inode[2] == 1:
-            # Nearly every entry of a large layer: a new file with one name.
-            if pair.name.startswith(_WHITEOUT):
-                raise _reserved(path)
-            yield Change(path=path, kind=_ADD, node=new, held=pair.held)
+    for pair in walk:
+        if isinstance(pair, Run):
+            # Whatever is owed was said with the new directory that they lie in.
+            yield pair
             continue
+        new, path = pair.new, pair.path
         while owed and not path.startswith(owed[-1].path + "/"):
             owed.pop()
         if new is None:
@@ -99,8 +128,11 @@ def _changes(
                 owed.clear()
                 yield Change(path=path, kind=ChangeKind.DELETE)
             continue
-        if pair.name.startswith(_WHITEOUT):
-            raise _reserved(path)
+        if pair.name.startswith(WHITEOUT):
+            raise NotExportable(
+                f"/{path} cannot be in an image: names that begin with {WHITEOUT} mark deleted files in layers",
+                help="rename it or remove it in the step that makes it",
+            )
         if not _shared(pair.old, new):
             change = _alone(pair, new)
         elif decided is not None:
@@ -120,13 +152,6 @@ def _changes(
             owed.append(Change(path=path, kind=ChangeKind.PARENT, node=new))
 
 
-def _reserved(path: str) -> NotExportable:
-    return NotExportable(
-        f"/{path} cannot be in an image: names that begin with .wh. mark deleted files in layers",
-        help="rename it or remove it in the step that makes it",
-    )
-
-
 def _shared(old: Node | None, new: Node) -> bool:
     """Whether what is said of a name depends on other names of its file."""
     return not new.is_dir and (new.inode[2] > 1 or (old is not None and not old.is_dir and old.inode[2] > 1))
@@ -136,7 +161,7 @@ def _alone(pair: Pair, new: Node) -> Change | None:
     """What is to be said of a name if its file has no other."""
     old = pair.old
     if old is None:
-        return Change(path=pair.path, kind=ChangeKind.ADD, node=new, held=pair.held)
+        return Change(path=pair.path, kind=ChangeKind.ADD, node=new)
     if old != new or (new.kind is Kind.FILE and not _same_bytes(pair, old, new)):
         return Change(path=pair.path, kind=ChangeKind.MODIFY, node=new)
     return None

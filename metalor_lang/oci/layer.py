@@ -11,10 +11,12 @@ from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import Root
 from metalor_lang.oci.blocks import BLOCK_SIZE, Blocks
 from metalor_lang.oci.changes import Change, ChangeKind
-from metalor_lang.oci.diff import diff
+from metalor_lang.oci.diff import diff_in_runs
 from metalor_lang.oci.media import OCI_LAYERS, Compression
 from metalor_lang.oci.nodes import READ
 from metalor_lang.oci.packing import Hashed, HashingSink, Packer, Sink
+from metalor_lang.oci.pairs import Run
+from metalor_lang.oci.runs import write_run
 from metalor_lang.oci.tarheader import BLOCK, header
 from metalor_lang.oci.tarstream import Kind
 from metalor_lang.record import dataclass
@@ -54,7 +56,7 @@ class WrittenLayer:
 
 
 def write_layer(
-    changes: Iterable[Change],
+    changes: Iterable[Change | Run],
     upper: Root,
     sink: Sink,
     *,
@@ -64,10 +66,10 @@ def write_layer(
     """Write changes as one layer.
 
     Args:
-        changes: as `diff` gives them.
+        changes: as `diff` or `diff_in_runs` give them.
         upper: the view they were made from; file contents are read from it.
         sink: gets the compressed bytes.
-        compression: none, gzip (level 6) or zstd (level 3).
+        compression: none, gzip or zstd.
         epoch: seconds since 1970; newer times are set to it, and whiteouts get it.
 
     Raises:
@@ -103,16 +105,19 @@ def write_tree_tar(
         return block
 
     blocks = Blocks(take, bytearray(BLOCK_SIZE))
-    entries = _write(diff(None, view, notice=notice), view, blocks, epoch)
+    entries = _write(diff_in_runs(None, view, notice=notice), view, blocks, epoch)
     take(*blocks.finish())
     return entries
 
 
-def _write(changes: Iterable[Change], root: Root, blocks: Blocks, epoch: int | None) -> int:
+def _write(changes: Iterable[Change | Run], root: Root, blocks: Blocks, epoch: int | None) -> int:
     writer = TreeWriter(blocks, root, epoch)
     try:
         for change in changes:
-            writer.add(change)
+            if isinstance(change, Run):
+                writer.add_run(change)
+            else:
+                writer.add(change)
     finally:
         writer.forget()
     blocks.write(bytes(2 * BLOCK))
@@ -137,6 +142,11 @@ class TreeWriter:
         self._newest = None if epoch is None else epoch * _NANO
         self._parent: tuple[str, int] | None = None
         self.entries = 0
+
+    def add_run(self, run: Run) -> None:
+        """Write what can be written of a run; errors as `write_run`."""
+        write_run(run, self._blocks, self._newest)
+        self.entries += run.done
 
     def add(self, change: Change) -> None:
         """Write one change.
@@ -179,11 +189,7 @@ class TreeWriter:
         size = node.size
         self._write(header(path, b"0", node.mode, node.uid, node.gid, size, mtime, xattrs=node.xattrs))
         if size:
-            held = change.held
-            if held is not None and held.fd >= 0:
-                self._blocks.read(held.fd, size, path, BLOCK)
-            else:
-                self._content(path, size)
+            self._content(path, size)
 
     def forget(self) -> None:
         """Close the directory kept open."""

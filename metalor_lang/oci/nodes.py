@@ -3,7 +3,6 @@
 Invariant: no link is followed, and nothing but a regular file is ever opened.
 """
 
-import errno
 import os
 import stat
 
@@ -22,9 +21,7 @@ _KINDS: Final = {
     stat.S_IFBLK: Kind.BLOCK,
     stat.S_IFIFO: Kind.FIFO,
 }
-_FILE: Final = Kind.FILE
 _DIRECTORY: Final = Kind.DIRECTORY
-_NOWHERE: Final = (0, 0)
 READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 """How a regular file is opened: what has become a fifo meanwhile must not hang us."""
 
@@ -94,56 +91,3 @@ def read_node(dirfd: int, name: str) -> Node | None:
         xattrs=tuple(sorted((key, value) for key, value in read_xattrs(dirfd, name).items() if exported_xattr(key))),
         inode=(status.st_dev, status.st_ino, status.st_nlink),
     )
-
-
-def open_file(dirfd: int, name: str) -> tuple[Node, int] | None:
-    """Open a regular file and say what it is: one look-up of its name where `read_node` and an open need three.
-
-    Args:
-        dirfd: the open directory.
-        name: in it; a directory's listing has said that it is a regular file.
-
-    Returns:
-        the node, and a descriptor that the caller closes; None when it is no regular file any more, or cannot be
-        opened: `read_node` says more then.
-
-    Raises:
-        OSError: its attributes cannot be read.
-
-    """
-    try:
-        fd = os.open(name, READ, dir_fd=dirfd)
-    except OSError:
-        return None
-    try:
-        status = os.fstat(fd)
-        mode = status.st_mode
-        if not stat.S_ISREG(mode):
-            os.close(fd)
-            return None
-        names = _attribute_names(fd)
-        node = Node(
-            kind=_FILE,
-            mode=stat.S_IMODE(mode),
-            uid=status.st_uid,
-            gid=status.st_gid,
-            size=status.st_size,
-            mtime=status.st_mtime_ns,
-            target="",
-            device=_NOWHERE,
-            xattrs=tuple((key, os.getxattr(fd, key)) for key in sorted(names) if exported_xattr(key)) if names else (),
-            inode=(status.st_dev, status.st_ino, status.st_nlink),
-        )
-    except BaseException:
-        os.close(fd)
-        raise
-    return node, fd
-
-
-def _attribute_names(fd: int) -> list[str]:
-    try:
-        return os.listxattr(fd)
-    except OSError as error:
-        if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS):
-            return []
-        raise

@@ -11,8 +11,11 @@ from functools import lru_cache
 from metalor_lang.hints import Final
 
 BLOCK: Final = 512
+LONGEST: Final = 100
+"""Bytes of a name that a plain header has room for."""
+LARGEST: Final = 0o77777777777
+"""The largest size that a plain header has room for."""
 _NANO: Final = 1_000_000_000
-_OCTAL_11: Final = 0o77777777777
 _OCTAL_7: Final = 0o7777777
 _SPACES: Final = 8 * ord(" ")
 """What the checksum's own field counts as in the checksum."""
@@ -49,13 +52,13 @@ def header(
     name, target = os.fsencode(path), os.fsencode(link)
     seconds, fraction = divmod(mtime, _NANO)
     if (
-        len(name) <= 100
+        len(name) <= LONGEST
         and len(target) <= 100
         and uid <= _OCTAL_7
         and gid <= _OCTAL_7
-        and size <= _OCTAL_11
+        and size <= LARGEST
         and not fraction
-        and 0 <= seconds <= _OCTAL_11
+        and 0 <= seconds <= LARGEST
         and not xattrs
     ):
         return _ustar(name, typeflag, mode, uid, gid, size, seconds, target, device)
@@ -70,11 +73,11 @@ def header(
         records.append(_record(b"gid", b"%d" % gid))
     if long_target:
         records.append(_record(b"linkpath", target))
-    if fraction or not 0 <= seconds <= _OCTAL_11:
+    if fraction or not 0 <= seconds <= LARGEST:
         records.append(_record(b"mtime", _decimal(mtime)))
     if long_name:
         records.append(_record(b"path", name))
-    if size > _OCTAL_11:
+    if size > LARGEST:
         records.append(_record(b"size", b"%d" % size))
     if uid > _OCTAL_7:
         records.append(_record(b"uid", b"%d" % uid))
@@ -84,8 +87,8 @@ def header(
         mode,
         uid if uid <= _OCTAL_7 else 0,
         gid if gid <= _OCTAL_7 else 0,
-        size if size <= _OCTAL_11 else 0,
-        min(max(seconds, 0), _OCTAL_11),
+        size if size <= LARGEST else 0,
+        min(max(seconds, 0), LARGEST),
         target[:100],
         device,
     )
@@ -133,6 +136,41 @@ def _ustar(
     tail, also = _tail(typeflag, link, device) if link else _usual_tail(typeflag, device)
     total = sum(name) + counted + sum(numbers) + also + _SPACES
     return b"".join((name.ljust(100, b"\0"), owners, numbers, b"%06o\0 " % total, tail))
+
+
+class Alike:
+    """Plain headers of regular files that differ in their names and sizes alone.
+
+    Args:
+        mode: permission bits.
+        uid: the owning user's number.
+        gid: the owning group's number.
+        seconds: since 1970.
+
+    """
+
+    __slots__ = ("_after", "_before", "_counted", "_time")
+
+    def __init__(self, mode: int, uid: int, gid: int, seconds: int) -> None:
+        self._before, owners = _owners(mode, uid, gid)
+        self._time = b"%011o\0" % seconds
+        self._after, tail = _usual_tail(b"0", (0, 0))
+        self._counted = owners + sum(self._time) + tail + _SPACES
+
+    def header(self, name: bytes, size: int) -> bytes:
+        """What `header` gives for a name of at most LONGEST bytes and a size of at most LARGEST."""
+        length = b"%011o\0" % size
+        total = sum(name) + sum(length) + self._counted
+        return b"".join((name.ljust(100, b"\0"), self._before, length, self._time, b"%06o\0 " % total, self._after))
+
+
+@lru_cache(256)
+def alike(mode: int, uid: int, gid: int, mtime: int) -> Alike | None:
+    """Headers of regular files with these owners, this mode and time (in nanoseconds); None when they are not plain."""
+    seconds, fraction = divmod(mtime, _NANO)
+    if fraction or uid > _OCTAL_7 or gid > _OCTAL_7 or not 0 <= seconds <= LARGEST:
+        return None
+    return Alike(mode, uid, gid, seconds)
 
 
 @lru_cache(256)

@@ -4,6 +4,7 @@ import io
 import os
 import random
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,13 @@ from hypothesis import strategies as st
 
 from metalor_lang.errors import MachineError
 from metalor_lang.kernel.paths import Root
-from metalor_lang.oci.candidates import candidates
+from metalor_lang.oci.candidates import Candidates, candidates
 from metalor_lang.oci.copytree import copy_tree
-from metalor_lang.oci.diff import diff
+from metalor_lang.oci.diff import diff, diff_in_runs
 from metalor_lang.oci.layer import write_layer
 from metalor_lang.oci.media import Compression
+from metalor_lang.oci.origins import Origins
+from metalor_lang.oci.pairs import Pair, Run, pairs_and_runs
 from metalor_lang.oci.unpack import LayerSource, apply_layers
 from metalor_lang.runtime.overlay import mount_view
 from tests.support.listing import listing_of, tree_listing
@@ -72,6 +75,10 @@ def check(result: Path, below: list[Path], above: list[Path]) -> None:
         narrow = candidates(above[len(below) :], lower)
         write_layer(diff(lower, upper, narrow), upper, streamed, compression=Compression.NONE)
         assert streamed.getvalue() == whole.getvalue()
+        assert in_runs(lower, upper, narrow, above) == whole.getvalue()
+        everything = io.BytesIO()
+        write_layer(diff(None, upper), upper, everything, compression=Compression.NONE)
+        assert in_runs(None, upper, None, above) == everything.getvalue()
         result.mkdir()
         with Root.at(result) as root:
             copy_tree(lower, root.fd)
@@ -81,6 +88,15 @@ def check(result: Path, below: list[Path], above: list[Path]) -> None:
             assert plain(tree_listing(root.fd)) == plain(tree_listing(upper.fd))
     assert listing_of(result) == plain(listing_of(result))
     assert sink.getvalue() == whole.getvalue()
+
+
+def in_runs(lower: Root | None, upper: Root, where: Candidates | None, layers: list[Path]) -> bytes:
+    """A layer whose files are read where they lie, as far as that is possible."""
+    sink = io.BytesIO()
+    with Origins(layers[::-1], worth=1) as origins:
+        changes = diff_in_runs(lower, upper, where, origins=origins)
+        write_layer(changes, upper, sink, compression=Compression.NONE)
+    return sink.getvalue()
 
 
 def plain(rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
@@ -157,3 +173,38 @@ def test_only_the_touched_places_are_read(tmp_path: Path) -> None:
     assert list(where.children) == ["d7"]
     with Root(mount_view([base])) as below, Root(mount_view([base, upper])) as above:
         assert [(change.path, change.kind.value) for change in diff(below, above, where)] == [("d7", "modify")]
+
+
+HIDING = [
+    # A later layer replaces a file of a new directory, takes one away, and hides a directory behind another.
+    [("mkdir", "n", 0o755), ("write", "n/a", b"1"), ("write", "n/b", b"1"), ("write", "n/c", b"1")],
+    [("write", "n/a", b"22"), ("remove", "n/b", None)],
+    [("mkdir", "n/m", 0o755), ("write", "n/m/d", b"3"), ("write", "n/m/e", b"3")],
+    [("remove", "n/m", None), ("mkdir", "n/m", 0o700), ("write", "n/m/e", b"4")],
+]
+
+
+def test_files_are_read_in_the_topmost_layer_that_has_them(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    chain = [tmp_path / "base"]
+    for number, steps in enumerate(HIDING):
+        chain.append(draft(chain, tmp_path / str(number), steps))
+        check(tmp_path / f"result-{number}", chain[:1], chain)
+
+
+def test_runs_lie_in_one_layer(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    files = [("write", f"n/{number}", b"x") for number in range(8)]
+    layer = draft([tmp_path / "base"], tmp_path / "0", [("mkdir", "n", 0o755), *files])
+    chain = [tmp_path / "base", layer]
+    with Root(mount_view(chain[:1])) as lower, Root(mount_view(chain)) as upper, Origins(chain[::-1]) as origins:
+        (run,) = (entry for entry in taken(pairs_and_runs(lower, upper, None, origins)))
+        assert run == (os.stat(layer / "n").st_ino, os.stat(layer / "n").st_dev, 8)
+
+
+def taken(walk: Iterator[Pair | Run]) -> Iterator[tuple[int, int, int]]:
+    for entry in walk:
+        if isinstance(entry, Run):
+            where = os.fstat(entry.folder)
+            entry.done = len(entry.names)
+            yield where.st_ino, where.st_dev, entry.done
