@@ -7,11 +7,13 @@ Invariant: whoever makes it, the digest is the same.
 """
 
 import sys
+from functools import cache
 from importlib import import_module
 
 from metalor_lang.hints import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from hashlib import _Hash as Hash
 
 LITTLE: Final = 1 << 16
@@ -28,15 +30,16 @@ def new_hash(size: int | None = None) -> "Hash":
     if size is not None and size <= LITTLE and "hashlib" not in sys.modules:
         own = _own()
         if own is not None:
-            return own
+            return own()
     import hashlib
 
     return hashlib.sha256()
 
 
-def _own() -> "Hash | None":
+@cache
+def _own() -> "Callable[[], Hash] | None":
     try:
-        made: Hash = import_module("_sha2" if sys.version_info >= (3, 12) else "_sha256").sha256()
+        made: Callable[[], Hash] = import_module("_sha2" if sys.version_info >= (3, 12) else "_sha256").sha256
     except ImportError:  # a Python that was made without it
         return None
     return made

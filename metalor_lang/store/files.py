@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from metalor_lang.digest import Json, canonical_json, plain_json, sha256
-from metalor_lang.hints import Final, NoReturn
+from metalor_lang.hints import Final, NoReturn, cast
 
 FORMAT: Final = 1
 """Of every JSON file of the store; a file of another format reads as damaged."""
@@ -219,14 +219,9 @@ def texts_of(body: dict[str, Json], name: str) -> tuple[str, ...]:
 
     """
     value = body.get(name)
-    if not isinstance(value, list):
+    if not isinstance(value, list) or not set(map(type, value)) <= {str}:
         raise Damaged(f"{name!r} is not a list of strings")
-    found = []
-    for item in value:
-        if not isinstance(item, str):
-            raise Damaged(f"{name!r} is not a list of strings")
-        found.append(item)
-    return tuple(found)
+    return cast("tuple[str, ...]", tuple(value))
 
 
 def mapping_of(body: dict[str, Json], name: str) -> dict[str, Json]:

@@ -170,9 +170,12 @@ class Snapshots:
             ValueError: not an id.
 
         """
+        self._refuse_other(identity)
+        return self._directory / identity
+
+    def _refuse_other(self, identity: str) -> None:
         if not _is_id(identity):
             raise ValueError(f"not a snapshot id: {identity!r}")
-        return self._directory / identity
 
     def fs_path(self, identity: str) -> Path:
         """The tree of a snapshot."""
@@ -180,7 +183,8 @@ class Snapshots:
 
     def exists(self, identity: str) -> bool:
         """Whether the snapshot is in the store."""
-        return os.path.exists(f"{self.path(identity)}/snapshot.json")
+        self._refuse_other(identity)
+        return os.path.exists(f"{self._directory}/{identity}/snapshot.json")
 
     def hold(self, identities: Iterable[str]) -> bool:
         """Protect snapshots from gc while this process's lease lives; false, and nothing held, when one is missing."""

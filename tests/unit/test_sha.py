@@ -24,5 +24,7 @@ def test_little_is_hashed_without_openssl_and_much_with_it() -> None:
 
 def test_a_python_without_hashes_of_its_own_hashes_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "hashlib")
+    sha._own.cache_clear()
     monkeypatch.setitem(sys.modules, "_sha2" if sys.version_info >= (3, 12) else "_sha256", None)
     assert sha.new_hash(3).hexdigest() == hashlib.sha256().hexdigest()
+    sha._own.cache_clear()
