@@ -16,7 +16,7 @@ from metalor_lang.source import SourceFile
 from metalor_lang.syntax.ast import Recipe, Statement
 from metalor_lang.syntax.characters import bad_characters
 from metalor_lang.syntax.moving import moved
-from metalor_lang.syntax.parser import Reading, Unit, directives, misplaced_version
+from metalor_lang.syntax.parser import Reading, Unit, directives, gathered
 
 _AHEAD = 2
 """How many characters behind a statement say that it ends there: CR and LF."""
@@ -68,9 +68,7 @@ class Document:
         """As `parser.parse` of the text."""
         statements: list[Statement] = [unit[2] for unit in self._units if unit[2] is not None]
         found = [*self._early, *(unit[3] for unit in self._units if unit[3] is not None)]
-        found += misplaced_version(statements)
-        found.sort(key=lambda each: (each.span.start, each.span.end))
-        return Recipe(statements=tuple(statements), source=self.source), tuple(found)
+        return Recipe(statements=tuple(statements), source=self.source), gathered(self.source, statements, found)
 
     def _read_all(self) -> None:
         self._early = [*bad_characters(self.source), *directives(self.source)]

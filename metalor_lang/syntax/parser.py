@@ -37,9 +37,18 @@ def parse(source: SourceFile) -> tuple[Recipe, tuple[Diagnostic, ...]]:
             statements.append(statement)
         elif diagnostic is not None:
             diagnostics.append(diagnostic)
-    diagnostics += misplaced_version(statements)
-    diagnostics.sort(key=lambda diagnostic: (diagnostic.span.start, diagnostic.span.end))
-    return Recipe(statements=tuple(statements), source=source), tuple(diagnostics)
+    return Recipe(statements=tuple(statements), source=source), gathered(source, statements, diagnostics)
+
+
+def gathered(source: SourceFile, statements: Sequence[Statement], found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """What is wrong with the statements of a source, with what only all of it together shows, sorted by place."""
+    found = [*found, *misplaced_version(statements)]
+    if any(each.code == "E0228" for each in found):
+        from metalor_lang.syntax.rewrites import with_block
+
+        found = [with_block(source, each) for each in found]
+    found.sort(key=lambda each: (each.span.start, each.span.end))
+    return tuple(found)
 
 
 class Reading:

@@ -20,6 +20,7 @@ _WORDS: Final = re.compile(r"\S+")
 _MEANT: Final = re.compile(r"did you mean (--[a-z0-9-]+|[A-Z]+)\?")
 _REMEDY: Final = re.compile(r"write (--[^\s;]+)")
 _LEFT_OUT: Final = "leave it out"
+HEREDOC: Final = "E0228"
 _HEREDOC: Final = re.compile(
     r"(?P<word>RUN|COPY)(?P<flags>(?:[ \t]+--[a-z-]+=[^\s\"']+)*)[ \t]+"
     r"<<(?P<dash>-?)(?P<quote>[\"']?)(?P<tag>\w+)(?P=quote)(?P<path>[ \t]+[^\s\"'\\$]+)?[ \t]*"
@@ -68,6 +69,39 @@ def with_edits(source: SourceFile, start: int, wrong: Diagnostic) -> Diagnostic:
     if line.endswith("\\") and wrong.code != "E0116":
         return wrong  # what goes on in the next lines was not read
     return replace(wrong, edits=rule(_Refused(source=source, start=start, line=line, wrong=wrong)))
+
+
+def with_block(source: SourceFile, wrong: Diagnostic) -> Diagnostic:
+    """A diagnostic of a heredoc with the edits that make a block of its lines.
+
+    Unlike other edits they depend on text far from the statement, so they are looked for when the whole file is read.
+    """
+    if wrong.code != HEREDOC:
+        return wrong
+    at = source.position(wrong.span.start).line
+    edits = _block(source, at, source.line(at))
+    return replace(wrong, edits=edits) if edits else wrong
+
+
+def _block(source: SourceFile, at: int, line: str) -> tuple[Edit, ...]:
+    start = source.line_span(at).start + len(line) - len(line.lstrip(" \t"))
+    found = _HEREDOC.fullmatch(line.strip(" \t"))
+    if found is None or (found["word"] == "COPY") == (found["path"] is None):
+        return ()
+    first = at + 1
+    last = next((n for n in range(first, source.line_count + 1) if source.line(n) == found["tag"]), None)
+    if last is None:
+        return ()
+    body = [source.line(number) for number in range(first, last)]
+    expands = found["word"] == "COPY" and not found["quote"] and any("$" in line or "`" in line for line in body)
+    if expands or any(line.lstrip().startswith("'''") for line in body) or not any(line.strip() for line in body):
+        return ()
+    if (found["dash"] and any(line.startswith("\t") for line in body)) or body[0].startswith("#!"):
+        return ()
+    word = "SH" if found["word"] == "RUN" else "FILE"
+    opening = f"{word}{found['flags']}{found['path'] or ''} '''"
+    end = source.line_span(at).end
+    return (Edit(span=Span(start, end), text=opening), Edit(span=source.line_span(last), text="'''"))
 
 
 _PERHAPS: Final = re.compile(r"did you mean (?:`([^`]+)`|\$\{(\w+)\})\?")
@@ -162,27 +196,6 @@ def _array(bad: _Refused) -> tuple[Edit, ...]:
     return (Edit(span=bad.wrong.span, text=array_of(bad.source.slice(bad.wrong.span))),)
 
 
-def _heredoc(bad: _Refused) -> tuple[Edit, ...]:
-    """The lines up to the tag become a block."""
-    found = _HEREDOC.fullmatch(bad.line)
-    if found is None or (found["word"] == "COPY") == (found["path"] is None):
-        return ()
-    source = bad.source
-    first = source.position(bad.start).line + 1
-    last = next((n for n in range(first, source.line_count + 1) if source.line(n) == found["tag"]), None)
-    if last is None:
-        return ()
-    body = [source.line(number) for number in range(first, last)]
-    expands = found["word"] == "COPY" and not found["quote"] and any("$" in line or "`" in line for line in body)
-    if expands or any(line.lstrip().startswith("'''") for line in body) or not any(line.strip() for line in body):
-        return ()
-    if (found["dash"] and any(line.startswith("\t") for line in body)) or body[0].startswith("#!"):
-        return ()
-    word = "SH" if found["word"] == "RUN" else "FILE"
-    opening = bad.whole(f"{word}{found['flags']}{found['path'] or ''} '''")
-    return (*opening, Edit(span=source.line_span(last), text="'''"))
-
-
 def _remedy(bad: _Refused) -> tuple[Edit, ...]:
     """The flag that the help shows, in place of what is written."""
     found = _REMEDY.match(bad.wrong.help)
@@ -261,7 +274,6 @@ _RULES: Final[Mapping[str, Callable[[_Refused], tuple[Edit, ...]]]] = {
     "E0204": _add,
     "E0211": _array,
     "E0227": _no_array,
-    "E0228": _heredoc,
     "E0229": _remedy,
     "E0231": _stage,
     "E0234": _assigns,
