@@ -28,7 +28,7 @@ def code_actions(
         return []  # such a client runs commands alone, and the server has none
     only = params.context.only
     out: list[types.CodeAction | types.Command] = []
-    asked = document.lines.span(params.range)
+    asked = _meant(document.text, document.lines.span(params.range))
     found = document.diagnostics
     if _wanted(types.CodeActionKind.QuickFix, only):
         for each in found:
@@ -44,6 +44,12 @@ def code_actions(
             )
         )
     return out
+
+
+def _meant(text: str, asked: Span) -> Span:
+    """What a range asks for: its lines. Editors send a caret or the word under it, and mean an error of that line."""
+    end = text.find("\n", asked.end)
+    return Span(text.rfind("\n", 0, asked.start) + 1, len(text) if end < 0 else end)
 
 
 def _touches(document: Document, diagnostic: Diagnostic, asked: Span) -> bool:
