@@ -26,6 +26,7 @@ from metalor_lang.store.store import Store, default_path
 if TYPE_CHECKING:
     import argparse
 
+    from metalor_lang.build.early import EarlyHelper
     from metalor_lang.runtime.client import Runtime
     from metalor_lang.runtime.rootfs import Snapshotter
     from metalor_lang.runtime.world import World
@@ -151,7 +152,12 @@ def open_store(
 
 @contextmanager
 def machine(
-    store: Store, world: "World", events: EventSink | None = None, *, emulators: Mapping[str, str] | None = None
+    store: Store,
+    world: "World",
+    events: EventSink | None = None,
+    *,
+    emulators: Mapping[str, str] | None = None,
+    early: "EarlyHelper | None" = None,
 ) -> Iterator[tuple["Runtime", "Snapshotter"]]:
     """A runtime and a snapshotter, each made when it is first needed.
 
@@ -160,6 +166,7 @@ def machine(
         world: what this process has entered.
         events: who hears what is noteworthy; else standard error.
         emulators: as `build.foreign` finds them.
+        early: a helper that may be started already.
 
     """
 
@@ -174,7 +181,8 @@ def machine(
 
         if world.host_map is not None:
             world.host_map.fd()  # made by a process that is small still
-        return GuestRuntimes(world, emulators or {}, on_notice=notice)
+        native = early.take() if early is not None else None
+        return GuestRuntimes(world, emulators or {}, on_notice=notice, native=native)
 
     def choose() -> "Snapshotter":
         from metalor_lang.runtime.rootfs import choose_snapshotter

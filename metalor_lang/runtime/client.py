@@ -75,7 +75,7 @@ class NamespaceRuntime:
         world: World | None = None,
         on_notice: Callable[[str], None] | None = None,
     ) -> None:
-        self._on_notice = on_notice
+        self.on_notice = on_notice
         self._controllers: cgroups.Controllers | None = None
         self._child = child
         self._control = control
@@ -139,8 +139,8 @@ class NamespaceRuntime:
             if self._controllers is None:
                 self._controllers = cgroups.find()
                 lacks = self._controllers.lacks(limits)
-                if lacks and self._on_notice is not None:
-                    self._on_notice(
+                if lacks and self.on_notice is not None:
+                    self.on_notice(
                         f"this machine offers no control group for {' and '.join(lacks)}: each process is limited by"
                         " itself instead"
                     )

@@ -122,6 +122,10 @@ class Store:
         """Delete a file or tree made under a `scratch` name, whatever is in it; nothing there is no error."""
         self._core.discard(path)
 
+    def last_use(self, recipe: str) -> int:
+        """When steps of a recipe of this name were last used, in nanoseconds since 1970; 0 for never."""
+        return self._uses.last(recipe)
+
     def lease(self) -> AbstractContextManager[Lease]:
         """Hold this process's lease for a build: what it gets and makes is kept from gc until the context ends."""
         return self._core.leased()
