@@ -87,7 +87,7 @@ class _Grammar:
         ranges = tuple((low, high) for low, high in model.bad.ranges if not 0xD800 <= low <= 0xDFFF)
         self.bad = regex.Class(ranges)
         # Another grammar's match may hold what no recipe may: such a line is not shown to it.
-        self.clean = f"(?=[^{_spelled(self.bad)[1:-1]}\\r\\n]*{_END})"
+        self.clean = f"(?=[^{spelled(self.bad)[1:-1]}\\r\\n]*{_END})"
         self.lines = sorted({state.newline for state in model.states} - {START})
         for state in self.lines:
             self._check(state)
@@ -111,7 +111,7 @@ class _Grammar:
 
     def repository(self) -> Iterator[tuple[str, _Rule]]:
         """Every rule by its name."""
-        yield "bad", {"match": _spelled(self.bad), "name": scope(Role.ERROR)}
+        yield "bad", {"match": spelled(self.bad), "name": scope(Role.ERROR)}
         yield "start", {"patterns": [*self._moves(START, "", START), _wrong("")]}
         for number in range(1, len(self.model.states)):
             yield f"s{number}", {"patterns": list(self._state(number))}
@@ -142,7 +142,7 @@ class _Grammar:
     def _block(self, number: int) -> Iterator[_Rule]:
         """Lines of shell that another grammar reads, up to one that does not belong there, whatever stands open."""
         ends = [move.pattern for move in self.model.states[number].moves if move.role is not Role.SHELL]
-        here = f"^(?!{'|'.join(map(_spelled, ends))}){self.clean}"
+        here = f"^(?!{'|'.join(map(spelled, ends))}){self.clean}"
         yield {
             "begin": here,
             "while": here,
@@ -153,7 +153,7 @@ class _Grammar:
     def _moves(self, number: int, anchor: str, newline: int) -> Iterator[_Rule]:
         """The moves of a state; `newline` is where the next line starts in the region in which they stand."""
         for move in self.model.states[number].moves:
-            pattern = f"(?:{_spelled(move.pattern)})"
+            pattern = f"(?:{spelled(move.pattern)})"
             captures = self._captures(move)
             if move.target == number and newline == START:
                 yield {"match": pattern, **({"captures": captures} if captures else {})}
@@ -190,6 +190,6 @@ def _wrong(anchor: str) -> _Rule:
     return {"match": f"{anchor}{_REST}", "name": scope(Role.ERROR)}
 
 
-def _spelled(node: regex.Node) -> str:
+def spelled(node: regex.Node) -> str:
     r"""A pattern as Oniguruma reads it: as Python's, but for characters above U+FFFF and `\x80` to `\xff`."""
     return regex.python(node, code=lambda number: f"\\x{{{number:x}}}")
