@@ -163,8 +163,10 @@ class _Grammar:
                 "patterns": [{"include": f"#s{move.target}"}],
             }
             if move.role is Role.SHELL:
-                shell = {"0": {"name": scope(Role.SHELL), "patterns": [{"include": "source.shell"}]}}
-                yield {"begin": f"{anchor}{self.clean}{pattern}", "beginCaptures": shell, **region}
+                if (rest := _behind_first(move.pattern)) is not None:
+                    command = {"1": _COMMAND_CAPTURE, "2": _SHELL_CAPTURE}
+                    yield {"begin": f"{anchor}{self.clean}{_COMMAND}({rest})", "beginCaptures": command, **region}
+                yield {"begin": f"{anchor}{self.clean}{pattern}", "beginCaptures": {"0": _SHELL_CAPTURE}, **region}
             yield {"begin": anchor + pattern, **({"beginCaptures": captures} if captures else {}), **region}
 
     def _end(self, number: int, outside: int) -> str:
@@ -184,6 +186,37 @@ class _Grammar:
             return {}
         bad = regex.meet(regex.characters(move.pattern), self.bad.ranges)
         return {"0": {"name": scope(move.role), **({"patterns": [{"include": "#bad"}]} if bad else {})}}
+
+
+_SHELL_CAPTURE: Final[_Rule] = {"name": scope(Role.SHELL), "patterns": [{"include": "source.shell"}]}
+_COMMAND_CAPTURE: Final[_Rule] = {"name": f"{scope(Role.SHELL)} entity.name.command.shell"}
+# The shell's grammar knows a command by the line's start before it, where ours has SH: its first word is named here.
+_COMMAND: Final = (
+    "((?!(?:case|coproc|do|done|elif|else|esac|fi|for|function|if|in|select|then|time|until|while)\\b)"
+    "[A-Za-z0-9_./+-]+(?=[ \\t;&|]|\\r?\\n))"
+)
+
+
+def _behind_first(pattern: regex.Node) -> str | None:
+    """What a pattern matches behind its first characters, when it goes on in one way."""
+    if not isinstance(pattern, regex.Sequence) or not isinstance(pattern.parts[-1], regex.Repeat):
+        return None
+    words = (
+        (ord("+"), ord("+")),
+        (ord("-"), ord("9")),
+        (ord("A"), ord("Z")),
+        (ord("_"), ord("_")),
+        (ord("a"), ord("z")),
+    )
+    more = pattern.parts[-1]
+    alone = (
+        [part for part in more.what.options if isinstance(part, regex.Class)]
+        if isinstance(more.what, regex.Choice)
+        else []
+    )
+    if not any(regex.covers(each, words) for each in alone):
+        return None
+    return spelled(more)
 
 
 def _wrong(anchor: str) -> _Rule:
