@@ -4,8 +4,17 @@
 const vscode = require("vscode");
 const { LanguageClient, State } = require("vscode-languageclient/node");
 
+// The settings with which the server is started, and those that it reads itself.
+const STARTING = ["enable", "path", "arguments"];
+const SERVERS = ["contexts", "args", "platform", "store", "delay", "hints", "documentation"];
+
 /** @type {LanguageClient | undefined} */
 let client;
+
+function forServer() {
+  const settings = vscode.workspace.getConfiguration("metalor");
+  return Object.fromEntries(SERVERS.map((name) => [name, settings.get(name)]));
+}
 
 async function start() {
   const settings = vscode.workspace.getConfiguration("metalor");
@@ -15,7 +24,11 @@ async function start() {
     "metalor",
     "Metalor",
     { command, args: ["lsp", ...settings.get("arguments")] },
-    { documentSelector: [{ language: "metalor", scheme: "file" }, { language: "metalor", scheme: "untitled" }] },
+    {
+      documentSelector: [{ language: "metalor", scheme: "file" }, { language: "metalor", scheme: "untitled" }],
+      initializationOptions: forServer(),
+      middleware: { workspace: { configuration: (asked) => asked.items.map(forServer) } },
+    },
   );
   try {
     await client.start();
@@ -25,7 +38,7 @@ async function start() {
         'Install it with: pip install "metalor-lang[lsp]", or say where it is.',
       "Open settings",
     );
-    if (chosen) vscode.commands.executeCommand("workbench.action.openSettings", "metalor.path");
+    if (chosen) await vscode.commands.executeCommand("workbench.action.openSettings", "metalor.path");
   }
 }
 
@@ -40,13 +53,18 @@ async function restart() {
   await start();
 }
 
+async function changed(change) {
+  const touches = (name) => change.affectsConfiguration(`metalor.${name}`);
+  if (STARTING.some(touches)) await restart();
+  else if (client && client.state === State.Running && SERVERS.some(touches)) {
+    await client.sendNotification("workspace/didChangeConfiguration", { settings: forServer() });
+  }
+}
+
 exports.activate = async (context) => {
   context.subscriptions.push(
     vscode.commands.registerCommand("metalor.restartServer", restart),
-    vscode.workspace.onDidChangeConfiguration((change) => {
-      const ours = ["metalor.enable", "metalor.path", "metalor.arguments"];
-      if (ours.some((name) => change.affectsConfiguration(name))) return restart();
-    }),
+    vscode.workspace.onDidChangeConfiguration(changed),
   );
   await start();
 };

@@ -12,6 +12,7 @@ from metalor_lang import __version__
 from metalor_lang.editors import snippets, textmate
 from metalor_lang.editors.model import Model, Move, State, model
 from metalor_lang.editors.regex import Class, Literal
+from metalor_lang.lsp.settings import READERS, Settings, read_settings
 from metalor_lang.record import replace
 from metalor_lang.syntax import grammar
 from metalor_lang.syntax.statements import STATEMENTS
@@ -61,12 +62,21 @@ def test_scopes_and_names_agree() -> None:
     assert re.match(language["firstLine"], "RECIPE 1")
 
 
-def test_settings_are_those_that_the_client_asks_for() -> None:
-    settings = set(MANIFEST["contributes"]["configuration"]["properties"])
+def _list(client: str, name: str) -> list[str]:
+    found = re.search(rf"const {name} = (\[[^\]]*\]);", client)
+    assert found is not None
+    return list(json.loads(found[1]))
+
+
+def test_settings_are_those_of_the_client_and_of_the_server() -> None:
+    settings = MANIFEST["contributes"]["configuration"]["properties"]
     client = (FOLDER / "client.js").read_text(encoding="utf-8")
-    asked = {f"metalor.{name}" for name in re.findall(r'settings\.get\("([a-z.]+)"\)', client)}
-    assert asked | {"metalor.trace.server"} == settings
-    assert set(MANIFEST["capabilities"]["untrustedWorkspaces"]["restrictedConfigurations"]) <= settings
+    starting, server = _list(client, "STARTING"), _list(client, "SERVERS")
+    assert {f"metalor.{name}" for name in (*starting, *server, "trace.server")} == set(settings)
+    assert {*re.findall(r'settings\.get\("([a-z.]+)"\)', client)} == set(starting)
+    assert server == list(READERS)
+    assert read_settings({name: settings[f"metalor.{name}"]["default"] for name in server}) == (Settings(), ())
+    assert set(MANIFEST["capabilities"]["untrustedWorkspaces"]["restrictedConfigurations"]) <= set(settings)
     commands = {each["command"] for each in MANIFEST["contributes"]["commands"]}
     assert commands == set(re.findall(r'registerCommand\("([^"]+)"', client))
 
