@@ -285,6 +285,11 @@ def meet(one: tuple[tuple[int, int], ...], other: tuple[tuple[int, int], ...]) -
     return any(low <= last and first <= high for first, last in one for low, high in other)
 
 
+def covers(node: Class, ranges: tuple[tuple[int, int], ...]) -> bool:
+    """Whether a class holds all of some characters."""
+    return all(any(low <= first and last <= high for low, high in members(node)) for first, last in ranges)
+
+
 # ---- in the spelling of Python, which is nearly that of others ------------------------------------------------------
 
 _SPECIAL: Final = frozenset("\\.^$*+?{}[]|()")

@@ -87,7 +87,7 @@ class _Grammar:
         ranges = tuple((low, high) for low, high in model.bad.ranges if not 0xD800 <= low <= 0xDFFF)
         self.bad = regex.Class(ranges)
         # Another grammar's match may hold what no recipe may: such a line is not shown to it.
-        self.clean = f"(?=[^{_spelled(self.bad)[1:-1]}\\r\\n]*{_END})"
+        self.clean = f"(?=[^{spelled(self.bad)[1:-1]}\\r\\n]*{_END})"
         self.lines = sorted({state.newline for state in model.states} - {START})
         for state in self.lines:
             self._check(state)
@@ -111,7 +111,7 @@ class _Grammar:
 
     def repository(self) -> Iterator[tuple[str, _Rule]]:
         """Every rule by its name."""
-        yield "bad", {"match": _spelled(self.bad), "name": scope(Role.ERROR)}
+        yield "bad", {"match": spelled(self.bad), "name": scope(Role.ERROR)}
         yield "start", {"patterns": [*self._moves(START, "", START), _wrong("")]}
         for number in range(1, len(self.model.states)):
             yield f"s{number}", {"patterns": list(self._state(number))}
@@ -142,7 +142,7 @@ class _Grammar:
     def _block(self, number: int) -> Iterator[_Rule]:
         """Lines of shell that another grammar reads, up to one that does not belong there, whatever stands open."""
         ends = [move.pattern for move in self.model.states[number].moves if move.role is not Role.SHELL]
-        here = f"^(?!{'|'.join(map(_spelled, ends))}){self.clean}"
+        here = f"^(?!{'|'.join(map(spelled, ends))}){self.clean}"
         yield {
             "begin": here,
             "while": here,
@@ -153,7 +153,7 @@ class _Grammar:
     def _moves(self, number: int, anchor: str, newline: int) -> Iterator[_Rule]:
         """The moves of a state; `newline` is where the next line starts in the region in which they stand."""
         for move in self.model.states[number].moves:
-            pattern = f"(?:{_spelled(move.pattern)})"
+            pattern = f"(?:{spelled(move.pattern)})"
             captures = self._captures(move)
             if move.target == number and newline == START:
                 yield {"match": pattern, **({"captures": captures} if captures else {})}
@@ -163,8 +163,10 @@ class _Grammar:
                 "patterns": [{"include": f"#s{move.target}"}],
             }
             if move.role is Role.SHELL:
-                shell = {"0": {"name": scope(Role.SHELL), "patterns": [{"include": "source.shell"}]}}
-                yield {"begin": f"{anchor}{self.clean}{pattern}", "beginCaptures": shell, **region}
+                if (rest := _behind_first(move.pattern)) is not None:
+                    command = {"1": _COMMAND_CAPTURE, "2": _SHELL_CAPTURE}
+                    yield {"begin": f"{anchor}{self.clean}{_COMMAND}({rest})", "beginCaptures": command, **region}
+                yield {"begin": f"{anchor}{self.clean}{pattern}", "beginCaptures": {"0": _SHELL_CAPTURE}, **region}
             yield {"begin": anchor + pattern, **({"beginCaptures": captures} if captures else {}), **region}
 
     def _end(self, number: int, outside: int) -> str:
@@ -186,10 +188,41 @@ class _Grammar:
         return {"0": {"name": scope(move.role), **({"patterns": [{"include": "#bad"}]} if bad else {})}}
 
 
+_SHELL_CAPTURE: Final[_Rule] = {"name": scope(Role.SHELL), "patterns": [{"include": "source.shell"}]}
+_COMMAND_CAPTURE: Final[_Rule] = {"name": f"{scope(Role.SHELL)} entity.name.command.shell"}
+# The shell's grammar knows a command by the line's start before it, where ours has SH: its first word is named here.
+_COMMAND: Final = (
+    "((?!(?:case|coproc|do|done|elif|else|esac|fi|for|function|if|in|select|then|time|until|while)\\b)"
+    "[A-Za-z0-9_./+-]+(?=[ \\t;&|]|\\r?\\n))"
+)
+
+
+def _behind_first(pattern: regex.Node) -> str | None:
+    """What a pattern matches behind its first characters, when it goes on in one way."""
+    if not isinstance(pattern, regex.Sequence) or not isinstance(pattern.parts[-1], regex.Repeat):
+        return None
+    words = (
+        (ord("+"), ord("+")),
+        (ord("-"), ord("9")),
+        (ord("A"), ord("Z")),
+        (ord("_"), ord("_")),
+        (ord("a"), ord("z")),
+    )
+    more = pattern.parts[-1]
+    alone = (
+        [part for part in more.what.options if isinstance(part, regex.Class)]
+        if isinstance(more.what, regex.Choice)
+        else []
+    )
+    if not any(regex.covers(each, words) for each in alone):
+        return None
+    return spelled(more)
+
+
 def _wrong(anchor: str) -> _Rule:
     return {"match": f"{anchor}{_REST}", "name": scope(Role.ERROR)}
 
 
-def _spelled(node: regex.Node) -> str:
+def spelled(node: regex.Node) -> str:
     r"""A pattern as Oniguruma reads it: as Python's, but for characters above U+FFFF and `\x80` to `\xff`."""
     return regex.python(node, code=lambda number: f"\\x{{{number:x}}}")

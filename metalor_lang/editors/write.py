@@ -5,13 +5,13 @@ Invariant: a pure function of the grammar; a test compares what it gives with th
 
 from pathlib import Path
 
-from metalor_lang.editors import emacs, pygments_print, textmate, vim
+from metalor_lang.editors import emacs, pygments_print, snippets, textmate, vim
 from metalor_lang.editors.model import Model, model
 
 _PACKAGE = Path(__file__).parents[1]
 _ROOT = _PACKAGE.parent
 
-PRINTERS = (pygments_print.files, textmate.files, vim.files, emacs.files)
+PRINTERS = (pygments_print.files, textmate.files, snippets.files, vim.files, emacs.files)
 """What prints a model: path from the checkout's root → text."""
 
 

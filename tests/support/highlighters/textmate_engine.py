@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from metalor_lang.editors import textmate
 from metalor_lang.editors.model import Model
@@ -27,8 +28,8 @@ class TextMate:
 
     def roles(self, texts: Sequence[str], model: Model) -> Sequence[Colours]:
         return [
-            [_role(scopes) for scopes in per_character(text, lines)]
-            for text, lines in zip(texts, tokens(texts, textmate.text(model)))
+            [_role(scopes) for scopes in per_character(text, done.lines)]
+            for text, done in zip(texts, tokens(texts, textmate.text(model)))
         ]
 
 
@@ -36,16 +37,22 @@ Line = list[tuple[int, int, str]]
 """The tokens of a line: start and end in UTF-16 units, and the scopes from the outermost."""
 
 
-def tokens(texts: Sequence[str], grammar: str) -> list[list[Line]]:
-    """What the tokeniser says of each line of some texts."""
+class Tokens(NamedTuple):
+    """What the tokeniser says of a text: of each line, and how deep its regions are at the end of a line."""
+
+    lines: list[Line]
+    depth: int
+
+
+def tokens(texts: Sequence[str], grammar: str) -> list[Tokens]:
+    """What the tokeniser says of some texts."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "metalor.json")
         path.write_text(grammar, encoding="utf-8")
         command = ["node", str(TOKENIZE), str(modules().parent), str(path)]
         done = subprocess.run(command, input=json.dumps(list(texts)), capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-    answer: list[list[Line]] = json.loads(done.stdout)
-    return answer
+    return [Tokens(each["lines"], each["depth"]) for each in json.loads(done.stdout)]
 
 
 def per_character(text: str, lines: list[Line]) -> list[str]:

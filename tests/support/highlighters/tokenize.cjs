@@ -1,6 +1,7 @@
 // Colours texts as Visual Studio Code does: its tokeniser with its regular expressions.
 // Arguments: the folder of node_modules, the grammar. Standard input: a JSON list of texts.
-// Standard output: for each text a list of lines, of each the places (in UTF-16 units) and scopes of its tokens.
+// Standard output: for each text its lines, of each the places (in UTF-16 units) and scopes of its tokens; and how many
+// regions were open inside each other at most where a line ended.
 "use strict";
 const fs = require("node:fs");
 const path = require("node:path");
@@ -30,12 +31,15 @@ async function main() {
   const grammar = await registry.loadGrammar("source.metalor");
   const answer = JSON.parse(fs.readFileSync(0, "utf8")).map((text) => {
     let stack = textmate.INITIAL;
-    return text.split("\n").map((line) => {
+    let depth = 0;
+    const lines = text.split("\n").map((line) => {
       const done = grammar.tokenizeLine(line, stack);
       if (done.stoppedEarly) throw new Error(`no time for ${JSON.stringify(line)}`);
       stack = done.ruleStack;
+      depth = Math.max(depth, stack.depth);
       return done.tokens.map((token) => [token.startIndex, token.endIndex, token.scopes.join(" ")]);
     });
+    return { lines, depth };
   });
   fs.writeFileSync(1, JSON.stringify(answer));
 }
