@@ -77,7 +77,7 @@ def run(argv: Sequence[str], work: Path, **more: str) -> "subprocess.CompletedPr
     program = shutil.which(argv[0])
     assert program, f"{argv[0]} is not installed; `.ci/setup test` installs it"
     env = {"PATH": os.environ["PATH"], "HOME": str(work), "LC_ALL": "C.UTF-8", "TERM": "dumb"}
-    env |= {"METALOR_WORK": str(work), **more}
+    env |= {"METALOR_WORK": str(work)} | more
     return subprocess.run(
         [program, *argv[1:]], cwd=work, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
     )

@@ -443,9 +443,9 @@ They are some character's even if the offsets are the same."
              (from (+ (point-min) (min start last)))
              (to (+ (point-min) (min end last))))
         (when (<= to from)
-          (if (and (< from (point-max)) (not (eq (char-after from) ?\n)))
-              (setq to (1+ from))
-            (setq to (min (point-max) (1+ from)) from (max (point-min) (1- from)))))
+          (if (memq (char-after from) '(nil ?\n))
+              (setq to from from (max (point-min) (1- from)))
+            (setq to (1+ from))))
         (cons from to)))))
 
 ;;;; The mode
@@ -457,6 +457,7 @@ They are some character's even if the offsets are the same."
     (modify-syntax-entry ?\\ "." table)
     (modify-syntax-entry ?# "." table)
     (modify-syntax-entry ?$ "." table)
+    (modify-syntax-entry ?= "." table)
     (modify-syntax-entry ?- "_" table)
     (modify-syntax-entry ?_ "_" table)
     (modify-syntax-entry ?\n ">" table)
