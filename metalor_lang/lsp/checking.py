@@ -5,6 +5,7 @@ Invariant: what is published last is what a fresh check of the last version says
 """
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable
 from typing import Final
@@ -102,10 +103,22 @@ class Checking:
         state.idle = None
         document.look_again()
         self._check(document, state, deep=True)
+        gc.collect()
 
     def _check(self, document: Document, state: _State, deep: bool) -> None:
         state.soon = None
         began = time.monotonic()
+        # A collection in between would walk all that a check makes, and find nothing.
+        gc.disable()
+        try:
+            self._say(document, state, deep)
+        finally:
+            gc.enable()
+        document.forget()
+        state.ended = time.monotonic()
+        state.took = state.ended - began
+
+    def _say(self, document: Document, state: _State, deep: bool) -> None:
         found: tuple[Diagnostic, ...] = document.diagnostics
         if not found and (deep or state.settling < _CHEAP):
             before = time.monotonic()
@@ -115,5 +128,3 @@ class Checking:
         if said != state.said or not deep:
             state.said = said
             self._publish(document, said)
-        state.ended = time.monotonic()
-        state.took = state.ended - began

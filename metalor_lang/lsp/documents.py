@@ -55,6 +55,7 @@ class Document:
         self._encoding = encoding
         self._root = root
         self._memo: dict[Callable[[Document], object], object] = {}
+        self._past: list[object] = []
         self.settings = settings
         self.ground = Ground(path_of(uri), settings, root)
         self.kept: tuple[str, list[int]] | None = None
@@ -68,8 +69,9 @@ class Document:
         self._moved()
 
     def _moved(self) -> None:
-        self.lines = Lines(self.live.source.text, self._encoding, mark=self._mark)
-        self._memo.clear()
+        self.lines = Lines(self.live.source, self._encoding, mark=self._mark)
+        self._past.append(self._memo)
+        self._memo = {}
 
     @property
     def source(self) -> SourceFile:
@@ -107,6 +109,10 @@ class Document:
             self._memo[ask] = ask(self)
         return cast(T, self._memo[ask])
 
+    def forget(self) -> None:
+        """Drop what was worked out for earlier texts: that takes as long as a tenth of a check, and can wait."""
+        self._past.clear()
+
     def change(self, version: int, changes: Sequence[Change]) -> None:
         """Take changes over, in their order."""
         self.version = version
@@ -141,7 +147,7 @@ class Document:
 
 
 def _whole_edit(text: str, change: types.TextDocumentContentChangePartial, encoding: Encoding) -> str:
-    span = Lines(text, encoding).span(change.range)
+    span = Lines(SourceFile("", text), encoding).span(change.range)
     return text[: span.start] + change.text + text[span.end :]
 
 

@@ -6,13 +6,14 @@ the start of the character that it stands in.
 
 import re
 from bisect import bisect_right
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import cached_property
 from typing import Final
 
 from lsprotocol import types
 
-from metalor_lang.source import Span
+from metalor_lang.source import SourceFile, Span
 
 BOM: Final = "\ufeff"
 _LINE_END: Final = re.compile(r"\r\n|\n|\r")
@@ -46,25 +47,23 @@ class Lines:
     """The lines of a text as the protocol counts them: from 0, ended by LF, CRLF or a lone CR.
 
     Args:
-        text: the recipe.
+        source: the recipe.
         encoding: what positions count.
         mark: whether the client's text has a byte order mark in front, which a recipe's text has not.
 
     """
 
-    def __init__(self, text: str, encoding: Encoding = Encoding.UTF16, *, mark: bool = False) -> None:
-        self.text = text
+    def __init__(self, source: SourceFile, encoding: Encoding = Encoding.UTF16, *, mark: bool = False) -> None:
+        self._source = source
+        self.text = source.text
         self.encoding = encoding
         self._mark = units(BOM, encoding) if mark else 0
 
     @cached_property
-    def _starts(self) -> list[int]:
-        if "\r" in self.text:
+    def _starts(self) -> Sequence[int]:
+        if self.text.count("\r") != self.text.count("\r\n"):
             return [0, *(found.end() for found in _LINE_END.finditer(self.text))]
-        starts, find, at = [0], self.text.find, 0
-        while (at := find("\n", at) + 1) > 0:
-            starts.append(at)
-        return starts
+        return self._source.starts  # which the checker needs as well
 
     @property
     def count(self) -> int:

@@ -3,13 +3,21 @@
 Invariant: standard output carries the protocol alone: whatever else is printed goes to standard error.
 """
 
+import asyncio
 import logging
 import os
 import sys
+import threading
 from pathlib import Path
+from typing import Final
+
+from pygls.io_ import StdoutWriter, run_async
 
 from metalor_lang.lsp.naming import Refused
 from metalor_lang.lsp.server import Server
+
+_PIECE: Final = 1 << 16
+_LONGEST_HEADER: Final = 1 << 16
 
 
 def _worth_saying(record: logging.LogRecord) -> bool:
@@ -36,5 +44,43 @@ def serve(log: Path | None = None) -> int:
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     server = Server()
-    server.start_io(sys.stdin.buffer, out)
+    server.protocol.set_writer(StdoutWriter(out))
+    try:
+        asyncio.run(_serve(server, sys.stdin.fileno()))
+    except (KeyboardInterrupt, SystemExit, BrokenPipeError):
+        pass
     return 0 if server.protocol.ended_well else 1
+
+
+async def _serve(server: Server, source: int) -> None:
+    """Handle what comes in from a file descriptor, until it ends or the client says so."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=_LONGEST_HEADER)
+
+    def read() -> bool:
+        """Take over what is there; false at the end."""
+        data = os.read(source, _PIECE)
+        if data:
+            reader.feed_data(data)
+        else:
+            reader.feed_eof()
+        return bool(data)
+
+    def ready() -> None:
+        if not read():
+            loop.remove_reader(source)
+
+    try:
+        loop.add_reader(source, ready)
+    except PermissionError:  # a file: it is always ready, and cannot be waited for
+        while read():
+            pass
+    try:
+        await run_async(
+            stop_event=threading.Event(),
+            reader=reader,
+            protocol=server.protocol,
+            error_handler=server.report_server_error,
+        )
+    except asyncio.IncompleteReadError:
+        pass  # the client died in the middle of a message

@@ -63,7 +63,7 @@ class Recipes:
                 if status.st_size > MOST_BYTES:
                     return None
                 source, _ = decode(str(path), path.read_bytes())
-                lines = Lines(source.text, encoding)
+                lines = Lines(source, encoding)
                 known = self._known[path] = (stamp, lines, outline(parse(source)[0]))
         except OSError:
             return None

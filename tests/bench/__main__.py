@@ -24,6 +24,7 @@ CASES: Final[Mapping[str, Callable[[Bench], Iterator[rows.Row]]]] = {
     "export": exports.exports,
     "front": language.front_end,
     "keys": editing.keystrokes,
+    "lsp": editing.server,
     "plan": language.plans,
     "scale": scale.stores,
     "repl": talking.talking,

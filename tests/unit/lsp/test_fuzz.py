@@ -77,7 +77,7 @@ def between(text: str, offset: int) -> bool:
 def start_text(chance: random.Random) -> str:
     end = chance.choice(("\n", "\n", "\r\n"))
     mark = BOM if chance.random() < 0.1 else ""
-    return mark + end.join(chance.choice(LINES) for _ in range(chance.randrange(4, 25))) + end
+    return mark + end.join(chance.choice(LINES) for _ in range(chance.randrange(3, 14))) + end
 
 
 def edit_of(chance: random.Random, plain: Plain) -> types.TextDocumentContentChangeEvent:
@@ -91,8 +91,8 @@ def edit_of(chance: random.Random, plain: Plain) -> types.TextDocumentContentCha
         start = end = 0
     kind = chance.random()
     new = chance.choice(PIECES) if kind < 0.5 else chance.choice(LINES) + "\n" if kind < 0.7 else ""
-    if len(plain.text) > 1500:
-        start, end, new = 0, 700, ""
+    if len(plain.text) > 800:
+        start, end, new = 0, 400, ""
         while between(plain.text, end):
             end += 1
     return plain.change(start, end, new)

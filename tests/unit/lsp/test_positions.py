@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from lsprotocol import types
 
 from metalor_lang.lsp.positions import Encoding, Lines, units
-from metalor_lang.source import Span
+from metalor_lang.source import SourceFile, Span
 
 TEXTS = st.text(st.sampled_from("ab é語😀\u0301\n\r\t\u2028\x0b"), max_size=40)
 ENCODINGS = st.sampled_from(list(Encoding))
@@ -26,7 +26,7 @@ def test_units_are_those_of_the_codec(text: str, encoding: Encoding) -> None:
 
 @given(TEXTS, ENCODINGS, st.booleans())
 def test_a_position_is_the_line_and_the_units_before_an_offset(text: str, encoding: Encoding, mark: bool) -> None:
-    lines = Lines(text, encoding, mark=mark)
+    lines = Lines(SourceFile("", text), encoding, mark=mark)
     for offset in range(len(text) + 1):
         before = re.split(r"\r\n|\n|\r", text[:offset])
         if offset and text[offset - 1] == "\r" and text[offset : offset + 1] == "\n":
@@ -41,7 +41,7 @@ def test_a_position_is_the_line_and_the_units_before_an_offset(text: str, encodi
 
 @given(TEXTS, ENCODINGS, st.integers(0, 8), st.integers(0, 50))
 def test_every_position_means_a_place(text: str, encoding: Encoding, line: int, character: int) -> None:
-    lines = Lines(text, encoding)
+    lines = Lines(SourceFile("", text), encoding)
     offset = lines.offset(types.Position(line=line, character=character))
     assert 0 <= offset <= len(text)
     place = lines.position(offset)
@@ -55,7 +55,7 @@ def test_every_position_means_a_place(text: str, encoding: Encoding, line: int, 
 def test_the_pieces_of_a_span_are_its_text(text: str, encoding: Encoding, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, len(text)))
-    lines = Lines(text, encoding)
+    lines = Lines(SourceFile("", text), encoding)
     found = []
     for line, first, length in lines.pieces(Span(start, end)):
         begin = lines.offset(types.Position(line=line, character=first))
@@ -66,5 +66,5 @@ def test_the_pieces_of_a_span_are_its_text(text: str, encoding: Encoding, data: 
 
 
 def test_a_place_inside_a_character_is_its_start() -> None:
-    assert Lines("a😀b").offset(types.Position(line=0, character=2)) == 1
-    assert Lines("é", Encoding.UTF8).offset(types.Position(line=0, character=1)) == 0
+    assert Lines(SourceFile("", "a😀b")).offset(types.Position(line=0, character=2)) == 1
+    assert Lines(SourceFile("", "é"), Encoding.UTF8).offset(types.Position(line=0, character=1)) == 0
