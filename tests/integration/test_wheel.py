@@ -30,6 +30,11 @@ def test_the_wheel_parses_every_example(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, env={"HOME": str(tmp_path)})
     assert done.returncode == 0, done.stdout + done.stderr
 
+    command = [command[0], "editors", "vim", "--path", "vim"]
+    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, env={"HOME": str(tmp_path)})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "vim" / "syntax" / "metalor.vim").is_file()
+
     # Pygments finds the lexer by name, and every editor's files are in the package.
     command = [str(tmp_path / "venv" / "bin" / "pygmentize"), "-l", "metalor", "-f", "raw", recipes[0]]
     done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, env={"HOME": str(tmp_path)})

@@ -6,7 +6,7 @@ Invariant: a subcommand, option or operand exists only here; its module is impor
 from metalor_lang.cli.table.images import BUILD, EXPORT, JUPYTER, PLAN, REPL, RUN, SHELL
 from metalor_lang.cli.table.machine import CACHE, COMPLETION, DOCTOR, SELFTEST
 from metalor_lang.cli.table.model import Command
-from metalor_lang.cli.table.recipes import CHECK, EXPLAIN, FMT, HIGHLIGHT, LSP
+from metalor_lang.cli.table.recipes import CHECK, EDITORS, EXPLAIN, FMT, HIGHLIGHT, LSP
 from metalor_lang.hints import Final
 
 COMMANDS: Final[tuple[Command, ...]] = (
@@ -25,6 +25,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     SELFTEST,
     JUPYTER,
     LSP,
+    EDITORS,
     COMPLETION,
 )
 """In the order of the help."""

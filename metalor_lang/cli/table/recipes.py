@@ -103,3 +103,20 @@ HIGHLIGHT: Final = Command(
         Example(line="metalor highlight --format svg hello.metalor > hello.svg", about="a picture"),
     ),
 )
+
+EDITORS: Final = Command(
+    name="editors",
+    summary="put the files that make an editor know recipes where it looks for them",
+    about="Colours that are equal to the parser's, indentation, folding, `:make` and more for Vim, Neovim, Emacs and"
+    " Visual Studio Code. Without an editor, lists where each looks; with one, lists its files; --install writes them."
+    " What they show beyond colours comes from `metalor lsp` and `metalor check`.",
+    operands=(Operand(name="EDITOR", help="which editor", count="?", choices=("vim", "neovim", "emacs", "vscode")),),
+    options=(
+        Option(name="--install", help="write the files to where the editor looks for them"),
+        Option(name="--path", metavar="DIR", value=Value.DIRECTORY, help="write the files into this folder instead"),
+    ),
+    examples=(
+        Example(line="metalor editors vim --install", about="Vim: open a recipe, it is coloured"),
+        Example(line="metalor editors vscode --path metalor-vscode", about="a folder to make an extension of"),
+    ),
+)

@@ -460,6 +460,7 @@ They are some character's even if the offsets are the same."
     (modify-syntax-entry ?= "." table)
     (modify-syntax-entry ?- "_" table)
     (modify-syntax-entry ?_ "_" table)
+    (modify-syntax-entry ?= "." table)
     (modify-syntax-entry ?\n ">" table)
     table)
   "Comments and strings are where `metalor--put-syntax' says.")
