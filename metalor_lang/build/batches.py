@@ -6,13 +6,13 @@ Invariant: what a batch copied is what was listed, or an error names the file th
 import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Final, Self
 
 from metalor_lang.build.opening import SourceOpener
 from metalor_lang.build.sources import changed
 from metalor_lang.build.statcache import packed
 from metalor_lang.kernel import bulk
-from metalor_lang.kernel.shared import BATCH, Failed, Job, do_all
+from metalor_lang.kernel.shared import BATCH, Failed, Team
 from metalor_lang.record import dataclass, field
 
 _HOLES: Final = 1 << 16
@@ -60,62 +60,74 @@ def batches_of(
         )
 
 
-def copy_batches(
-    batches: Sequence[Batch],
-    opener: SourceOpener,
-    target: int,
-    *,
-    owner: tuple[int, int],
-    time: int,
-    hashed: bool = False,
-    mostly: Callable[[], None] | None = None,
-) -> list[bytes]:
-    """Copy them.
+class Copying:
+    """Batches that are copied, by a worker from the first on; use as a context.
 
     Args:
-        batches: what to copy.
-        opener: of the tree they come from.
+        source: the open tree they come from.
         target: the open tree that is written.
         owner: (user, group) of the copies.
         time: of the copies, in nanoseconds since 1970.
         hashed: whether digests are wanted.
-        mostly: as of `shared.do_all`.
-
-    Returns:
-        for each batch the SHA-256 of its files, one after another; nothing where they were not wanted.
-
-    Raises:
-        SourceError: a file is not what was listed, or cannot be read.
-        OSError: a copy could not be written; its `filename` is the path of the first of its batch.
+        worker: whether they are many.
 
     """
-    jobs: list[Job] = [
-        (
-            (each.source, each.target),
-            each.names,
-            [info.st_size for info in each.infos],
-            each.modes,
-            owner,
-            time,
-            hashed,
-        )
-        for each in batches
-    ]
-    try:
-        answers = do_all(jobs, (opener.root, target), sum(len(each.names) for each in batches), mostly=mostly)
-    except Failed as failure:
-        batch = batches[failure.index]
-        _blame(batch, opener)
-        cause = failure.__cause__
-        assert isinstance(cause, OSError)
-        if cause.errno == errno.ESTALE:
-            raise changed(_inside(batch.source, batch.names[0])) from None
-        raise OSError(cause.errno, cause.strerror, _inside(batch.target, batch.names[0])) from None
-    for batch, (found, _) in zip(batches, answers):
-        if found != packed(batch.infos):
+
+    def __init__(
+        self, source: int, target: int, *, owner: tuple[int, int], time: int, hashed: bool = False, worker: bool
+    ) -> None:
+        self._team = Team((source, target), worker=worker)
+        self._batches: list[Batch] = []
+        self._rest = owner, time, hashed
+
+    def add(self, batch: Batch) -> None:
+        """Have a batch copied."""
+        self._batches.append(batch)
+        sizes = [info.st_size for info in batch.infos]
+        self._team.add(((batch.source, batch.target), batch.names, sizes, batch.modes, *self._rest))
+
+    def finish(
+        self, opener: SourceOpener, *, mostly: Callable[[], None] | None = None
+    ) -> Iterator[tuple[Batch, bytes]]:
+        """Copy what is left.
+
+        Args:
+            opener: of the tree they come from.
+            mostly: as of `Team.finish`.
+
+        Returns:
+            each batch with the SHA-256 of its files, one after another; with nothing where they were not wanted.
+
+        Raises:
+            SourceError: a file is not what was listed, or cannot be read.
+            OSError: a copy could not be written; its `filename` is the path of the first of its batch.
+
+        """
+        try:
+            answers = self._team.finish(mostly=mostly)
+        except Failed as failure:
+            batch = self._batches[failure.index]
             _blame(batch, opener)
-            raise changed(_inside(batch.source, batch.names[0]))
-    return [shas for _, shas in answers]
+            cause = failure.__cause__
+            assert isinstance(cause, OSError)
+            if cause.errno == errno.ESTALE:
+                raise changed(_inside(batch.source, batch.names[0])) from None
+            raise OSError(cause.errno, cause.strerror, _inside(batch.target, batch.names[0])) from None
+        for batch, (found, _) in zip(self._batches, answers):
+            if found != packed(batch.infos):
+                _blame(batch, opener)
+                raise changed(_inside(batch.source, batch.names[0]))
+        return zip(self._batches, (shas for _, shas in answers))
+
+    def close(self) -> None:
+        """End the worker."""
+        self._team.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
 
 def _blame(batch: Batch, opener: SourceOpener) -> None:

@@ -11,13 +11,14 @@ from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from pathlib import Path
 
-from metalor_lang.build.hashing import hash_unknown, mostly_unknown
+from metalor_lang.build.hashing import hash_unknown
 from metalor_lang.build.ignore import Rules
 from metalor_lang.build.listed import EntryKind, Folder, Found, SourceEntry, entry_of
 from metalor_lang.build.opening import SourceOpener
 from metalor_lang.build.pieces import TOP, Piece, Pieces, files_text, known_text, piece_of, text_digest
 from metalor_lang.build.sources import EXACT, SourceError, SourceTree, changed, unlike
 from metalor_lang.build.statcache import StatCache, hash_file
+from metalor_lang.build.watching import Watch
 from metalor_lang.checker.program import SourceMiss
 from metalor_lang.digest import Json, json_digest, sha256
 from metalor_lang.errors import UsageError, machine_error
@@ -27,7 +28,7 @@ from metalor_lang.plan.graph import BindMount, CopyFiles, CopySource
 from metalor_lang.record import dataclass, field
 
 if TYPE_CHECKING:
-    from metalor_lang.build.nursery import Nursery
+    from metalor_lang.build.nursery import Nursery, Sapling
 
 IGNORE_FILE: Final = ".metalorignore"
 _IGNORE_LIMIT: Final = 1 << 20
@@ -175,10 +176,11 @@ class LocalContexts:
         """
         source = CopySource(path=mount.source, glob=False)
         tree = self._tree(mount.context, (source,))
+        began = time.time_ns()
         taken = tree.take(source, ())
         if isinstance(taken, SourceMiss):
             raise _missing(source, taken)
-        return self._digest(tree, taken)[0]
+        return self._digest(tree, taken, began, {})[0]
 
     def bound_path(self, mount: BindMount) -> str:
         """The canonical path, in its context, of what a `--bind` shows.
@@ -196,35 +198,37 @@ class LocalContexts:
     def _list(self, files: CopyFiles, epoch: int | None = None) -> Listing:
         tree = self._tree(files.context, files.sources)
         found: list[Found] = []
+        watches: dict[int, Watch] = {}
+        began = time.time_ns()
         for source in files.sources:
-            taken = tree.take(source, files.excludes)
+            watch = None
+            if epoch is not None and self._make_nursery is not None:
+                watch = Watch(self._cache, partial(self._begin, files, len(found), epoch, tree.fd))
+            taken = tree.take(source, files.excludes, watch.see if watch is not None else None)
             if not isinstance(taken, SourceMiss):
                 found.extend(taken)
+                if watch is not None and len(taken) == 1:
+                    watches[len(found) - 1] = watch
             elif not files.optional:
                 raise _missing(source, taken)
-        ahead = None if epoch is None or self._make_nursery is None else partial(self._begin, tree, files, epoch)
-        digest, pieces = self._digest(tree, tuple(found), ahead)
+        digest, pieces = self._digest(tree, tuple(found), began, watches)
         return Listing(found=tuple(found), digest=digest, pieces=pieces)
 
-    def _begin(self, tree: SourceTree, files: CopyFiles, epoch: int, number: int, found: Found) -> _Hashed:
-        """Copy a source ahead where that is of use: the digests that were made on the way."""
-        if not mostly_unknown(found, self._cache):
-            return {}
+    def _begin(self, files: CopyFiles, number: int, epoch: int, root: int, origin: str) -> "Sapling | None":
         if self.nursery is None:
             assert self._make_nursery is not None
             self.nursery = self._make_nursery()
-        return self.nursery.begin(tree_key(files, number), files, epoch, found, tree.fd)
+        return self.nursery.begin(tree_key(files, number), files, epoch, root, origin)
 
     def _digest(
-        self, tree: SourceTree, found: tuple[Found, ...], ahead: "Callable[[int, Found], _Hashed] | None" = None
+        self, tree: SourceTree, found: tuple[Found, ...], began: int, watches: Mapping[int, Watch]
     ) -> tuple[str, tuple[Pieces, ...]]:
         """The digest of what was found, and the text that it is of."""
-        began = time.time_ns()
         opener = SourceOpener(tree.fd)
         try:
+            hashed = {number: watch.finish(opener, found[number]) for number, watch in watches.items()}
             pieces = tuple(
-                self._pieces(opener, each, began, ahead(number, each) if ahead is not None else {})
-                for number, each in enumerate(found)
+                self._pieces(opener, each, began, hashed.get(number, {})) for number, each in enumerate(found)
             )
         finally:
             opener.close()

@@ -14,9 +14,9 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from metalor_lang.build.batches import Batch, copy_batches, is_small
-from metalor_lang.build.contexts import LocalContexts, tree_key
-from metalor_lang.build.growing import Dress, Tree
+from metalor_lang.build.batches import Batch, Copying, is_small
+from metalor_lang.build.contexts import LocalContexts
+from metalor_lang.build.growing import Tree
 from metalor_lang.build.ignore import Rules
 from metalor_lang.build.listed import EntryKind, Found, SourceEntry
 from metalor_lang.build.nursery import Nursery
@@ -29,7 +29,7 @@ from metalor_lang.checker.program import SourceMiss
 from metalor_lang.errors import MachineError, machine_help
 from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import Root, copy_file_contents, open_beneath, read_xattrs, set_mode
-from metalor_lang.kernel.shared import BATCH
+from metalor_lang.kernel.shared import BATCH, WORTH
 from metalor_lang.kernel.trees import write_xattrs
 from metalor_lang.plan.graph import CopyFiles
 from metalor_lang.record import dataclass, field
@@ -121,15 +121,23 @@ def copy_into(
     try:
         with _times_kept(view, layout, epoch * 1_000_000_000) if edit is not None else nullcontext():
             writer.write(layout)
-        if nursery is not None:
-            writer.grow(layout, nursery, files, found, owner or (0, 0))
     except OSError as error:
-        raise MachineError(
-            f"`/{writer.at}` cannot be written: {error.strerror or error}", help=_advice(error.errno)
-        ) from error
+        raise _unwritten(writer.at, error) from error
     finally:
         writer.close()
-    return CopyReport(files=writer.files, bytes=writer.written, layout=layout, trees=tuple(writer.trees))
+    report = CopyReport(files=writer.files, bytes=writer.written, layout=layout)
+    if nursery is None or owner is None:
+        return report
+    try:
+        trees = nursery.trees(layout, source, files, found, owner, epoch)
+    except OSError as error:
+        raise _unwritten(error.filename, error) from error
+    return CopyReport(
+        files=report.files + sum(tree.found.files for _, tree in trees),
+        bytes=report.bytes + sum(tree.found.bytes for _, tree in trees),
+        layout=layout,
+        trees=trees,
+    )
 
 
 @contextmanager
@@ -172,6 +180,10 @@ def _first_owner(found: tuple[Found, ...]) -> tuple[int, int]:
     return (info.st_uid, info.st_gid) if info else (0, 0)
 
 
+def _unwritten(place: str, error: OSError) -> MachineError:
+    return MachineError(f"`/{place}` cannot be written: {error.strerror or error}", help=_advice(error.errno))
+
+
 def _advice(number: int | None) -> str:
     match number:
         case errno.EPERM | errno.EACCES | errno.EINVAL:
@@ -197,7 +209,6 @@ class _Writer:
     links: dict[tuple[int, int], str] = field(default_factory=dict)
     folder: tuple[str, int] | None = None
     batches: list[Batch] = field(default_factory=list)
-    trees: list[tuple[str, Tree]] = field(default_factory=list)
 
     def close(self) -> None:
         self.opener.close()
@@ -277,7 +288,11 @@ class _Writer:
         """Copy the small new files that were put off, whose directories are there."""
         assert self.owner is not None
         try:
-            copy_batches(self.batches, self.opener, self.view.fd, owner=self.owner, time=self.epoch)
+            many = sum(len(batch.names) for batch in self.batches) >= WORTH
+            with Copying(self.opener.root, self.view.fd, owner=self.owner, time=self.epoch, worker=many) as copying:
+                for batch in self.batches:
+                    copying.add(batch)
+                copying.finish(self.opener)
         except OSError as error:
             self.at = error.filename
             raise
@@ -285,26 +300,6 @@ class _Writer:
             self.files += len(batch.names)
             self.written += sum(info.st_size for info in batch.infos)
         self.batches = []
-
-    def grow(
-        self, layout: Layout, nursery: Nursery, files: CopyFiles, found: tuple[Found, ...], owner: tuple[int, int]
-    ) -> None:
-        """Have the sources written that become trees of their own."""
-        dress = Dress.of(owner, files.chmod, self.epoch // 1_000_000_000)
-        try:
-            for each in layout.placements:
-                if each.grown:
-                    self.at = each.place
-                    key = tree_key(files, found.index(each.found))
-                    self.trees.append((each.place, nursery.take(key, self.opener, each.found, dress)))
-                    self.files += each.found.files
-                    self.written += each.found.bytes
-        except BaseException as error:
-            for _, tree in self.trees:
-                nursery.discard(tree)
-            if isinstance(error, OSError) and isinstance(error.filename, str):
-                self.at = f"{each.place}/{error.filename}"
-            raise
 
     def file(self, each: Placement) -> None:
         fd, name = self.target(each.place)

@@ -7,17 +7,17 @@ between, and what is in it need not be looked at again.
 
 import os
 import threading
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
-from metalor_lang.build.batches import Batch, batches_of, copy_batches, is_small
+from metalor_lang.build.batches import Copying, batches_of, is_small
 from metalor_lang.build.listed import Folder, Found, plain_mode
 from metalor_lang.build.opening import SourceOpener
 from metalor_lang.build.permissions import Chmod, parse_mode
 from metalor_lang.build.sources import changed, unlike
-from metalor_lang.kernel import shared, syscalls
+from metalor_lang.kernel import syscalls
+from metalor_lang.kernel.shared import WORTH
 from metalor_lang.kernel.trees import copy_file_contents
 from metalor_lang.record import dataclass, field
 from metalor_lang.store.manifest import Beneath, lines_of, row_line
@@ -85,96 +85,116 @@ class Tree:
         return same and (self.dress.chmod, self.dress.time) == (dress.chmod, dress.time)
 
 
-def grow(path: Path, opener: SourceOpener, found: Found, dress: Dress, *, hashed: bool = False) -> Tree:
-    """Write a new tree; what it wrote when it fails is left to the caller.
+def grow(path: Path, opener: SourceOpener, found: Found, dress: Dress) -> Tree:
+    """Write a new tree.
 
     Args:
-        path: a new name on the file system where the tree will stay.
+        path: a new name on the file system where the tree will stay; what it wrote when it fails is the caller's.
         opener: of the tree that `found` is of.
         found: a directory of a context.
         dress: for all of it.
-        hashed: whether digests are wanted.
 
     Raises:
         SourceError: a file is not what was listed, or cannot be read.
         OSError: the tree cannot be written; `filename` is a path in it.
 
     """
-    os.mkdir(path, 0o700)
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        batches: list[Batch] = []
-        large: list[tuple[Folder, str, os.stat_result]] = []
-        kept: list[tuple[str, int]] = []
+    with Growth(path, opener.root, found.origin, dress, hashed=False, many=found.files >= WORTH) as growth:
         for folder in found.folders:
-            for name, _ in folder.directories:
-                os.mkdir(folder.path + name, 0o700, dir_fd=fd)
-            names, infos = folder.files
-            if not all(map(is_small, infos)):
-                large += [(folder, name, info) for name, info in zip(names, infos) if not is_small(info)]
-                chosen = [at for at, info in enumerate(infos) if is_small(info)]
-                names, infos = tuple(names[at] for at in chosen), tuple(infos[at] for at in chosen)
-            else:
-                kept.append((folder.path, len(names)))
-            source = _origin(found, folder)
-            modes = [dress.mode(info.st_mode, False) for info in infos]
-            batches += batches_of(source, folder.path.rstrip("/"), names, infos, modes)
-            _links(fd, folder, dress)
-        many = sum(len(batch.names) for batch in batches) >= shared.WORTH
-        answers = iter(
-            copy_batches(
-                batches,
-                opener,
-                fd,
-                owner=dress.owner,
-                time=dress.time,
-                hashed=hashed,
-                mostly=partial(_write_back, fd) if many else None,
-            )
-        )
-        shas = _digests(batches, answers, kept) if hashed else {}
-        for folder, name, info in large:
-            _large(fd, opener, found, folder, name, info, dress)
-        _directories(fd, found, dress)
-        if many:
+            growth.add(folder)
+        return growth.finish(opener, found)
+
+
+class Growth:
+    """A tree that is being written, while what it is a copy of is listed; use as a context.
+
+    Args:
+        path: as `grow`.
+        root: the open tree that it is copied from.
+        origin: canonical path of the source in it.
+        dress: for all of it.
+        hashed: whether digests are wanted.
+        many: whether there are many files.
+
+    """
+
+    def __init__(self, path: Path, root: int, origin: str, dress: Dress, *, hashed: bool, many: bool) -> None:
+        self.path = path
+        self._origin = origin
+        self._dress = dress
+        self._hashed = hashed
+        self._many = many
+        self._large: list[tuple[str, str, os.stat_result]] = []
+        self._complete: list[str] = []
+        os.mkdir(path, 0o700)
+        self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._copying = Copying(root, self._fd, owner=dress.owner, time=dress.time, hashed=hashed, worker=many)
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def add(self, folder: Folder) -> None:
+        """Make what is in a directory, but for large files; raises OSError."""
+        for name, _ in folder.directories:
+            os.mkdir(folder.path + name, 0o700, dir_fd=self._fd)
+        names, infos = folder.files
+        source = f"{self._origin}/{folder.path}".strip("/")
+        if all(map(is_small, infos)):
+            self._complete.append(folder.path)
+        else:
+            for name, info in zip(names, infos):
+                if not is_small(info):
+                    self._large.append((f"{source}/{name}".lstrip("/"), folder.path + name, info))
+            chosen = [at for at, info in enumerate(infos) if is_small(info)]
+            names, infos = tuple(names[at] for at in chosen), tuple(infos[at] for at in chosen)
+        modes = [self._dress.mode(info.st_mode, False) for info in infos]
+        for batch in batches_of(source, folder.path.rstrip("/"), names, infos, modes):
+            self._copying.add(batch)
+        for name, text in folder.targets.items():
+            path = folder.path + name
+            os.symlink(text, path, dir_fd=self._fd)
+            os.chown(path, *self._dress.owner, dir_fd=self._fd, follow_symlinks=False)
+            os.utime(path, ns=(self._dress.time, self._dress.time), dir_fd=self._fd, follow_symlinks=False)
+
+    def finish(self, opener: SourceOpener, found: Found) -> Tree:
+        """The tree, when all directories of `found` were added; errors as `grow`."""
+        fd, dress = self._fd, self._dress
+        digests: dict[str, str] = {}
+        for batch, shas in self._copying.finish(opener, mostly=partial(_write_back, fd) if self._many else None):
+            digests[batch.target] = digests.get(batch.target, "") + shas.hex()
+        for place, path, info in self._large:
+            _copy_large(fd, opener, place, path, info, dress)
+        _dress_directories(fd, found, dress)
+        if self._many:
             _write_back(fd)
-        exact = _exact(fd, found, dress)
-    finally:
-        os.close(fd)
-    return Tree(path=path, found=found, dress=dress, shas=shas, exact=exact)
+        shas_of = {path: digests.get(path.rstrip("/"), "") for path in self._complete} if self._hashed else {}
+        return Tree(
+            path=self.path,
+            found=found,
+            dress=dress,
+            shas={path: [text[at : at + 64] for at in range(0, len(text), 64)] for path, text in shas_of.items()},
+            exact=_exact(fd, found, dress),
+        )
+
+    def close(self) -> None:
+        """End its worker."""
+        if self._fd >= 0:
+            self._copying.close()
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
 
-def _origin(found: Found, folder: Folder) -> str:
-    return f"{found.origin}/{folder.path}".strip("/")
-
-
-def _digests(batches: list[Batch], answers: Iterator[bytes], kept: list[tuple[str, int]]) -> dict[str, list[str]]:
-    found: dict[str, str] = {}
-    for batch, shas in zip(batches, answers):
-        found[batch.target] = found.get(batch.target, "") + shas.hex()
-    return {
-        path: [text[at : at + 64] for at in range(0, 64 * count, 64)]
-        for path, count in kept
-        if count and (text := found[path.rstrip("/")])
-    }
-
-
-def _links(fd: int, folder: Folder, dress: Dress) -> None:
-    for name, text in folder.targets.items():
-        path = folder.path + name
-        os.symlink(text, path, dir_fd=fd)
-        os.chown(path, *dress.owner, dir_fd=fd, follow_symlinks=False)
-        os.utime(path, ns=(dress.time, dress.time), dir_fd=fd, follow_symlinks=False)
-
-
-def _large(
-    fd: int, opener: SourceOpener, found: Found, folder: Folder, name: str, info: os.stat_result, dress: Dress
-) -> None:
+def _copy_large(fd: int, opener: SourceOpener, place: str, path: str, info: os.stat_result, dress: Dress) -> None:
     """Copy a file that is large or has holes."""
-    place = f"{_origin(found, folder)}/{name}".lstrip("/")
     reading = opener.open_at(place, info)
     try:
-        path = folder.path + name
         writing = os.open(path, _CREATE, 0o600, dir_fd=fd)
         try:
             copy_file_contents(reading, writing)
@@ -191,7 +211,7 @@ def _large(
         os.close(reading)
 
 
-def _directories(fd: int, found: Found, dress: Dress) -> None:
+def _dress_directories(fd: int, found: Found, dress: Dress) -> None:
     """Owners, modes and times of the directories, innermost first: writing into one changes its time."""
     paths = [(folder.path + name, info) for folder in found.folders for name, info in folder.directories]
     for path, info in (*reversed(paths), (".", found.top.info)):

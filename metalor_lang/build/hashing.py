@@ -5,34 +5,11 @@ else nothing is said of that directory, and its files are looked at one by one, 
 """
 
 from collections.abc import Iterable
-from typing import Final
 
 from metalor_lang.build.listed import Folder, Found
 from metalor_lang.build.statcache import StatCache, packed
 from metalor_lang.kernel import bulk
 from metalor_lang.kernel.shared import BATCH, Failed, Job, do_all
-
-WORTH: Final = 1000
-"""Files and links from which on a directory is written as a tree of its own (see `nursery`)."""
-_MOST: Final = 1 << 30
-"""Bytes up to which that is done ahead: what may turn out to be of no use must not fill a disk."""
-
-
-def mostly_unknown(found: Found, cache: StatCache) -> bool:
-    """Whether most of the files would have to be read, and they are many, and not too large to be written ahead."""
-    if found.files < WORTH:
-        return False
-    unknown = size = 0
-    for folder in found.folders:
-        names, infos = folder.files
-        size += sum(info.st_size for info in infos)
-        if (
-            names
-            and cache.marked(folder.info, names, infos) is None
-            and None in cache.digests(folder.info, names, infos)
-        ):
-            unknown += len(names)
-    return 2 * unknown >= found.files and size <= _MOST
 
 
 def hash_unknown(root: int, found: Found, folders: Iterable[Folder], cache: StatCache) -> dict[str, list[str]]:

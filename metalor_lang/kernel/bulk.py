@@ -193,10 +193,15 @@ def _serve(jobs: int, answers: int, roots: "tuple[int, ...]") -> None:
             job = receive(jobs)
         except EOFError:
             return
+        answer: object
         try:
-            send(answers, do(job, roots))  # type: ignore[arg-type]
+            answer = do(job, roots)  # type: ignore[arg-type]
         except OSError as error:
-            send(answers, (error.errno, error.strerror))
+            answer = (error.errno, error.strerror)
+        try:
+            send(answers, answer)
+        except BrokenPipeError:
+            return  # nobody waits for it any more
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ WORTH: Final = 2000
 BATCH: Final = 200
 """Files of one job at most: so the pipes hold two jobs and their answers, and nobody waits for the other's reading."""
 MOSTLY: Final = 0.6
+"""The part of the jobs after which bringing to the disk what they wrote does not wait for the rest."""
 _AHEAD: Final = 2
 _PIPE: Final = 1 << 20
 
@@ -36,60 +37,113 @@ class Failed(Exception):
         self.index = index
 
 
-def do_all(
-    jobs: Sequence[Job], roots: tuple[int, ...], files: int, *, mostly: Callable[[], None] | None = None
-) -> list[bulk.Answer]:
+def do_all(jobs: Sequence[Job], roots: tuple[int, ...], files: int) -> list[bulk.Answer]:
     """The results of jobs, in their order.
 
     Args:
         jobs: independent of one another, each of at most BATCH files.
         roots: directories that their paths start from.
         files: how many they are in all; from WORTH on, and with two processors, a worker does a part of them.
-        mostly: called once when MOSTLY of the jobs are given out, where there is a worker.
 
     Raises:
         Failed: with the number of a job that failed.
 
     """
-    if files < WORTH or len(jobs) < 2 * _AHEAD or len(os.sched_getaffinity(0)) < 2:
-        return [_do(at, job, roots) for at, job in enumerate(jobs)]
-    with _Worker(roots) as worker:
-        return _both(jobs, roots, worker, mostly)
+    with Team(roots, worker=files >= WORTH and len(jobs) >= 2 * _AHEAD) as team:
+        for job in jobs:
+            team.add(job)
+        return team.finish()
 
 
-def _do(at: int, job: Job, roots: tuple[int, ...]) -> bulk.Answer:
-    try:
-        return bulk.do(job, roots)
-    except OSError as error:
-        raise Failed(at) from error
+class Team:
+    """Jobs that a worker begins with while others are still made; use as a context.
 
+    Args:
+        roots: directories that the paths of jobs start from.
+        worker: whether one is of use; without a second processor there is none.
 
-def _both(
-    jobs: Sequence[Job], roots: tuple[int, ...], worker: "_Worker", mostly: Callable[[], None] | None
-) -> list[bulk.Answer]:
-    results = [(b"", b"")] * len(jobs)
-    away: deque[int] = deque()
-    todo = deque(range(len(jobs)))
-    left = len(jobs) * (1 - MOSTLY)
-    while todo or away:
-        if mostly is not None and len(todo) <= left:
-            mostly()
-            mostly = None
-        at = -1
+    """
+
+    def __init__(self, roots: tuple[int, ...], *, worker: bool) -> None:
+        self._roots = roots
+        self._jobs: list[Job] = []
+        self._results: list[bulk.Answer] = []
+        self._todo: deque[int] = deque()
+        self._away: deque[int] = deque()
+        self._failed: Failed | None = None
+        self._worker = _Worker(roots) if worker and len(os.sched_getaffinity(0)) > 1 else None
+
+    def add(self, job: Job) -> None:
+        """One more job, of at most BATCH files, independent of the others."""
+        self._todo.append(len(self._jobs))
+        self._jobs.append(job)
+        self._results.append((b"", b""))
+        if self._worker is None or self._failed is not None:
+            return
         try:
-            while todo and len(away) < _AHEAD:
-                at = todo.popleft()
-                away.append(at)
-                worker.send(jobs[at])
-            if not todo or worker.answered():
-                at = away.popleft()
-                results[at] = worker.answer()
-                continue
+            self._feed(self._worker)
+            if self._worker.answered():
+                self._hear(self._worker)
+                self._feed(self._worker)
+        except Failed as failure:
+            self._failed = failure  # told by `finish`
+
+    def finish(self, *, mostly: Callable[[], None] | None = None) -> list[bulk.Answer]:
+        """Do what is left, and give the results of all, in the order in which they were added.
+
+        Args:
+            mostly: called once when MOSTLY of the jobs are given out, where there is a worker.
+
+        Raises:
+            Failed: with the number of a job that failed.
+
+        """
+        if self._failed is not None:
+            raise self._failed
+        left = len(self._jobs) * (1 - MOSTLY)
+        while self._todo or self._away:
+            if self._worker is not None:
+                if mostly is not None and len(self._todo) <= left:
+                    mostly()
+                    mostly = None
+                self._feed(self._worker)
+                if self._away and (not self._todo or self._worker.answered()):
+                    self._hear(self._worker)
+                    continue
+            mine = self._todo.popleft()
+            try:
+                self._results[mine] = bulk.do(self._jobs[mine], self._roots)
+            except OSError as error:
+                raise Failed(mine) from error
+        return self._results
+
+    def _feed(self, worker: "_Worker") -> None:
+        while self._todo and len(self._away) < _AHEAD:
+            at = self._todo.popleft()
+            self._away.append(at)
+            try:
+                worker.send(self._jobs[at])
+            except OSError as error:
+                raise Failed(at) from error
+
+    def _hear(self, worker: "_Worker") -> None:
+        at = self._away.popleft()
+        try:
+            self._results[at] = worker.answer()
         except OSError as error:
             raise Failed(at) from error
-        mine = todo.popleft()
-        results[mine] = _do(mine, jobs[mine], roots)
-    return results
+
+    def close(self) -> None:
+        """End the worker."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+    def __enter__(self) -> "Team":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
 
 class _Worker:
@@ -131,10 +185,7 @@ class _Worker:
             case _:
                 raise ValueError("a worker's answer")
 
-    def __enter__(self) -> "_Worker":
-        return self
-
-    def __exit__(self, *exc: object) -> None:
+    def close(self) -> None:
         os.close(self._jobs)  # it ends with the job that it has
         os.close(self._answers)
         self._child.wait()

@@ -20,13 +20,16 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from metalor_lang.errors import MachineError, machine_help
+from metalor_lang.errors import MachineError
 from metalor_lang.hints import Final
 from metalor_lang.kernel import syscalls
 from metalor_lang.kernel.room import short_of_room
 from metalor_lang.runtime import layering
 
 TIER_VARIABLE: Final = "METALOR_OVERLAY_TIER"
+
+_LACKING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What the machine lacks for the moment. Not EIO: an overlay says that on a file system without attributes."""
 
 _ST_RDONLY: Final = 1
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -132,7 +135,7 @@ def probe(directory: Path) -> Tier:
         os.rmdir("folder", dir_fd=fd)
         os.mkdir("folder", dir_fd=fd)
     except OSError as error:
-        if machine_help(error.errno):
+        if error.errno in _LACKING:
             raise
         raise OverlayRefused(f"overlays cannot note deletions here ({error.strerror})") from error
     finally:
@@ -167,7 +170,7 @@ def _mount(lowers: tuple[Path, ...], upper: Path | None, work: Path | None) -> i
             fd = _WAYS[tier](lowers, upper, work)
         except OSError as error:
             # A full disk says nothing about overlays: copying instead would fill it further.
-            if error.errno in (errno.ENOENT, errno.ENOTDIR) or machine_help(error.errno):
+            if error.errno in (errno.ENOENT, errno.ENOTDIR) or error.errno in _LACKING:
                 raise
             said.append(f"{tier}: {error.strerror}")
             continue
@@ -239,7 +242,7 @@ def _check_writable(fd: int, upper: Path) -> None:
         # Before Linux 6.1 an overlay has no nameless files, and any other trial would leave a trace in the layer.
         if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
             return
-        if machine_help(error.errno):
+        if error.errno in _LACKING:
             raise
         raise OverlayRefused(f"nothing can be written in the overlay: {error.strerror}") from error
     os.close(trial)

@@ -154,7 +154,7 @@ def test_a_missing_layer_is_named(tmp_path: Path, tier: str) -> None:
         mount_view([*layers(tmp_path, 1), tmp_path / "absent"])
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENOMEM])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM])
 def test_what_the_machine_lacks_is_not_said_of_overlays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:

@@ -82,6 +82,34 @@ def test_copies_are_whole(root: int, files: int) -> None:
             assert two.stat().st_mtime_ns == time
 
 
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0])
+@pytest.mark.parametrize("folder", [0o755, 0o2775])
+def test_modes_are_what_was_asked_for(root: int, umask: int, folder: int) -> None:
+    os.chmod("to/d0", folder, dir_fd=root)
+    names, sizes = names_and_sizes(root, "from/d0")
+    modes = [0o644, 0o755, 0o644, 0o4755, 0o600]
+    before = os.umask(umask)
+    try:
+        bulk.do((("from/d0", "to/d0"), names, sizes, modes, (os.geteuid(), os.getegid()), 0, False), (root, root))
+    finally:
+        os.umask(before)
+    made = [os.stat(f"to/d0/{name}", dir_fd=root) for name in names]
+    assert [info.st_mode & 0o7777 for info in made] == modes
+    assert {(info.st_uid, info.st_gid) for info in made} == {(os.geteuid(), os.getegid())}
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_a_worker_begins_while_jobs_are_made(root: int) -> None:
+    jobs = hash_jobs(root)
+    called = []
+    with shared.Team((root,), worker=True) as team:
+        for job in jobs:
+            team.add(job)
+        answers = team.finish(mostly=lambda: called.append(len(called)))
+    assert answers == shared.do_all(jobs, (root,), files=1)
+    assert called == [0]
+
+
 @pytest.mark.usefixtures("two_processors")
 @pytest.mark.parametrize("files", [1, shared.WORTH])
 @pytest.mark.parametrize("number", [0, 1, 17, 39])
