@@ -20,6 +20,7 @@ from metalor_lang.build.folders import Folders
 from metalor_lang.build.foreign import emulators
 from metalor_lang.build.inputs import BuildInputs
 from metalor_lang.build.late import LateMachine
+from metalor_lang.build.remotes import Remotes
 from metalor_lang.build.several import Shared, named
 from metalor_lang.build.telling import Telling
 from metalor_lang.checker.checker import check
@@ -266,7 +267,7 @@ class Session:
 
     def _plan(self, options: RecipeOptions) -> Plan:
         checked = check_source(self._path, self.source, self._early, options, self.contexts)
-        plan, wrong = evaluate(checked.program, BuildInputs(self.bases, self.contexts))
+        plan, wrong = evaluate(checked.program, BuildInputs(self.bases, self.contexts, Remotes(self.store)))
         if plan is None or wrong:
             raise Refused(wrong, self.source)
         return plan

@@ -66,6 +66,7 @@ def copy_into(
     title: str = "",
     edit: tuple[Found, ...] | None = None,
     nursery: Nursery | None = None,
+    brought: tuple[int, int] | None = None,
 ) -> CopyReport:
     """Do a COPY.
 
@@ -79,6 +80,7 @@ def copy_into(
         edit: only these entries, onto a whole copy of the rest; the directories of that copy keep the epoch as time.
         nursery: where large new directories are written as trees, which the caller then puts in their places; None to
             write everything into the view.
+        brought: the tree is no stage's but came from elsewhere, for this owner; existing directories stay as they are.
 
     Raises:
         Elsewhere: an edit does not land where the whole copy would have it; nothing was written.
@@ -89,7 +91,7 @@ def copy_into(
 
     """
     chmod = parse_mode(files.chmod) if files.chmod is not None else None
-    owner = resolve_owner(view, files.chown) if files.chown is not None else None
+    owner = resolve_owner(view, files.chown) if files.chown is not None else brought
     if files.stage is not None:
         if source_view is None:
             raise ValueError("a COPY from a stage needs its view")
@@ -109,6 +111,8 @@ def copy_into(
     layout = lay_out(view, files.destination, files.workdir, found, grown=grown)
     if edit is not None and not plain(layout):
         raise Elsewhere
+    if brought is not None:
+        layout = layout.keeping()
     writer = _Writer(
         view=view,
         opener=SourceOpener(source),

@@ -86,6 +86,20 @@ class StepOutput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepProgress:
+    """How far a step is that fetches something; told now and then.
+
+    Args:
+        done, total: bytes; `total` is None where it is not known.
+
+    """
+
+    step: StepRef
+    done: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepCached:
     """A step's result is in the store."""
 
@@ -168,6 +182,7 @@ Event = (
     | StageStarted
     | StepStarted
     | StepOutput
+    | StepProgress
     | StepCached
     | StepConfigured
     | StepSkipped
@@ -183,6 +198,7 @@ EVENT_NAMES: Final[Mapping[type, str]] = {
     StageStarted: "stage-started",
     StepStarted: "step-started",
     StepOutput: "step-output",
+    StepProgress: "step-progress",
     StepCached: "step-cached",
     StepConfigured: "step-configured",
     StepSkipped: "step-skipped",

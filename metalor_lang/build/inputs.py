@@ -5,15 +5,18 @@ machine cannot do stays a MachineError.
 """
 
 from metalor_lang.build.bases import Bases
+from metalor_lang.build.remotes import Remotes
 from metalor_lang.checker.program import Base, Platform
 from metalor_lang.checker.rules import SOURCE_CODES
+from metalor_lang.errors import MachineError, MetalorError
 from metalor_lang.hints import TYPE_CHECKING, Final, Protocol
-from metalor_lang.plan.graph import BaseInfo, BindMount, CopyFiles, InputError
+from metalor_lang.plan.graph import BaseInfo, BindMount, CloneGit, CopyFiles, FetchFile, InputError
 
 if TYPE_CHECKING:
     from metalor_lang.build.sources import SourceError
 
 _UNREADABLE: Final = "E0409"
+_NOT_FETCHED: Final = "E0610"
 
 
 class Contents(Protocol):
@@ -31,9 +34,10 @@ class Contents(Protocol):
 class BuildInputs:
     """Implements `plan.graph.Inputs` over real folders and images."""
 
-    def __init__(self, bases: Bases, contexts: Contents) -> None:
+    def __init__(self, bases: Bases, contexts: Contents, remotes: Remotes) -> None:
         self._bases = bases
         self._contexts = contexts
+        self._remotes = remotes
 
     def base(self, base: Base, platform: Platform) -> BaseInfo:
         """Identity and configuration of a base."""
@@ -56,6 +60,15 @@ class BuildInputs:
             return self._contexts.bound(mount)
         except SourceError as error:
             raise _input_error(error) from error
+
+    def pinned(self, action: FetchFile | CloneGit) -> str:
+        """What an unpinned FETCH or GIT is now."""
+        try:
+            return self._remotes.pinned(action)
+        except MachineError:
+            raise
+        except MetalorError as error:
+            raise InputError(_NOT_FETCHED, error.message, error.help) from error
 
 
 def _input_error(error: "SourceError") -> InputError:

@@ -14,7 +14,7 @@ from metalor_lang.errors import MetalorError
 from metalor_lang.hints import Final
 from metalor_lang.oci.fetch import Fetched, known
 from metalor_lang.plan.evaluator import evaluate
-from metalor_lang.plan.graph import BaseInfo, BindMount, CopyFiles, InputError
+from metalor_lang.plan.graph import BaseInfo, BindMount, CloneGit, CopyFiles, FetchFile, InputError
 from metalor_lang.record import dataclass
 
 _OPEN: Final = ""
@@ -90,5 +90,9 @@ class HereAlready:
         return ""
 
     def bound(self, mount: BindMount) -> str:
+        """As `content`."""
+        return ""
+
+    def pinned(self, action: FetchFile | CloneGit) -> str:
         """As `content`."""
         return ""

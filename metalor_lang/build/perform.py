@@ -23,6 +23,7 @@ from metalor_lang.build.growing import beneath
 from metalor_lang.build.logs import StepLog
 from metalor_lang.build.nursery import Nursery
 from metalor_lang.build.placing import CopyError
+from metalor_lang.build.remotes import Remotes
 from metalor_lang.build.users import Identity, UserError
 from metalor_lang.digest import Json
 from metalor_lang.errors import MachineError, MetalorError, machine_help
@@ -98,11 +99,13 @@ class Machine:
         self._stopping = threading.Event()
         self._cancel = Cancel()
         self._facts = Facts()
+        self._remotes = Remotes(store, events)
 
     def stop(self) -> None:
         """End running commands soon; later ones end at once."""
         self._stopping.set()
         self._cancel.fire()
+        self._remotes.stop()
 
     def perform(
         self, stage: PlannedStage, step: Step, chain: Chain, sources: Mapping[int, Chain], ref: StepRef
@@ -124,6 +127,8 @@ class Machine:
                 return chain
             if isinstance(action, CopyFiles) and action.stage is None:
                 return self._copy(stage, step, action, chain)
+            if isinstance(action, FetchFile | CloneGit):
+                return self._bring(stage, step, action, chain, ref)
             with self._snapshotter.draft(chain) as draft:
                 try:
                     self._apply(stage, step, chain, draft, sources, ref)
@@ -142,6 +147,8 @@ class Machine:
             raise failed_with(error, step, "E0605") from error
         except (BuildFailed, Interrupted):
             raise
+        except InterruptedError:
+            raise Interrupted("the build was interrupted") from None
         except MetalorError as error:
             if self._stopping.is_set():
                 raise Interrupted("the build was interrupted") from error
@@ -206,6 +213,31 @@ class Machine:
         self._facts.changed(chain, after, self._store.snapshots.fs_path(after[-1]))
         self._copies.remember(action, chain, stage.epoch, listing, (step.key, after, done.layout))
         return after
+
+    # --- what comes over a network ----------------------------------------------------------------------------------
+
+    def _bring(
+        self, stage: PlannedStage, step: Step, action: FetchFile | CloneGit, chain: Chain, ref: StepRef
+    ) -> Chain:
+        from metalor_lang.build.brought import put
+        from metalor_lang.oci.archives import ArchiveRefused
+        from metalor_lang.remote.errors import FetchRefused
+
+        try:
+            digest = self._remotes.bring(action, ref)
+            with self._snapshotter.draft(chain) as draft:
+                put(draft.root, action, self._store, digest, epoch=stage.epoch, check=self._check)
+                after = draft.commit({"step": step.key, "text": step.text}, epoch=stage.epoch, durable=False)
+        except FetchRefused as error:
+            raise failed_with(error, step, "E0610") from error
+        except ArchiveRefused as error:
+            raise failed_with(error, step, "E0611") from error
+        self._facts.changed(chain, after, self._store.snapshots.fs_path(after[-1]))
+        return after
+
+    def _check(self) -> None:
+        if self._stopping.is_set():
+            raise Interrupted("the build was interrupted")
 
     # --- commands ---------------------------------------------------------------------------------------------------
 

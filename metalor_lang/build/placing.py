@@ -50,6 +50,11 @@ class Layout:
     parents: tuple[str, ...] = ()
     placements: tuple[Placement, ...] = ()
 
+    def keeping(self) -> "Layout":
+        """The same, but every existing directory keeps its owner, mode and times."""
+        kept = (replace(each, keep=each.keep or each.exists) for each in self.placements)
+        return replace(self, placements=tuple(kept))
+
 
 def absolute(path: str, workdir: str) -> str:
     """A destination as an absolute path."""

@@ -166,13 +166,14 @@ class CheckUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchFile:
-    """FETCH; `sha256` is "" when unpinned."""
+    """FETCH; `sha256` is that of the file: as written, or, when unpinned, as the address gives it now."""
 
     url: str
     sha256: str
     destination: str
     workdir: str
     user: str
+    unpinned: bool = False
     unpack: bool = False
     chown: str | None = None
     chmod: str | None = None
@@ -181,7 +182,7 @@ class FetchFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloneGit:
-    """GIT; `commit` is "" when unpinned, then `branch` names what is taken."""
+    """GIT; `commit` is a whole hash: as written, or, with a `branch`, what that is now."""
 
     url: str
     commit: str
@@ -322,4 +323,8 @@ class Inputs(Protocol):
 
     def bound(self, mount: BindMount) -> str:
         """The digest of a bound context path; raises InputError."""
+        ...
+
+    def pinned(self, action: "FetchFile | CloneGit") -> str:
+        """What an unpinned one is now: the SHA-256 of the file, the hash of the commit; raises InputError."""
         ...

@@ -100,7 +100,7 @@ def step_parts(
         case FetchFile():
             parts |= {"url": action.url, "sha256": action.sha256, "unpack": action.unpack, **_written(action)}
         case CloneGit():
-            parts |= {"url": action.url, "commit": action.commit, "branch": action.branch, **_written(action)}
+            parts |= {"url": action.url, "commit": action.commit, **_written(action)}
         case MakeWorkdir():
             parts |= {"path": action.path, "user": action.user}
         case CheckUser():

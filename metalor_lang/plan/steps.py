@@ -253,6 +253,7 @@ def _fetch(node: ast.Fetch, state: ImageState, names: Expansion) -> FetchFile:
         destination=_read(flags.some_path, node.destination, names),
         workdir=state.workdir,
         user=state.user,
+        unpinned=node.flag("unpinned") is not None,
         unpack=node.flag("unpack") is not None,
         chown=_flag(node, "chown", flags.user, names),
         chmod=_flag(node, "chmod", flags.mode, names),

@@ -20,7 +20,18 @@ from metalor_lang.errors import MetalorError
 from metalor_lang.hints import Final
 from metalor_lang.plan.describe import base_name
 from metalor_lang.plan.evaluator import evaluate
-from metalor_lang.plan.graph import BindMount, CacheMount, CopyFiles, Exec, Inputs, Plan, PlannedStage, Step
+from metalor_lang.plan.graph import (
+    BindMount,
+    CacheMount,
+    CloneGit,
+    CopyFiles,
+    Exec,
+    FetchFile,
+    Inputs,
+    Plan,
+    PlannedStage,
+    Step,
+)
 from metalor_lang.plan.unsupported import unsupported
 from metalor_lang.record import dataclass, replace
 from metalor_lang.repl.ground import Ground
@@ -170,10 +181,12 @@ def _places(nodes: Sequence[ast.Statement], plan: Plan | None) -> tuple[tuple[in
 
 
 def _asks(step: Step | None) -> int:
-    """How often planning a step asks a context."""
+    """How often planning a step asks what is outside."""
     match step.action if step is not None else None:
-        case CopyFiles(stage=None):
+        case CopyFiles(stage=None) | FetchFile(unpinned=True):
             return 1
+        case CloneGit(branch=branch):
+            return int(bool(branch))
         case Exec(mounts=mounts):
             return sum(isinstance(mount, BindMount) and mount.stage is None for mount in mounts)
         case _:

@@ -12,9 +12,10 @@ from metalor_lang.build.api import RecipeOptions, one_platform, open_contexts, r
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.events import EventSink, Notice
 from metalor_lang.build.inputs import BuildInputs
+from metalor_lang.build.remotes import Remotes
 from metalor_lang.checker.program import Base, Platform, SourceMiss
 from metalor_lang.hints import TYPE_CHECKING
-from metalor_lang.plan.graph import BaseInfo, BindMount, CopyFiles
+from metalor_lang.plan.graph import BaseInfo, BindMount, CloneGit, CopyFiles, FetchFile
 from metalor_lang.record import dataclass, field
 from metalor_lang.store.store import Store
 
@@ -117,7 +118,7 @@ class Ground:
 
     def answers(self, known: Sequence[str]) -> "Answers":
         """What planning asks, answered from `known` as long as that lasts."""
-        return Answers(inputs=BuildInputs(self.bases, self._folders), known=iter(known))
+        return Answers(inputs=BuildInputs(self.bases, self._folders, Remotes(self._store)), known=iter(known))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -145,6 +146,10 @@ class Answers:
     def bound(self, mount: BindMount) -> str:
         """The digest of a bound context path."""
         return self._note(next(self.known, None) or self.inputs.bound(mount))
+
+    def pinned(self, action: FetchFile | CloneGit) -> str:
+        """What an address gives, or a branch is."""
+        return self._note(next(self.known, None) or self.inputs.pinned(action))
 
     def _note(self, answer: str) -> str:
         self.given.append(answer)

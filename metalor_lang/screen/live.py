@@ -103,6 +103,12 @@ class Live:
             )
         return lines
 
+    def say(self, step: StepRef, text: str) -> None:
+        """What a step is at."""
+        running = self._running.get(name_of(step))
+        if running is not None:
+            running.last = text
+
     def end(self, step: StepRef) -> bytes:
         """A step runs no more; what it wrote last, without a line end."""
         self._running.pop(name_of(step), None)

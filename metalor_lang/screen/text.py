@@ -104,6 +104,11 @@ def size(count: int) -> str:
     return f"{value / 1000:.1f} TB"
 
 
+def transfer(done: int, total: int | None) -> str:
+    """`3.4 MB of 1.2 GB`, or `3.4 MB` where the whole is not known."""
+    return f"{size(done)} of {size(total)}" if total is not None else size(done)
+
+
 def parse_size(text: str) -> int:
     """`10G`, `500M`, `1000`: bytes, in powers of ten.
 

@@ -81,21 +81,8 @@ class BlobWriter:
             stream.close()
             self._stream = None
             self._core.lease.pin((digest,))
-            self._place(self._directory / digest.removeprefix("sha256:"))
+            _place(self._core, self._path, self._directory / digest.removeprefix("sha256:"), self._size)
         return digest, self._size
-
-    def _place(self, target: Path) -> None:
-        while not move_new(self._path, target):
-            # Another writer was first. Same digest, so same bytes, unless theirs was damaged since.
-            try:
-                same = target.stat().st_size == self._size
-            except FileNotFoundError:
-                continue
-            if same:
-                self._path.unlink()
-                return
-            self._core.quarantine(target, f"blob sha256:{target.name}", "its size is wrong")
-        files.sync_directory(self._directory)
 
     def discard(self) -> None:
         """Drop what was written; does nothing after a commit."""
@@ -112,6 +99,20 @@ class BlobWriter:
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
         self.discard()
+
+
+def _place(core: Core, path: Path, target: Path, size: int) -> None:
+    while not move_new(path, target):
+        # Another writer was first. Same digest, so same bytes, unless theirs was damaged since.
+        try:
+            same = target.stat().st_size == size
+        except FileNotFoundError:
+            continue
+        if same:
+            path.unlink()
+            return
+        core.quarantine(target, f"blob sha256:{target.name}", "its size is wrong")
+    files.sync_directory(target.parent)
 
 
 class _VerifyingReader(io.RawIOBase):
@@ -212,6 +213,29 @@ class Blobs:
         with self.writer() as writer:
             writer.write(data)
             return writer.commit()[0]
+
+    def adopt(self, path: Path, digest: str) -> int:
+        """Take a whole file of the store's file system for the blob of a digest, which its bytes have; gives its size.
+
+        Args:
+            path: gone afterwards.
+            digest: of its bytes, as the caller has hashed them.
+
+        Raises:
+            StoreFull: no room.
+
+        """
+        with guarded(self._core.root):
+            fd = files.open_private(path, os.O_RDONLY)
+            try:
+                os.fchmod(fd, 0o444)
+                os.fsync(fd)
+                size = os.fstat(fd).st_size
+            finally:
+                os.close(fd)
+            self._core.lease.pin((digest,))
+            _place(self._core, path, self.path(digest), size)
+        return size
 
     def all(self) -> Iterator[tuple[str, int]]:
         """Digest and size of every blob, in order."""

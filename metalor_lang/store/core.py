@@ -20,7 +20,10 @@ NOBODY: Final = "0" * 16
 
 _TRIES: Final = 8
 
-DIRECTORIES: Final = ("blobs", "snapshots", "steps", "layers", "logs", "locks", "leases", "quarantine", "refs", "tmp")
+DIRECTORIES: Final = (
+    "blobs", "snapshots", "steps", "layers", "downloads", "partial", "logs", "locks", "leases", "quarantine", "refs",
+    "tmp",
+)  # fmt: skip
 
 
 class Core:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from metalor_lang.digest import Json, sha256, valid_digest
-from metalor_lang.hints import Generic, TypeVar
+from metalor_lang.hints import Generic, Protocol, TypeVar
 from metalor_lang.record import dataclass, field
 from metalor_lang.store import files
 from metalor_lang.store.blobs import Blobs
@@ -71,7 +71,12 @@ class LayerRecord:
     snapshots: tuple[str, ...] = ()
 
 
-Record = TypeVar("Record", bound=StepRecord | LayerRecord)
+class _Keyed(Protocol):
+    @property
+    def key(self) -> str: ...
+
+
+Record = TypeVar("Record", bound=_Keyed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,18 +160,30 @@ def layer_of(body: dict[str, Json]) -> LayerRecord:
     )
 
 
-class _Shelf(Generic[Record]):
+class Shelf(Generic[Record]):
+    """A directory of sealed records, one file a key.
+
+    Args:
+        core: of the store.
+        name: of the directory.
+        what: how notices call such a record.
+        encode: gives its JSON.
+        decode: reads it back; raises Damaged.
+
+    """
+
     def __init__(
         self,
         core: Core,
         name: str,
+        what: str,
         encode: Callable[[Record], dict[str, Json]],
         decode: Callable[[dict[str, Json]], Record],
     ) -> None:
         self._core = core
         self._directory = core.root / name
         self._prefix = f"{self._directory}/"  # joined as text: a path object for each of many keys takes longer
-        self._what = {"steps": "step record", "layers": "layer record"}[name]
+        self._what = what
         self._encode = encode
         self._decode = decode
 
@@ -302,11 +319,11 @@ class _Shelf(Generic[Record]):
                 continue
 
 
-class Steps(_Shelf[StepRecord]):
+class Steps(Shelf[StepRecord]):
     """The step records of a store."""
 
     def __init__(self, core: Core, snapshots: Snapshots, uses: Uses) -> None:
-        super().__init__(core, "steps", step_body, step_of)
+        super().__init__(core, "steps", "step record", step_body, step_of)
         self._snapshots = snapshots
         self._uses = uses
 
@@ -326,11 +343,11 @@ class Steps(_Shelf[StepRecord]):
         return True
 
 
-class Layers(_Shelf[LayerRecord]):
+class Layers(Shelf[LayerRecord]):
     """The remembered layers of a store."""
 
     def __init__(self, core: Core, blobs: Blobs) -> None:
-        super().__init__(core, "layers", layer_body, layer_of)
+        super().__init__(core, "layers", "layer record", layer_body, layer_of)
         self._blobs = blobs
 
     def _names(self, record: LayerRecord) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from metalor_lang.store.snapshots import Snapshots
 from metalor_lang.store.uses import Uses
 
 if TYPE_CHECKING:
+    from metalor_lang.store.downloads import Downloads
     from metalor_lang.store.gc import GcReport, KeepPolicy
     from metalor_lang.store.tally import Tally
     from metalor_lang.store.usage import StoreUsage
@@ -51,6 +52,7 @@ class Store:
     Attributes:
         root: its directory.
         blobs, snapshots, steps, layers, locks: its parts.
+        downloads: what was fetched.
         publishing: puts step records in groups, each when all it names is safe.
 
     """
@@ -65,6 +67,7 @@ class Store:
         self.steps = Steps(core, self.snapshots, self._uses)
         self.publishing = Publishing(core, self.steps)
         self.layers = Layers(core, self.blobs)
+        self._downloads: Downloads | None = None
 
     @classmethod
     def open(cls, path: Path | None = None, *, on_notice: Callable[[str], None] | None = None) -> Self:
@@ -92,6 +95,15 @@ class Store:
         store = cls(Core(root, on_notice))
         store._recover()
         return store
+
+    @property
+    def downloads(self) -> "Downloads":
+        """What FETCH and GIT have brought."""
+        if self._downloads is None:
+            from metalor_lang.store.downloads import Downloads
+
+            self._downloads = Downloads(self._core, self.blobs)
+        return self._downloads
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -144,14 +156,19 @@ class Store:
         """Delete what the policy does not keep; without limits only what no record names."""
         from metalor_lang.store.gc import Collector, KeepPolicy
 
-        collector = Collector(self._core, self.blobs, self.snapshots, self.steps, self.layers)
+        collector = Collector(
+            self._core, self.blobs, self.snapshots, self.steps, self.layers, self.downloads
+        )  # fmt: skip
         return collector.run(keep or KeepPolicy(), dry_run=dry_run)
 
     def verify(self, full: bool = False) -> "VerifyReport":
         """Look for damage: the metadata of every file, with `full` every byte too."""
         from metalor_lang.store.verify import Verifier
 
-        return Verifier(self._core, self.blobs, self.snapshots, self.steps, self.layers).run(full=full)
+        verifier = Verifier(
+            self._core, self.blobs, self.snapshots, self.steps, self.layers, self.downloads
+        )  # fmt: skip
+        return verifier.run(full=full)
 
     def usage(self) -> "StoreUsage":
         """What is in the store."""
