@@ -8,9 +8,9 @@ written out where somebody asks which of them differ.
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
 
 from metalor_lang.build.listed import Folder
+from metalor_lang.hints import Final
 
 TOP: Final = "/"
 """The place of the source itself among its pieces, which are named as `Folder.path`."""

@@ -8,11 +8,11 @@ import os
 import stat
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Final
 
 from metalor_lang.build.listed import EntryKind, Found, SourceEntry, separate
 from metalor_lang.build.resolving import Resolved, TooManyLinks, resolve
 from metalor_lang.errors import MetalorError
+from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import Root, read_xattrs
 from metalor_lang.record import dataclass, field, replace
 

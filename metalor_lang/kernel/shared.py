@@ -16,7 +16,7 @@ from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.kernel import bulk
 
 if TYPE_CHECKING:
-    from metalor_lang.kernel.process import Child
+    from metalor_lang.kernel.spawn import Child
 
 Job = bulk.HashJob | bulk.CopyJob
 WORTH: Final = 2000
@@ -155,7 +155,7 @@ class _Worker:
                 with suppress(OSError):  # what does not fit is waited for
                     fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
             argv = [sys.executable, "-I", "-S", "-X", "utf8", bulk.__file__, str(jobs), str(answers)]
-            from metalor_lang.kernel.process import spawn  # most builds have nothing for a worker
+            from metalor_lang.kernel.spawn import spawn  # most builds have nothing for a worker
 
             self._child: Child = spawn([*argv, *map(str, roots)], pass_fds=(jobs, answers, *roots))
         except BaseException:

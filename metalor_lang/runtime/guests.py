@@ -4,11 +4,11 @@ Invariant: a step for this machine never runs where a rule for foreign programs 
 """
 
 import os
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from metalor_lang.errors import MachineError
+from metalor_lang.guards import Lock
 from metalor_lang.runtime import emulation
 from metalor_lang.runtime.cancel import Cancel
 from metalor_lang.runtime.client import NamespaceRuntime, start_runtime
@@ -40,7 +40,7 @@ class GuestRuntimes:
         native: NamespaceRuntime | None = None,
     ) -> None:
         self._world = world
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._stack = ExitStack()
         self._foreign: dict[str, NamespaceRuntime] = {}
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from metalor_lang.build.statcache import packed
-from metalor_lang.kernel import bulk, process, shared
+from metalor_lang.kernel import bulk, shared, spawn
 
 
 @pytest.fixture
@@ -126,14 +126,14 @@ def test_the_job_that_failed_is_named(root: int, files: int, number: int) -> Non
 
 @pytest.mark.usefixtures("two_processors")
 def test_a_worker_that_dies_is_an_error(root: int, monkeypatch) -> None:
-    real = process.spawn
+    real = spawn.spawn
 
     def killed(*words, **more):
         child = real(*words, **more)
         os.kill(child.pid, signal.SIGKILL)
         return child
 
-    monkeypatch.setattr(process, "spawn", killed)
+    monkeypatch.setattr(spawn, "spawn", killed)
     with pytest.raises(shared.Failed):
         shared.do_all(hash_jobs(root), (root,), files=shared.WORTH)
 
