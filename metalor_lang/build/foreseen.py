@@ -5,9 +5,9 @@ not here, or is a tree that would have to be read whole, nothing is foreseen.
 """
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
-from metalor_lang.build.api import RecipeOptions
 from metalor_lang.build.bases import base_key
 from metalor_lang.build.contexts import LocalContexts
 from metalor_lang.build.known import HereAlready
@@ -25,13 +25,15 @@ from metalor_lang.store.records import StepRecord
 _UNKNOWN: Final = "E0409"
 
 
-def foresee(program: Program, path: Path, options: RecipeOptions, store: Path) -> dict[int, StepRecord | None] | None:
+def foresee(
+    program: Program, path: Path, folders: Mapping[str, Path], store: Path
+) -> dict[int, StepRecord | None] | None:
     """For each step its record in the store, or None where it would run; by the offset of its statement.
 
     Args:
         program: a checked recipe whose arguments all have values.
         path: the recipe's file.
-        options: its contexts.
+        folders: of its contexts, "" is the default one.
         store: the folder of the store, which need not exist.
 
     Returns:
@@ -42,9 +44,9 @@ def foresee(program: Program, path: Path, options: RecipeOptions, store: Path) -
     if not glance.there:
         return None
     try:
-        named = {name: folder for name, folder in options.contexts.items() if name}
+        named = {name: folder for name, folder in folders.items() if name}
         cache = _Unsaved(store / "contexts")
-        with LocalContexts(path, named, default=options.contexts.get(""), cache=cache) as contexts:
+        with LocalContexts(path, named, default=folders.get(""), cache=cache) as contexts:
             inputs = _Inputs(path.parent, store, contexts)
             plan, _ = evaluate(program, inputs)
     except (MetalorError, OSError):

@@ -8,7 +8,6 @@ import threading
 import time
 from typing import Final
 
-from metalor_lang.build.api import RecipeOptions
 from metalor_lang.build.foreseen import foresee
 from metalor_lang.lsp.documents import Document
 from metalor_lang.lsp.reporting import all_given
@@ -49,7 +48,7 @@ async def foreseen(document: Document) -> Foreseen:
         question = _Question(loop.create_future())
         slot.append(question)
         folders = {name: folder for name, folder in document.ground.folders.items() if folder.is_dir()}
-        options, store = RecipeOptions(contexts=folders), document.ground.store
+        store = document.ground.store
 
         def heard(found: Foreseen) -> None:
             question.known = time.monotonic()
@@ -58,7 +57,7 @@ async def foreseen(document: Document) -> Foreseen:
 
         def work() -> None:
             try:
-                found = foresee(program, path, options, store)
+                found = foresee(program, path, folders, store)
             except Exception:  # a hover says less then; the same question of a build would show what it is
                 found = None
             try:

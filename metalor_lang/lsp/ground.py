@@ -7,7 +7,6 @@ until `look_again`, so that a keystroke asks the disk nothing twice.
 from collections.abc import Mapping
 from pathlib import Path
 
-from metalor_lang.build.api import RecipeOptions, open_contexts
 from metalor_lang.build.folders import Folders
 from metalor_lang.build.known import HereAlready, Settled, settle
 from metalor_lang.checker.program import Base, ImageBase, Platform, Program, RootfsBase, SourceMiss
@@ -110,7 +109,7 @@ class Ground:
             if "" not in self._opened:
                 return None
             try:
-                self._open = open_contexts(self.path, RecipeOptions(contexts=self._opened))
+                self._open = Folders(self.path, self._opened)
             except MetalorError:
                 return None
         return self._open
