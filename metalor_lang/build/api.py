@@ -35,6 +35,7 @@ from metalor_lang.plan.unsupported import unsupported
 from metalor_lang.record import dataclass, field, replace
 from metalor_lang.source import SourceFile
 from metalor_lang.store.store import Store
+from metalor_lang.syntax.ast import Recipe
 from metalor_lang.syntax.characters import decode
 from metalor_lang.syntax.parser import parse
 
@@ -154,6 +155,21 @@ def check_source(
         UsageError: `platform` is no platform.
 
     """
+    _, program, wrong = examine(source, early, options, contexts)
+    if program is None or wrong:
+        raise Refused(wrong, source)
+    return Checked(path=path, name=recipe_name(path), source=source, program=program)
+
+
+def examine(
+    source: SourceFile, early: tuple[Diagnostic, ...], options: RecipeOptions, contexts: Folders
+) -> tuple[Recipe, Program | None, tuple[Diagnostic, ...]]:
+    """The statements of a recipe, the program if there can be one, and every error by place.
+
+    Raises:
+        UsageError: `platform` is no platform.
+
+    """
     recipe, syntax = parse(source)
     found = (*early, *syntax)
     platform = one_platform(options.platform)
@@ -166,10 +182,7 @@ def check_source(
         source_date_epoch=options.epoch,
         syntax=found,
     )
-    everything = tuple(sorted((*found, *wrong), key=lambda each: (each.span.start, each.span.end)))
-    if program is None or everything:
-        raise Refused(everything, source)
-    return Checked(path=path, name=recipe_name(path), source=source, program=program)
+    return recipe, program, tuple(sorted((*found, *wrong), key=lambda each: (each.span.start, each.span.end)))
 
 
 def _nursery(store: Store) -> "Nursery":

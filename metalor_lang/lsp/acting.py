@@ -8,12 +8,12 @@ from typing import Final
 
 from lsprotocol import types
 
+from metalor_lang.diagnostics.edits import safe, title, together
 from metalor_lang.diagnostics.model import Diagnostic, Edit
 from metalor_lang.lsp.client import Client
 from metalor_lang.lsp.documents import Document
 from metalor_lang.lsp.reporting import reported, shown_span
 from metalor_lang.source import Span
-from metalor_lang.tooling.fixes import safe_fixes, title
 
 FIX_ALL: Final = "source.fixAll.metalor"
 
@@ -34,13 +34,13 @@ def code_actions(
         for each in found:
             if each.edits and _touches(document, each, asked):
                 out.append(_fix(document, client, each))
-    together = safe_fixes(found)
-    if together and (_wanted(FIX_ALL, only) or (only is None and len(together) > 1)):
+    at_once = [edit for each in together(found) for edit in each.edits]
+    if at_once and (_wanted(FIX_ALL, only) or (only is None and len(at_once) > 1)):
         out.append(
             types.CodeAction(
                 title="fix all that is safe to fix",
                 kind=FIX_ALL,
-                edit=workspace_edit(document, client, together),
+                edit=workspace_edit(document, client, at_once),
             )
         )
     return out
@@ -70,7 +70,7 @@ def _fix(document: Document, client: Client, diagnostic: Diagnostic) -> types.Co
         title=title(document.text, diagnostic.edits),
         kind=types.CodeActionKind.QuickFix,
         diagnostics=reported(document, client, (diagnostic,)),
-        is_preferred=True if all(edit.safe for edit in diagnostic.edits) else None,
+        is_preferred=True if safe(diagnostic) else None,
         edit=workspace_edit(document, client, diagnostic.edits),
     )
 

@@ -1,14 +1,14 @@
 """Makes the edits that are safe, until there are none left to make.
 
 Invariant: pure; all edits of a diagnostic are made or none. A diagnostic stays as it is when its edits do not make it
-go away, or when they take a right statement away without leaving fewer errors. Only syntax errors have safe edits: what
-a name means is never guessed.
+go away, or when they take a right statement away without leaving fewer errors.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from metalor_lang.diagnostics.edits import applied, together
 from metalor_lang.diagnostics.model import Diagnostic, Edit
 from metalor_lang.record import dataclass
 from metalor_lang.source import Position, SourceFile
@@ -30,18 +30,6 @@ class Fixed:
     place: Position
 
 
-def safe(diagnostic: Diagnostic) -> bool:
-    """Whether all it takes is edits that need no asking."""
-    return bool(diagnostic.edits) and all(edit.safe for edit in diagnostic.edits)
-
-
-def edited(text: str, edits: Iterable[Edit]) -> str:
-    """The text after edits that do not overlap."""
-    for edit in sorted(edits, key=lambda each: each.span, reverse=True):
-        text = text[: edit.span.start] + edit.text + text[edit.span.end :]
-    return text
-
-
 def fix(source: SourceFile, read: Read = parse) -> tuple[SourceFile, tuple[Fixed, ...]]:
     """A recipe after its safe edits, and what they put right, in the order it was done.
 
@@ -50,21 +38,21 @@ def fix(source: SourceFile, read: Read = parse) -> tuple[SourceFile, tuple[Fixed
 
     Args:
         source: a recipe, right or wrong.
-        read: what its errors are; called once or twice a round.
+        read: what its errors are, without or with those of the checker; called once or twice a round.
 
     """
     done: list[Fixed] = []
     kept: tuple[int, ...] = ()
     now = _State(source, *read(source))
     for _ in range(MOST_ROUNDS):
-        wanted = _apart(each for each in now.found if safe(each) and each.span.start not in kept)
+        wanted = together(each for each in now.found if each.span.start not in kept)
         if not wanted:
             break
         for chosen in (wanted, wanted[:1]):
             edits = tuple(edit for each in chosen for edit in each.edits)
-            text = SourceFile(source.path, edited(now.source.text, edits))
+            text = SourceFile(source.path, applied(now.source.text, edits))
             after = _State(text, *read(text))
-            if _better(now, after, [(each.code, _moved(each.span.start, edits)) for each in chosen]):
+            if _better(now, after, [(each.code, each.message, _moved(each.span.start, edits)) for each in chosen]):
                 done += (Fixed(diagnostic=each, place=now.source.position(each.span.start)) for each in chosen)
                 kept = tuple(_moved(offset, edits) for offset in kept)
                 now = after
@@ -85,22 +73,11 @@ class _State(NamedTuple):
         return Counter(self.source.slice(each.span) for each in self.recipe.statements)
 
 
-def _better(before: _State, after: _State, cured: Iterable[tuple[str, int]]) -> bool:
-    """Whether the diagnostics that were to be cured (code and place) are gone, and nothing right with them."""
-    if not {(each.code, each.span.start) for each in after.found}.isdisjoint(cured):
+def _better(before: _State, after: _State, cured: Iterable[tuple[str, str, int]]) -> bool:
+    """Whether the diagnostics that were to be cured (code, message and place) are gone, and nothing right with them."""
+    if not {(each.code, each.message, each.span.start) for each in after.found}.isdisjoint(cured):
         return False
     return not before.statements() - after.statements() or len(after.found) < len(before.found)
-
-
-def _apart(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Those whose edits neither overlap nor touch the ones before."""
-    out: list[Diagnostic] = []
-    end = -1
-    for each in diagnostics:
-        if min(edit.span.start for edit in each.edits) > end:
-            out.append(each)
-            end = max(edit.span.end for edit in each.edits)
-    return out
 
 
 def _moved(offset: int, edits: Iterable[Edit]) -> int:

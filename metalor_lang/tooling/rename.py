@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from metalor_lang.checker.scope import RESERVED_ARGS
+from metalor_lang.diagnostics.edits import applied
 from metalor_lang.diagnostics.model import Diagnostic, Edit
 from metalor_lang.record import dataclass
 from metalor_lang.source import SourceFile, Span
-from metalor_lang.tooling.fixes import applied
 from metalor_lang.tooling.names import How, NameKind, Names, Origin, Use
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -7,8 +7,9 @@ are looked at.
 import sys
 from pathlib import Path
 
-from metalor_lang.build.api import STANDARD_INPUT, RecipeOptions, check_source, open_contexts, read_recipe
+from metalor_lang.build.api import STANDARD_INPUT, RecipeOptions, check_source, examine, open_contexts, read_recipe
 from metalor_lang.build.failures import Refused
+from metalor_lang.build.folders import Folders
 from metalor_lang.build.known import settle
 from metalor_lang.cli.common import frame, named_input, recipe_options
 from metalor_lang.diagnostics.findings import Findings
@@ -19,6 +20,7 @@ from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.record import dataclass, replace
 from metalor_lang.source import SourceFile
 from metalor_lang.store.store import default_path
+from metalor_lang.syntax.ast import Recipe
 
 if TYPE_CHECKING:
     import argparse
@@ -67,20 +69,26 @@ def run(arguments: "argparse.Namespace") -> int:
 
 def _recipe(path: str, arguments: "argparse.Namespace", options: RecipeOptions) -> _Recipe:
     where, source, early = read_recipe(path, arguments.stdin_filename)
-    if not arguments.fix:
-        return _checked(where, source, early, options)
-    # What is no UTF-8 cannot be written back as it was.
-    fixed = source if early else _fixed(path, source, show=arguments.diff)
-    return replace(_checked(where, fixed, early, options), changes=arguments.diff and fixed.text != source.text)
+    with open_contexts(where, options) as contexts:
+        # What is no UTF-8 cannot be written back as it was.
+        if not arguments.fix or early:
+            return _checked(where, source, early, options, contexts)
+        fixed = _fixed(path, source, options, contexts, show=arguments.diff)
+        changes = arguments.diff and fixed.text != source.text
+        return replace(_checked(where, fixed, early, options, contexts), changes=changes)
 
 
-def _fixed(path: str, source: SourceFile, *, show: bool) -> SourceFile:
+def _fixed(path: str, source: SourceFile, options: RecipeOptions, contexts: Folders, *, show: bool) -> SourceFile:
     """The recipe with its safe edits, shown or written."""
     from metalor_lang.cli.rewriting import difference, replace_file
     from metalor_lang.screen.color import color
     from metalor_lang.syntax.fixes import fix
 
-    fixed, done = fix(source)
+    def read(text: SourceFile) -> tuple[Recipe, tuple[Diagnostic, ...]]:
+        recipe, _, found = examine(text, (), options, contexts)
+        return recipe, found
+
+    fixed, done = fix(source, read)
     if show:
         sys.stdout.writelines(difference(source, fixed.text, color=color(sys.stdout)))
         return fixed
@@ -94,15 +102,16 @@ def _fixed(path: str, source: SourceFile, *, show: bool) -> SourceFile:
     return fixed
 
 
-def _checked(where: Path, source: SourceFile, early: tuple[Diagnostic, ...], options: RecipeOptions) -> _Recipe:
-    with open_contexts(where, options) as contexts:
-        try:
-            checked = check_source(where, source, early, options, contexts)
-            settled = settle(checked.program, where.parent, default_path())
-            if settled.wrong:
-                raise Refused(settled.wrong, source)
-        except Refused as refused:
-            return _Recipe(findings=Findings(source=source, diagnostics=refused.diagnostics))
+def _checked(
+    where: Path, source: SourceFile, early: tuple[Diagnostic, ...], options: RecipeOptions, contexts: Folders
+) -> _Recipe:
+    try:
+        checked = check_source(where, source, early, options, contexts)
+        settled = settle(checked.program, where.parent, default_path())
+        if settled.wrong:
+            raise Refused(settled.wrong, source)
+    except Refused as refused:
+        return _Recipe(findings=Findings(source=source, diagnostics=refused.diagnostics))
     names = tuple(sorted({each.name for each in settled.pending}))
     known = tuple(checked.program.arguments)
     near = {name: nearest(name, known) for name in names}

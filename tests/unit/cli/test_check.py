@@ -102,6 +102,13 @@ def test_fix_writes_what_it_can_and_says_so(folder: Path, capsys: pytest.Capture
     ]  # fmt: skip
 
 
+def test_fix_makes_edits_of_names_too(folder: Path) -> None:
+    recipe = folder / "ports.metalor"
+    recipe.write_text("from scratch\nARG TARGETARCH\nARG TARGETOS\nENV A=${TARGETARCH}\n")
+    assert main(["check", "--fix", "ports.metalor"]) == 0
+    assert recipe.read_text() == "FROM scratch\nENV A=${TARGETARCH}\n"
+
+
 def test_fix_leaves_a_right_file_alone(folder: Path) -> None:
     before = (folder / "right.metalor").stat()
     assert main(["check", "--fix", "right.metalor"]) == 0

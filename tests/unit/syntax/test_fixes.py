@@ -64,7 +64,7 @@ def test_edits_that_take_a_right_statement_away_are_not_made(again: int) -> None
     assert fix(SourceFile("a", text), read)[0].text == (text if again else "FROM scratch USER a\n")
 
 
-def test_edits_that_touch_each_other_are_made_one_after_another() -> None:
+def test_edits_that_touch_each_other_are_made() -> None:
     def read(source: SourceFile) -> tuple[ast.Recipe, tuple[Diagnostic, ...]]:
         edits = (Edit(span=Span(at, at + 1), text="#", safe=True) for at, char in enumerate(source.text) if char == "x")
         return parse(source)[0], claiming(CODE, *edits)

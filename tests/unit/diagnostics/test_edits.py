@@ -3,10 +3,10 @@
 import pytest
 
 from metalor_lang.checker.live import LiveRecipe
+from metalor_lang.diagnostics.edits import applied, title, together
 from metalor_lang.diagnostics.model import Diagnostic, Edit
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.syntax.characters import decode
-from metalor_lang.tooling.fixes import applied, safe_fixes, title
 from tests.support.goldens import GOLDENS, check_golden, golden_inputs
 from tests.support.recipes import FakeContexts
 
@@ -44,7 +44,7 @@ def test_every_edit_takes_its_error_away() -> None:
 def test_safe_edits_leave_no_new_error() -> None:
     for name, text in CORPUS.items():
         before = wrong(text)
-        edits = safe_fixes(before)
+        edits = [edit for each in together(before) for edit in each.edits]
         if edits:
             after = wrong(applied(text, edits))
             said = {(each.code, each.message) for each in after}
@@ -85,5 +85,5 @@ def test_of_overlapping_safe_edits_the_first_counts() -> None:
         edit = Edit(span=Span(start, end), text=text, safe=safe)
         return Diagnostic(code="E0202", message="", span=Span(start, end), edits=(edit,))
 
-    found = safe_fixes([said(3, 5, "c"), said(0, 4, "a"), said(4, 6, "b"), said(8, 9, "d", safe=False)])
-    assert [(edit.span.start, edit.text) for edit in found] == [(0, "a"), (4, "b")]
+    found = together([said(3, 5, "c"), said(0, 4, "a"), said(4, 6, "b"), said(8, 9, "d", safe=False), said(4, 4, "e")])
+    assert [each.edits[0].text for each in found] == ["a", "b"]

@@ -10,16 +10,28 @@ from metalor_lang.diagnostics.model import Diagnostic, Edit
 _LONGEST = 48
 
 
-def safe_fixes(found: Iterable[Diagnostic]) -> tuple[Edit, ...]:
-    """The edits of every diagnostic whose edits are all safe, in order; of those that overlap the first counts."""
-    out: list[Edit] = []
-    for each in sorted((each for each in found if each.edits), key=lambda each: each.edits[0].span.start):
-        if all(edit.safe for edit in each.edits) and not _overlap(out, each.edits):
-            out += each.edits
-    return tuple(sorted(out, key=lambda edit: (edit.span.start, edit.span.end)))
+def safe(diagnostic: Diagnostic) -> bool:
+    """Whether all it takes is edits that need no asking."""
+    return bool(diagnostic.edits) and all(edit.safe for edit in diagnostic.edits)
 
 
-def applied(text: str, edits: Sequence[Edit]) -> str:
+def together(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Diagnostics whose edits are safe and can be made at once, by place; of those that overlap the first counts."""
+    out: list[Diagnostic] = []
+    start = end = -1
+    for each in sorted(filter(safe, found), key=_start):
+        # An edit at the very place of another would stand before it or behind it: nobody could say which.
+        if _start(each) >= end and _start(each) != start:
+            out.append(each)
+            start, end = _start(each), max(edit.span.end for edit in each.edits)
+    return tuple(out)
+
+
+def _start(diagnostic: Diagnostic) -> int:
+    return min(edit.span.start for edit in diagnostic.edits)
+
+
+def applied(text: str, edits: Iterable[Edit]) -> str:
     """The text with edits that do not overlap."""
     for edit in sorted(edits, key=lambda edit: (edit.span.start, edit.span.end), reverse=True):
         text = text[: edit.span.start] + edit.text + text[edit.span.end :]
@@ -42,11 +54,3 @@ def title(text: str, edits: Sequence[Edit]) -> str:
 def _short(text: str) -> str:
     line = " ".join(text.split())
     return f"`{line if len(line) <= _LONGEST else line[: _LONGEST - 1] + '…'}`" if line else "a blank"
-
-
-def _overlap(taken: Sequence[Edit], edits: Sequence[Edit]) -> bool:
-    return any(
-        (edit.span.start < other.span.end and other.span.start < edit.span.end) or edit.span.start == other.span.start
-        for edit in edits
-        for other in taken
-    )
