@@ -15,7 +15,7 @@ from metalor_lang.build.hashing import hash_unknown
 from metalor_lang.build.ignore import Rules
 from metalor_lang.build.listed import EntryKind, Folder, Found, SourceEntry, entry_of
 from metalor_lang.build.opening import SourceOpener
-from metalor_lang.build.pieces import TOP, Piece, Pieces, files_text, known_text, piece_of, text_digest
+from metalor_lang.build.pieces import TOP, Piece, Pieces, files_text, piece_of, text_digest
 from metalor_lang.build.sources import EXACT, SourceError, SourceTree, changed, unlike
 from metalor_lang.build.statcache import StatCache, hash_file
 from metalor_lang.build.watching import Watch
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 IGNORE_FILE: Final = ".metalorignore"
 _IGNORE_LIMIT: Final = 1 << 20
 
-_Hashed = dict[str, list[str]]
-"""By directory: a digest for each of its files."""
+_Hashed = dict[str, bytes]
+"""By directory: the SHA-256 of its files, one after another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,21 +261,22 @@ class LocalContexts:
                 unknown.append(folder)
             else:
                 mark, shas = known
-                pieces[folder.path] = piece_of(folder, mark, partial(known_text, folder, shas))
+                pieces[folder.path] = piece_of(folder, mark, partial(files_text, folder, shas))
         hashed = hashed or hash_unknown(opener.root, found, unknown, self._cache)
         for folder in unknown:
             pieces[folder.path] = self._piece(opener, found, folder, began, hashed.get(folder.path))
         return pieces
 
-    def _piece(self, opener: SourceOpener, found: Found, folder: Folder, began: int, shas: list[str] | None) -> Piece:
+    def _piece(self, opener: SourceOpener, found: Found, folder: Folder, began: int, shas: bytes | None) -> Piece:
         names, infos = folder.files
         if shas is None:
             known = self._cache.digests(folder.info, names, infos)
-            shas = [
+            each = [
                 sha or self._hash(opener, found, entry_of(folder.path + name, info, "", False))
                 for name, info, sha in zip(names, infos, known)
             ]
-        text = files_text(names, [info.st_mode for info in infos], shas)
+            shas = bytes.fromhex("".join(each))
+        text = files_text(folder, shas)
         mark = text_digest(text)
         self._cache.learn(folder.info, names, infos, shas, began, mark)
         return piece_of(folder, mark, text)

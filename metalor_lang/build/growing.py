@@ -6,7 +6,9 @@ between, and what is in it need not be looked at again.
 """
 
 import os
+import stat
 import threading
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, Self
@@ -58,6 +60,12 @@ class Dress:
         bits = plain_mode(mode)
         return self.change(bits, directory) if self.change is not None else bits
 
+    def modes(self, infos: Sequence[os.stat_result]) -> list[int]:
+        """The same for files, which rarely have more than two modes."""
+        modes = [info.st_mode for info in infos]
+        known = {mode: self.mode(mode, False) for mode in set(modes)}
+        return [known[mode] for mode in modes]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
@@ -67,8 +75,8 @@ class Tree:
         path: where it lies.
         found: what it is a copy of.
         dress: what it has.
-        shas: hexadecimal digests of the files of directories (by their path, as `Folder.path`) that hold small ones
-            only, where they were wanted.
+        shas: the SHA-256 of the files of directories (by their path, as `Folder.path`) that hold small ones only, one
+            after another, where they were wanted.
         exact: the file system keeps owners, modes and times as they were set: one file of each directory was looked at.
 
     """
@@ -76,7 +84,7 @@ class Tree:
     path: Path
     found: Found = field(repr=False)
     dress: Dress
-    shas: dict[str, list[str]] = field(repr=False)
+    shas: dict[str, bytes] = field(repr=False)
     exact: bool
 
     def fits(self, dress: Dress) -> bool:
@@ -148,8 +156,7 @@ class Growth:
                     self._large.append((f"{source}/{name}".lstrip("/"), folder.path + name, info))
             chosen = [at for at, info in enumerate(infos) if is_small(info)]
             names, infos = tuple(names[at] for at in chosen), tuple(infos[at] for at in chosen)
-        modes = [self._dress.mode(info.st_mode, False) for info in infos]
-        for batch in batches_of(source, folder.path.rstrip("/"), names, infos, modes):
+        for batch in batches_of(source, folder.path.rstrip("/"), names, infos, self._dress.modes(infos)):
             self._copying.add(batch)
         for name, text in folder.targets.items():
             path = folder.path + name
@@ -160,20 +167,19 @@ class Growth:
     def finish(self, opener: SourceOpener, found: Found) -> Tree:
         """The tree, when all directories of `found` were added; errors as `grow`."""
         fd, dress = self._fd, self._dress
-        digests: dict[str, str] = {}
+        digests: dict[str, bytes] = {}
         for batch, shas in self._copying.finish(opener, mostly=partial(_write_back, fd) if self._many else None):
-            digests[batch.target] = digests.get(batch.target, "") + shas.hex()
+            digests[batch.target] = digests.get(batch.target, b"") + shas
         for place, path, info in self._large:
             _copy_large(fd, opener, place, path, info, dress)
         _dress_directories(fd, found, dress)
         if self._many:
             _write_back(fd)
-        shas_of = {path: digests.get(path.rstrip("/"), "") for path in self._complete} if self._hashed else {}
         return Tree(
             path=self.path,
             found=found,
             dress=dress,
-            shas={path: [text[at : at + 64] for at in range(0, len(text), 64)] for path, text in shas_of.items()},
+            shas={path: digests.get(path.rstrip("/"), b"") for path in self._complete} if self._hashed else {},
             exact=_exact(fd, found, dress),
         )
 
@@ -230,7 +236,7 @@ def _exact(fd: int, found: Found, dress: Dress) -> bool:
         for name, info in zip(names[:1], infos):
             status = os.stat(folder.path + name, dir_fd=fd, follow_symlinks=False)
             has = status.st_mode, status.st_uid, status.st_gid, status.st_size, status.st_mtime_ns
-            if has != (0o100000 | dress.mode(info.st_mode, False), *dress.owner, info.st_size, dress.time):
+            if has != (stat.S_IFREG | dress.mode(info.st_mode, False), *dress.owner, info.st_size, dress.time):
                 return False
     return True
 
@@ -292,7 +298,7 @@ def beneath(tree: Tree, place: str) -> Beneath | None:
         prefix = f"{place}/{folder.path}" if place else folder.path
         names, infos = folder.files
         sizes = [info.st_size for info in infos]
-        modes = [0o100000 | dress.mode(info.st_mode, False) for info in infos]
+        modes = [stat.S_IFREG | mode for mode in dress.modes(infos)]
         said = lines_of(prefix, names, modes, sizes, owner, dress.time)
         size += sum(sizes)
         entries += len(folder.names) + len(folder.directories)
@@ -303,10 +309,10 @@ def beneath(tree: Tree, place: str) -> Beneath | None:
             (os.fsencode(name), None, line) for name, line in zip(names, said)
         ]
         for name, text in folder.targets.items():
-            line = row_line(prefix + name, 0o120777, owner, 0, dress.time, text)
+            line = row_line(prefix + name, stat.S_IFLNK | 0o777, owner, 0, dress.time, text)
             inner.append((os.fsencode(name), None, line))
         for name, info in folder.directories:
-            line = row_line(prefix + name, 0o040000 | dress.mode(info.st_mode, True), owner, 0, dress.time, "")
+            line = row_line(prefix + name, stat.S_IFDIR | dress.mode(info.st_mode, True), owner, 0, dress.time, "")
             inner.append((os.fsencode(name), f"{folder.path}{name}/", line))
         inner.sort(key=_encoded, reverse=True)
         todo += [(path, line) for _, path, line in inner]

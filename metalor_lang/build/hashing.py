@@ -8,12 +8,11 @@ from collections.abc import Iterable
 
 from metalor_lang.build.listed import Folder, Found
 from metalor_lang.build.statcache import StatCache, packed
-from metalor_lang.hints import Final
 from metalor_lang.kernel import bulk
 from metalor_lang.kernel.shared import BATCH, Failed, Job, do_all
 
 
-def hash_unknown(root: int, found: Found, folders: Iterable[Folder], cache: StatCache) -> dict[str, list[str]]:
+def hash_unknown(root: int, found: Found, folders: Iterable[Folder], cache: StatCache) -> dict[str, bytes]:
     """The digests of the files in those of some directories of which the cache knows nothing.
 
     Args:
@@ -23,7 +22,7 @@ def hash_unknown(root: int, found: Found, folders: Iterable[Folder], cache: Stat
         cache: is asked.
 
     Returns:
-        by path of the directory beneath the source: a digest for each of its files.
+        by path of the directory beneath the source: the SHA-256 of its files, one after another.
 
     """
     unknown = []
@@ -39,17 +38,16 @@ def hash_unknown(root: int, found: Found, folders: Iterable[Folder], cache: Stat
         for at in range(0, len(names), BATCH):
             sizes = [info.st_size for info in infos[at : at + BATCH]]
             jobs.append(((place,), list(names[at : at + BATCH]), sizes))
-    hashed: dict[str, list[str]] = {}
+    hashed: dict[str, bytes] = {}
     try:
         answers = iter(do_all(jobs, (root,), sum(len(names) for _, names, _ in unknown)))
     except Failed:
         return hashed
     for folder, names, infos in unknown:
-        status = text = b""
+        status = shas = b""
         for _ in range(0, len(names), BATCH):
-            before, shas = next(answers)
-            status, text = status + before, text + shas
+            before, some = next(answers)
+            status, shas = status + before, shas + some
         if status == packed(infos):
-            digests = text.hex()
-            hashed[folder.path] = [digests[at : at + 64] for at in range(0, len(digests), 64)]
+            hashed[folder.path] = shas
     return hashed

@@ -185,8 +185,8 @@ class Sapling:
         """As `Growth.add`."""
         self._growth.add(folder)
 
-    def finish(self, opener: SourceOpener, found: Found) -> dict[str, list[str]]:
-        """Write the rest: the digests of the files of directories, by their paths; errors as `grow`."""
+    def finish(self, opener: SourceOpener, found: Found) -> dict[str, bytes]:
+        """Write the rest: the SHA-256 of the files of directories, by their paths; errors as `grow`."""
         tree = self._growth.finish(opener, found)
         self._growth.close()
         self._nursery.remove(self, None)

@@ -7,7 +7,7 @@ written out where somebody asks which of them differ.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from metalor_lang.build.listed import Folder
 from metalor_lang.hints import Final
@@ -52,16 +52,14 @@ Pieces = dict[str, Piece]
 """By directory, as `Folder.path`, and TOP."""
 
 
-def files_text(names: Sequence[str], modes: Iterable[int], shas: Iterable[str]) -> str:
-    """The texts of the files of one directory."""
-    return "".join([f"{name}\0{'x' if mode & 0o111 else 'f'}\0{sha}\0" for name, mode, sha in zip(names, modes, shas)])
-
-
-def known_text(folder: Folder, shas: bytes) -> str:
-    """As `files_text`, of digests of 32 bytes, one after another."""
+def files_text(folder: Folder, shas: bytes) -> str:
+    """The texts of the files of one directory, given their SHA-256, one after another."""
     names, infos = folder.files
     text = shas.hex()
-    return files_text(names, [info.st_mode for info in infos], [text[at : at + 64] for at in range(0, len(text), 64)])
+    digests = [text[at : at + 64] for at in range(0, len(text), 64)]
+    return "".join(
+        [f"{name}\0{'x' if info.st_mode & 0o111 else 'f'}\0{sha}\0" for name, info, sha in zip(names, infos, digests)]
+    )
 
 
 def text_digest(text: str) -> bytes:

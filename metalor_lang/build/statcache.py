@@ -20,7 +20,7 @@ from itertools import chain
 from pathlib import Path
 
 from metalor_lang.hints import Final
-from metalor_lang.kernel.bulk import ROW, STATUS
+from metalor_lang.kernel.bulk import FIELDS, ROW, STATUS
 from metalor_lang.record import dataclass
 from metalor_lang.sha import new_hash
 
@@ -33,6 +33,9 @@ _SPARE: Final = 20_000
 _HEAD: Final = struct.Struct("<qqII32s")
 """Device and inode of a directory (zeros: files that belong to none), count of files, bytes of their names, mark."""
 _NO_MARK: Final = bytes(_SUM)
+
+_MTIME: Final = FIELDS.index("st_mtime_ns")
+_CTIME: Final = FIELDS.index("st_ctime_ns")
 
 _Place = tuple[int, int]
 _NOWHERE: Final[_Place] = (0, 0)
@@ -149,7 +152,7 @@ class StatCache:
         folder: os.stat_result,
         names: Sequence[str],
         infos: Sequence[os.stat_result],
-        digests: Sequence[str],
+        shas: bytes,
         read: int,
         mark: bytes = _NO_MARK,
     ) -> None:
@@ -159,23 +162,24 @@ class StatCache:
             folder: the directory's status.
             names: of the files, sorted.
             infos: the status of each.
-            digests: of all of them.
+            shas: the SHA-256 of all of them, one after another.
             read: when reading them began, in nanoseconds since 1970; what was young then is left out.
             mark: 32 bytes that stand for all of them, with what their names and modes are.
 
         """
         limit = read - _YOUNG_NS
-        old = [at for at, info in enumerate(infos) if max(info.st_mtime_ns, info.st_ctime_ns) <= limit]
-        status = packed([infos[at] for at in old])
+        status = packed(infos)
+        numbers = array("q", status)
         if not status or folder.st_ino >> 63:
             return
-        self._used[folder.st_dev, folder.st_ino] = _Rows(
-            names=_joined([names[at] for at in old]),
-            status=status,
-            shas=bytes.fromhex("".join(digests[at] for at in old)),
-            mark=mark if len(old) == len(names) else _NO_MARK,
-        )
-        self._fresh = True
+        if max(numbers[_MTIME :: len(FIELDS)]) > limit or max(numbers[_CTIME :: len(FIELDS)]) > limit:
+            mark = _NO_MARK
+            old = [at for at, info in enumerate(infos) if max(info.st_mtime_ns, info.st_ctime_ns) <= limit]
+            names, status = [names[at] for at in old], packed([infos[at] for at in old])
+            shas = b"".join([shas[at * _SUM : (at + 1) * _SUM] for at in old])
+        if status:
+            self._used[folder.st_dev, folder.st_ino] = _Rows(names=_joined(names), status=status, shas=shas, mark=mark)
+            self._fresh = True
 
     # --- between builds -------------------------------------------------------------------------------------------
 

@@ -73,8 +73,8 @@ class Watch:
         self._sapling.give_up()
         self._sapling = None
 
-    def finish(self, opener: SourceOpener, found: Found) -> dict[str, list[str]]:
-        """The digests of the files of directories, by their paths, that were made while the source was copied."""
+    def finish(self, opener: SourceOpener, found: Found) -> dict[str, bytes]:
+        """The SHA-256 of the files of directories, by their paths, that were made while the source was copied."""
         if self._sapling is None:
             return {}
         try:

@@ -16,8 +16,9 @@ from hashlib import sha256
 from operator import attrgetter
 
 MOST = 1 << 20  # bytes of a file that is read in one piece
-STATUS = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
-ROW = 5 * 8  # bytes of one status, packed
+FIELDS = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+STATUS = attrgetter(*FIELDS)
+ROW = len(FIELDS) * 8  # bytes of one status, packed
 
 HashJob = tuple[tuple[str], list[str], list[int]]
 CopyJob = tuple[tuple[str, str], list[str], list[int], list[int], tuple[int, int], int, bool]
