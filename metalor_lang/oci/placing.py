@@ -84,7 +84,9 @@ def sync_folder(folder: Path) -> None:
 def own_folder(folder: Path) -> Iterator[Path]:
     """Hold a directory of this name, empty and locked; it is gone afterwards. Who comes second waits."""
     while True:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        # Not `Path.mkdir(exist_ok=True)`: it looks again whether it is a directory, and by then it may be gone.
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
         try:
             fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
