@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 from metalor_lang.build.listed import Folder, Found
 from metalor_lang.build.statcache import StatCache, packed
-from metalor_lang.hints import Final
 from metalor_lang.kernel import bulk
 from metalor_lang.kernel.shared import BATCH, Failed, Job, do_all
 
