@@ -18,6 +18,7 @@ CASES: Final[Mapping[str, Callable[[Bench], Iterator[rows.Row]]]] = {
     "steps": steps.steps,
     "flat": steps.flat,
     "rootless": steps.rootless,
+    "large": steps.large,
     "stages": steps.stages,
     "from": bases.cold,
     "copy": copies.copies,
