@@ -56,9 +56,11 @@ bench:  ## speed beside floors and peers (some minutes)
 	@.venv/bin/python -m tests.support.bases debian busybox
 	@.ci/as-root .venv/bin/python -m tests.bench
 
-docs:  ## write the generated pages of docs/reference
+docs:  ## write the generated pages of docs/reference and the picture of a recipe
 	@.ci/setup test
 	@.venv/bin/python -m metalor_lang.cli.docs docs/reference
+	@.venv/bin/metalor highlight --format svg --title "A recipe in the colours of its parser" \
+	    docs/images/highlighting.metalor > docs/images/highlighting.svg
 
 recording:  ## the recording of a session and the pictures in docs/images/repl, played anew
 	@.ci/setup test

@@ -19,23 +19,10 @@ _RESETS = ("", "\n!", "\n'''", '\n"""', "!\n'''\n!", '!\n"""\n!', "\n!\n'''\n!")
 """Ends behind one of which every state starts afresh."""
 
 _PROBES = (
-    "!",
-    "\x01",
-    "日",
-    '"',
-    "$",
-    "\\",
-    "#",
-    " ",
-    "=",
-    "\rx",
-    "'",
-    " # c",
-    "\nUSER x",
-    "\n\nUSER x",
+    "!", "\x01", "日", '"', "$", "\\", "#", " ", "=", "\rx", "'", " # c", " USER", "\nUSER x", "\n\nUSER x",
     "\r\n  # c\nUSER x",
-)
-"""What is put behind each move besides what the next state knows."""  # fmt: skip
+)  # fmt: skip
+"""What is put behind each move besides what the next state knows."""
 
 Covered = tuple[int, int]
 """A state and a move of it (or NEWLINE, or REFUSAL)."""

@@ -1,5 +1,9 @@
-"""The texts of the agreement: known recipes, and recipes made to be nearly right."""
+"""The texts of the agreement: known recipes, and recipes made to be nearly right.
 
+`METALOR_HIGHLIGHT` sets how many of the latter (4,000 by default).
+"""
+
+import os
 import random
 from functools import cache
 
@@ -8,7 +12,7 @@ from tests.property.test_automaton_agrees import texts as mutated
 from tests.support.highlighters import corpus
 from tests.unit.syntax.test_automaton import TEXTS
 
-MUTANTS = 4_000
+MUTANTS = int(os.environ.get("METALOR_HIGHLIGHT", "4000"))
 _BEHIND = ("\n", "\n\n", "\r\n", "\n'''\n", '\n"""\n')
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from metalor_lang.editors.model import START, Model, compiled, model
+from metalor_lang.editors.model import START, Model, State, compiled, model
 from metalor_lang.editors.walker import NEWLINE, REFUSAL, Walker
 from metalor_lang.syntax.automaton import derive, table
 from metalor_lang.tooling.roles import Role, roles
@@ -67,26 +67,33 @@ def test_the_corpus_goes_everywhere_and_starts_afresh() -> None:
         assert not [each for each in Walker(model()).paint(case + "USER x")[len(case) :] if each is Role.ERROR], case
 
 
+def _means_the_same(state: State, kind: str) -> bool:
+    """Whether a wrong target is as good as the right one: nothing but an error or a line end follows either way."""
+    last = model().states[state.moves[-1].target] if state.moves else state
+    return kind == "target" and (state is model().states[START] or (not last.moves and last.newline == START))
+
+
 def test_broken_states_are_noticed_by_the_corpus() -> None:
-    """The corpus is good enough: of all models with one state broken it tells nearly each from the right one."""
+    """The corpus is good enough: it tells every model with one state broken from the right one."""
     files = corpus.files(model())
     right = [Walker(model()).paint(text) for text in files]
     where = [{state for state, _ in corpus.covered(model(), [text])} for text in files]
-    tried = noticed = 0
-    for kind in KINDS:
-        for state in range(0, len(model().states), 9):
+    tried = 0
+    for number, state in list(enumerate(model().states))[::4]:
+        for kind in KINDS:
             try:
-                walker = Walker(broken(model(), state, kind))
+                walker = Walker(broken(model(), number, kind))
             except ValueError:
                 continue
+            if _means_the_same(state, kind):
+                continue
             tried += 1
-            noticed += any(
+            assert any(
                 any(differences([text], [expected], [walker.paint(text)]))
                 for text, expected, states in zip(files, right, where)
-                if state in states
-            )
-    assert tried > 60
-    assert noticed / tried > 0.95, (noticed, tried)
+                if number in states
+            ), (number, kind)
+    assert tried > 150
 
 
 _PATTERNS = {"A": "a", "NL": "\r?\n", "WS": "[ \t]+", "COMMENT": "#[^\r\n]*"}

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from metalor_lang.cli.main import main
 from metalor_lang.editors import render
 from metalor_lang.editors.pygments_lexer import TOKENS
+from metalor_lang.tooling.highlight import highlight
+from metalor_lang.tooling.roles import Role
 from tests.support.documents import ROOT
 
 TEXT = '# é\nFROM a:${B} AS st\nSH if a; then echo "$X"; fi\nRUN ["a", "\\n"]\n\nUSER\tx < & >\nCOPPY\x01日本\n'
@@ -95,3 +97,12 @@ def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     assert capsys.readouterr().out == render.svg(text, EXAMPLE)
     assert main(["highlight", "nowhere.metalor"]) == 2
     assert "cannot read the recipe" in capsys.readouterr().err
+
+
+def test_the_picture_in_the_documents_is_of_its_recipe() -> None:
+    """`make docs` draws it; what is wrong in it is its last line alone."""
+    folder = ROOT / "docs" / "images"
+    text = (folder / "highlighting.metalor").read_text(encoding="utf-8")
+    assert render.svg(text, "A recipe in the colours of its parser") == (folder / "highlighting.svg").read_text("utf-8")
+    wrong = [piece for piece in highlight(text) if piece.role is Role.ERROR]
+    assert [text.count("\n", piece.end) for piece in wrong] == [1]
