@@ -1,6 +1,6 @@
 # Every target sets up what it needs by itself; a second run is quick.
 .DEFAULT_GOAL := help
-.PHONY: help demo test adversarial adversarial-table unit lint grammar bench docs recording bases clean
+.PHONY: help demo test adversarial adversarial-table unit lint grammar bench docs recording pictures bases clean
 
 METALOR := .venv/bin/metalor
 export METALOR_BASES ?= $(CURDIR)/.cache/bases
@@ -66,6 +66,10 @@ recording:  ## the recording of a session and the pictures in docs/images/repl, 
 	@.ci/setup test
 	@.venv/bin/python -m tests.support.bases debian
 	@.ci/as-root .venv/bin/python -m tests.support.recording
+
+pictures:  ## the pictures of editors in docs/images/editors, taken anew
+	@.ci/setup test
+	@.venv/bin/python -m tests.support.editor_pictures
 
 bases:  ## the base images, made from Debian packages
 	@.ci/setup test

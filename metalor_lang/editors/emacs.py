@@ -17,7 +17,7 @@ TEMPLATES: Final = Path(__file__).with_name("templates") / "emacs"
 FACES: Final[Mapping[Role, tuple[str, str]]] = {
     Role.KEYWORD: ("font-lock-keyword-face", "words of the language"),
     Role.COMMENT: ("font-lock-comment-face", "comments"),
-    Role.CONTINUATION: ("font-lock-warning-face", "the backslash that continues a line"),
+    Role.CONTINUATION: ("font-lock-builtin-face", "the backslash that continues a line"),
     Role.FLAG: ("font-lock-type-face", "flags of statements"),
     Role.OPERATOR: ("default", "brackets, commas and `='"),
     Role.NUMBER: ("font-lock-constant-face", "numbers"),
@@ -31,7 +31,7 @@ FACES: Final[Mapping[Role, tuple[str, str]]] = {
     Role.FENCE: ("font-lock-preprocessor-face", "the quotes around a block"),
     Role.SHELL: ("default", "shell text, below the shell's own faces"),
     Role.BLOCK: ("font-lock-string-face", "the text of blocks"),
-    Role.ERROR: ("font-lock-warning-face", "what the parser refuses"),
+    Role.ERROR: ("error", "what the parser refuses"),
 }
 """What each role's face inherits, and what it is for; blanks have none."""
 

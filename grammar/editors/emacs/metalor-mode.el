@@ -53,7 +53,7 @@
   "Face for comments.")
 
 (defface metalor-continuation-face
-  '((t :inherit font-lock-warning-face))
+  '((t :inherit font-lock-builtin-face))
   "Face for the backslash that continues a line.")
 
 (defface metalor-flag-face
@@ -109,7 +109,7 @@
   "Face for the text of blocks.")
 
 (defface metalor-error-face
-  '((t :inherit font-lock-warning-face))
+  '((t :inherit error))
   "Face for what the parser refuses.")
 
 ;;;; The automaton
