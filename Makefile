@@ -56,9 +56,10 @@ bench:  ## speed beside floors and peers (some minutes)
 	@.venv/bin/python -m tests.support.bases debian busybox
 	@.ci/as-root .venv/bin/python -m tests.bench
 
-docs:  ## write the generated pages of docs/reference
+docs:  ## write the generated pages of docs/reference, and the picture of a recipe in colours
 	@.ci/setup test
 	@.venv/bin/python -m metalor_lang.cli.docs docs/reference
+	@.venv/bin/metalor highlight --format svg examples/python-app/python-app.metalor > docs/images/highlight.svg
 
 recording:  ## the recording of a session and the pictures in docs/images/repl, played anew
 	@.ci/setup test
