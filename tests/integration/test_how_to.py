@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from metalor_lang.lsp.acting import FIX_ALL
 from tests.support import emulators
 from tests.support.documents import ROOT, fences
 from tests.support.ordinary import run_as_user
@@ -49,6 +50,21 @@ def test_ci_annotations(tmp_path: Path) -> None:
     assert json.loads((work / "metalor.sarif").read_text())["runs"][0]["results"] == []
     assert json.loads((work / "gl-code-quality-report.json").read_text()) == []
     assert ElementTree.parse(work / "metalor-junit.xml").getroot().get("tests") == "1"
+
+
+def test_visual_studio_code(tmp_path: Path) -> None:
+    page = HOW_TO / "editors-vscode.md"
+    assert walk(page, tmp_path) == 1
+    folder = tmp_path / "work" / "metalor-vscode"
+    # The lock file is complete and fits: npm knows what it would fetch without asking anybody.
+    command = ["npm", "ci", "--dry-run", "--offline", "--cache", str(tmp_path / "empty")]
+    done = subprocess.run(command, cwd=folder, text=True, capture_output=True)
+    assert done.returncode == 0 and "vscode-languageclient" in done.stdout, done.stderr
+    manifest = json.loads((folder / "package.json").read_text())
+    assert manifest["contributes"]["languages"][0]["id"] == "metalor"
+    assert json.loads((folder / manifest["contributes"]["grammars"][0]["path"]).read_text())["scopeName"]
+    (settings,) = (json.loads(fence.body) for fence in fences(page) if fence.words == ("settings.json",))
+    assert list(settings["[metalor]"]["editor.codeActionsOnSave"]) == [FIX_ALL]
 
 
 def test_every_page_is_tried() -> None:
