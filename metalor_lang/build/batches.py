@@ -6,11 +6,11 @@ Invariant: what a batch copied is what was listed, or an error names the file th
 import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Self
 
 from metalor_lang.build.opening import SourceOpener
 from metalor_lang.build.sources import changed
 from metalor_lang.build.statcache import packed
+from metalor_lang.hints import Final, Self
 from metalor_lang.kernel import bulk
 from metalor_lang.kernel.shared import BATCH, Failed, Team
 from metalor_lang.record import dataclass, field

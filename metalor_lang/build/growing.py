@@ -11,13 +11,13 @@ import threading
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, Self
 
 from metalor_lang.build.batches import Copying, batches_of, is_small
 from metalor_lang.build.listed import Folder, Found, plain_mode
 from metalor_lang.build.opening import SourceOpener
 from metalor_lang.build.permissions import Chmod, parse_mode
 from metalor_lang.build.sources import changed, unlike
+from metalor_lang.hints import Final, Self
 from metalor_lang.kernel import syscalls
 from metalor_lang.kernel.shared import WORTH
 from metalor_lang.kernel.trees import copy_file_contents

@@ -9,7 +9,6 @@ import contextlib
 import threading
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.build.contexts import tree_key
 from metalor_lang.build.copies import Copies
@@ -18,6 +17,7 @@ from metalor_lang.build.listed import EntryKind, Folder, Found
 from metalor_lang.build.opening import SourceOpener
 from metalor_lang.build.permissions import ModeError
 from metalor_lang.build.placing import Layout
+from metalor_lang.hints import Final
 from metalor_lang.kernel import shared
 from metalor_lang.pattern import pattern
 from metalor_lang.plan.graph import CopyFiles

@@ -5,12 +5,12 @@ told here: the copy is given up, and whoever digests or copies next meets it.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
 
 from metalor_lang.build.listed import Folder, Found
 from metalor_lang.build.opening import SourceOpener
 from metalor_lang.build.sources import SourceError
 from metalor_lang.build.statcache import StatCache
+from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.kernel import shared
 
 if TYPE_CHECKING:

@@ -190,6 +190,11 @@ def syncfs(fd: int) -> None:
     _call("syncfs", "syncfs", fd)
 
 
+def start_writeback(fd: int, start: int, length: int) -> None:
+    """sync_file_range(2): begin to write a part of a file to the disk; nothing is waited for, no failure told."""
+    _libc.sync_file_range(fd, ctypes.c_int64(start), ctypes.c_int64(length), 2)  # SYNC_FILE_RANGE_WRITE
+
+
 def unshare(flags: int) -> None:
     """unshare(2) with CLONE_NEW* flags."""
     _call("unshare", f"unshare({flags:#x})", flags)

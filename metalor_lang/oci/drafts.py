@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from metalor_lang.errors import MachineError, machine_help
+from metalor_lang.kernel.writeback import EarlyWriteback
 from metalor_lang.oci.placing import TEMPORARY, locked
 
 
@@ -29,6 +30,7 @@ class BlobDraft:
         fd, name = tempfile.mkstemp(prefix=TEMPORARY, dir=folder)
         self._name: str | None = name
         self._file = os.fdopen(fd, "wb")
+        self._early = EarlyWriteback(fd)
 
     def write(self, data: bytes | memoryview) -> None:
         """Add bytes.
@@ -39,6 +41,7 @@ class BlobDraft:
         """
         with shown(self._folder):
             self._file.write(data)
+            self._early.wrote(len(data))
 
     def commit(self, digest: str) -> None:
         """Give it its name; errors as `write`."""

@@ -8,7 +8,7 @@ import hashlib
 import os
 import queue
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Final, Protocol, runtime_checkable
 
 from metalor_lang.oci.blocks import BLOCK_SIZE
@@ -64,7 +64,17 @@ class Hashed:
         self._sink.write(data)
 
 
-_Job = tuple[bytearray, int, Future[bytes]]
+class _Job:
+    """A block on its way; `ready` is locked until it is packed, or `error` says why it is not."""
+
+    __slots__ = ("block", "error", "filled", "packed", "ready")
+
+    def __init__(self, block: bytearray, filled: int) -> None:
+        self.block, self.filled = block, filled
+        self.packed = b""
+        self.error: BaseException | None = None
+        self.ready = threading.Lock()
+        self.ready.acquire()
 
 
 class Packer:
@@ -85,11 +95,13 @@ class Packer:
         self._sink = sink
         self._compressor: Compressor = compressor(compression)
         self._threads = 1 if self._compressor.one_stream else threads or min(os.cpu_count() or 1, _MOST_THREADS)
+        # Queues and a lock a block, no pool and no futures: each of their turns would ask for the interpreter's lock,
+        # which the thread that reads needs for every file.
         self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._order: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._made = 1
-        self._pool: ThreadPoolExecutor | None = None
-        self._writer: threading.Thread | None = None
+        self._running: list[threading.Thread] = []
         self._failed: BaseException | None = None
 
     def block(self) -> bytearray:
@@ -103,12 +115,14 @@ class Packer:
             OSError, MetalorError: what the sink raised for an earlier block.
 
         """
-        if self._pool is None:
+        if not self._running:
             # Small layers never come here, and need no threads.
-            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="pack")
-            self._writer = threading.Thread(target=self._write, name="pack-write", daemon=True)
-            self._writer.start()
-        self._jobs.put((block, filled, self._pool.submit(self._pack, block, filled)))
+            for _ in range(self._threads):
+                self._start(self._pack, "pack")
+            self._start(self._write, "pack-write")
+        job = _Job(block, filled)
+        self._work.put(job)
+        self._order.put(job)
         if self._made < self._threads + _WAITING + 1:
             self._made += 1
             given = bytearray(BLOCK_SIZE)
@@ -118,21 +132,33 @@ class Packer:
             raise self._failed
         return given
 
-    def _pack(self, block: bytearray, filled: int) -> bytes:
-        with memoryview(block) as view, view[:filled] as part:
-            return self._compressor.pack(part)
+    def _start(self, work: Callable[[], None], name: str) -> None:
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        thread.start()
+        self._running.append(thread)
+
+    def _pack(self) -> None:
+        while (job := self._work.get()) is not None:
+            try:
+                with memoryview(job.block) as view, view[: job.filled] as part:
+                    job.packed = self._compressor.pack(part)
+            except BaseException as error:
+                job.error = error
+            job.ready.release()
 
     def _write(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            block, filled, packed = job
+        while (job := self._order.get()) is not None:
             if self._failed is None:
                 try:
-                    with memoryview(block) as view, view[:filled] as part:
+                    with memoryview(job.block) as view, view[: job.filled] as part:
                         self.plain.update(part)
-                    self._sink.write(packed.result())
+                    job.ready.acquire()
+                    if job.error is not None:
+                        raise job.error
+                    self._sink.write(job.packed)
                 except BaseException as error:
                     self._failed = error
-            self._free.put(block)
+            self._free.put(job.block)
 
     def close(self, block: bytearray, filled: int) -> None:
         """Pack the last block and wait for everything; errors as `take`."""
@@ -144,11 +170,9 @@ class Packer:
             self._sink.write(self._compressor.pack(part) + self._compressor.end())
 
     def abandon(self) -> None:
-        """End the threads, after what they have begun."""
-        if self._writer is not None:
-            self._jobs.put(None)
-            self._writer.join()
-            self._writer = None
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = None
+        """End the threads, after what they were given."""
+        for thread in self._running:
+            (self._order if thread.name == "pack-write" else self._work).put(None)
+        for thread in self._running:
+            thread.join()
+        self._running.clear()

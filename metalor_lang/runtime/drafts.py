@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
 
 from metalor_lang.digest import Json
+from metalor_lang.hints import Final, Self
 from metalor_lang.kernel import syscalls
 from metalor_lang.kernel.paths import Root, open_beneath
 from metalor_lang.kernel.trees import read_xattrs

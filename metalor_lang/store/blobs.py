@@ -13,6 +13,7 @@ from types import TracebackType
 
 from metalor_lang.digest import valid_digest
 from metalor_lang.hints import BinaryIO, Final, Self, cast
+from metalor_lang.kernel.writeback import EarlyWriteback
 from metalor_lang.sha import new_hash
 from metalor_lang.store import files
 from metalor_lang.store.core import Core, move_new
@@ -33,6 +34,7 @@ class BlobWriter:
         with guarded(core.root):
             fd = files.open_private(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         self._stream: BinaryIO | None = os.fdopen(fd, "wb", buffering=_BUFFER)
+        self._early = EarlyWriteback(fd)
 
     @property
     def digest(self) -> str:
@@ -54,6 +56,7 @@ class BlobWriter:
         assert self._stream is not None, "the blob is already committed or discarded"
         with guarded(self._core.root):
             self._stream.write(data)
+        self._early.wrote(len(data))
         self._hasher.update(data)
         self._size += len(data)
         return len(data)

@@ -7,9 +7,9 @@ to a word, there is none. Imported when a bad statement is met.
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Final
 
 from metalor_lang.diagnostics.model import Diagnostic, Edit
+from metalor_lang.hints import Final
 from metalor_lang.primitives import PrimitiveError, parse_exec_array
 from metalor_lang.record import dataclass, replace
 from metalor_lang.source import SourceFile, Span

@@ -19,9 +19,10 @@ def test_the_committed_pages_say_what_the_tables_say(name, tmp_path):
 
 def test_the_picture_of_a_recipe_shows_the_recipe() -> None:
     """Its words, each in a colour; which colours shell text gets is a matter of Pygments' release."""
-    recipe = (ROOT / "examples" / "python-app" / "python-app.metalor").read_text()
-    shown = list(ElementTree.parse(ROOT / "docs" / "images" / "highlight.svg").iter(f"{SVG}text"))
+    images = ROOT / "docs" / "images"
+    recipe = (images / "highlighting.metalor").read_text(encoding="utf-8")
+    shown = list(ElementTree.parse(images / "highlighting.svg").iter(f"{SVG}text"))
     text = "".join("".join(each.itertext()) for each in shown)
     assert "".join(text.split()) == "".join(recipe.split()), "write it anew: make docs"
     colours = {"".join(each.itertext()).strip(): each.get("fill") for each in shown}
-    assert colours["FROM"] == colours["COPY"] != colours["${BASE}"]
+    assert colours["FROM"] == colours["COPY"] != colours["${VERSION}"]

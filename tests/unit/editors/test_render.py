@@ -99,10 +99,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     assert "cannot read the recipe" in capsys.readouterr().err
 
 
-def test_the_picture_in_the_documents_is_of_its_recipe() -> None:
-    """`make docs` draws it; what is wrong in it is its last line alone."""
-    folder = ROOT / "docs" / "images"
-    text = (folder / "highlighting.metalor").read_text(encoding="utf-8")
-    assert render.svg(text, "A recipe in the colours of its parser") == (folder / "highlighting.svg").read_text("utf-8")
+def test_the_recipe_of_the_picture_in_the_documents_is_wrong_in_its_last_line_alone() -> None:
+    text = (ROOT / "docs" / "images" / "highlighting.metalor").read_text(encoding="utf-8")
     wrong = [piece for piece in highlight(text) if piece.role is Role.ERROR]
     assert [text.count("\n", piece.end) for piece in wrong] == [1]
