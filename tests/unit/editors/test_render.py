@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from metalor_lang.cli.main import main
 from metalor_lang.editors import render
 from metalor_lang.editors.pygments_lexer import TOKENS
+from metalor_lang.repl.styles import STYLE
 from metalor_lang.tooling.highlight import highlight
 from metalor_lang.tooling.roles import Role
 from tests.support.documents import ROOT
@@ -21,6 +22,18 @@ SGR = re.compile("\x1b\\[([0-9;]*)m")
 
 def test_every_token_has_a_look() -> None:
     assert all(render.look(kind) for kind in TOKENS.values())
+
+
+_NAMES = {
+    "bold": "1", "underline": "4", "ansired": "31", "ansigreen": "32", "ansiyellow": "33", "ansiblue": "34",
+    "ansimagenta": "35", "ansicyan": "36", "ansibrightblack": "90",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_prompt_has_the_same_colours(role: Role) -> None:
+    codes = sorted(_NAMES[name] for name in STYLE[role.value].split())
+    assert sorted(filter(None, render.look(TOKENS[role.value]).code.split(";"))) == codes
 
 
 def test_on_a_terminal() -> None:
