@@ -3,8 +3,6 @@
 Invariant: the fingerprints of one run are all different; lines that come or go elsewhere in the file change none.
 """
 
-import hashlib
-from collections import Counter
 from collections.abc import Sequence
 
 from metalor_lang.diagnostics.model import Diagnostic
@@ -40,6 +38,9 @@ def fingerprints(files: Sequence[Findings]) -> tuple[tuple[str, ...], ...]:
     Made from the path, the code, the lines that are marked and how often the same came before: not from line numbers,
     and not from the message, which a new release may put better.
     """
+    import hashlib
+    from collections import Counter
+
     seen: Counter[str] = Counter()
     out = []
     for file in files:

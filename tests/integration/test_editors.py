@@ -178,3 +178,22 @@ def test_emacs_with_eglot(opened: Opened, tmp_path: Path) -> None:
     assert (tmp_path / "shop" / "app.metalor").read_text() == (
         'FROM scratch AS parts\nENV GREETING="日😀 x"\nFROM scratch\nENV B=1\nCOPY --from=parts /a /b\n'
     )
+
+
+def test_emacs_alone(opened: Opened, tmp_path: Path) -> None:
+    """Flymake asks `metalor check`, and so does compile."""
+    screen = opened(
+        "editors-emacs.md", "emacs", "-nw", "-Q", "-l", str(tmp_path / "home/.emacs.d/metalor/metalor-mode.el")
+    )
+    screen.wait("Metalor")
+    screen.type("\x1bxflymake-mode\r")
+    screen.wait(r"Flymake\[1 0\]")
+    screen.type("\x1bxcompile\r\x01\x0bmetalor check --format short *.metalor\r")
+    screen.wait("app.metalor:2:13: error.E0233.: ENV takes key=value")
+    screen.wait("Compilation exited")
+    screen.type("\x1bgn=\x04")  # at the error's place: one character is put for another
+    screen.wait("ENV GREETING=日😀 x")
+    screen.type("\x05\x7f\x7f")
+    screen.wait(r"Flymake\[0 0\]")
+    screen.type("\x18\x13\x18\x03")
+    assert screen.ended() == 0
