@@ -17,13 +17,11 @@ from metalor_lang.build.owning import owned
 from metalor_lang.build.sketch import Sketch
 from metalor_lang.build.state import config_fields, oci_platform
 from metalor_lang.errors import MachineError, UsageError, machine_help
-from metalor_lang.hints import BinaryIO
+from metalor_lang.hints import TYPE_CHECKING, BinaryIO
 from metalor_lang.kernel import syscalls
 from metalor_lang.oci.blob import VerifiedReader
-from metalor_lang.oci.copytree import copy_tree
 from metalor_lang.oci.image import Image, NewLayer, assemble, history_entry
 from metalor_lang.oci.index import ImageIndex, join
-from metalor_lang.oci.layer import write_tree_tar
 from metalor_lang.oci.layout import Layout, Selection
 from metalor_lang.oci.media import Compression
 from metalor_lang.oci.output import (
@@ -39,9 +37,11 @@ from metalor_lang.oci.output import (
 from metalor_lang.oci.placing import own_folder, place
 from metalor_lang.oci.spec import Descriptor
 from metalor_lang.plan.graph import Plan
-from metalor_lang.runtime.rootfs import Snapshotter
 from metalor_lang.source import SourceFile
 from metalor_lang.store.store import Store
+
+if TYPE_CHECKING:
+    from metalor_lang.runtime.rootfs import Snapshotter
 
 
 def check_outputs(plans: Sequence[Plan], outputs: Sequence[OutputSpec], source: SourceFile) -> None:
@@ -76,7 +76,7 @@ class Exporter:
     """
 
     def __init__(
-        self, store: Store, snapshotter: Snapshotter, events: EventSink, *, owner: tuple[int, int] | None = None
+        self, store: Store, snapshotter: "Snapshotter", events: EventSink, *, owner: tuple[int, int] | None = None
     ) -> None:
         self._owner = owner
         self._store = store
@@ -145,6 +145,8 @@ class Exporter:
         self._events.emit(Notice(text=text))
 
     def _write_rootfs(self, made: Sketch, target: Path) -> None:
+        from metalor_lang.oci.copytree import copy_tree
+
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise UsageError(
                 f"rootfs:{target} is there already and not empty", help="name a new directory, or remove this one"
@@ -163,6 +165,8 @@ class Exporter:
             place(draft, target)
 
     def _write_tar(self, made: Sketch, target: Path) -> None:
+        from metalor_lang.oci.layer import write_tree_tar
+
         with _draft_beside(target) as draft:
             with draft.open("xb") as file, self._snapshotter.view(made.chain) as view:
                 write_tree_tar(view, file, epoch=None, notice=self._notice)

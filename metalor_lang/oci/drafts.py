@@ -12,7 +12,7 @@ from pathlib import Path
 
 from metalor_lang.errors import MachineError, machine_help
 from metalor_lang.kernel.writeback import EarlyWriteback
-from metalor_lang.oci.placing import TEMPORARY, locked
+from metalor_lang.oci.placing import locked, temporary
 
 
 class BlobDraft:
@@ -24,10 +24,8 @@ class BlobDraft:
     """
 
     def __init__(self, folder: Path) -> None:
-        import tempfile  # most commands write no blob
-
         self._folder = folder
-        fd, name = tempfile.mkstemp(prefix=TEMPORARY, dir=folder)
+        fd, name = temporary(folder)
         self._name: str | None = name
         self._file = os.fdopen(fd, "wb")
         self._early = EarlyWriteback(fd)

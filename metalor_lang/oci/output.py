@@ -6,26 +6,20 @@ Invariant: a destination is changed only once everything has been written and ch
 import contextlib
 import io
 import os
-import re
-import tarfile
-import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
 from pathlib import Path
 
-from metalor_lang.digest import canonical_json
-from metalor_lang.errors import MachineError, UsageError, machine_help
+from metalor_lang.errors import MachineError, UsageError
 from metalor_lang.hints import BinaryIO, Final, Protocol
-from metalor_lang.kernel.process import ToolFailed, require_tool
 from metalor_lang.oci.blob import VerifiedReader
 from metalor_lang.oci.errors import BadOutput, BadReference, BlobDamaged
 from metalor_lang.oci.image import Image
 from metalor_lang.oci.index import ImageIndex
 from metalor_lang.oci.layout import Layout
-from metalor_lang.oci.placing import check_tag, own_folder, place
+from metalor_lang.oci.placing import check_tag
 from metalor_lang.oci.reference import Reference
-from metalor_lang.oci.skopeo import explain, skopeo_copy
-from metalor_lang.oci.spec import REF_NAME, Descriptor, Index
+from metalor_lang.oci.spec import Descriptor
 from metalor_lang.record import dataclass, replace
 
 OpenBlob = Callable[[Descriptor], BinaryIO]
@@ -37,15 +31,12 @@ class Memory(Protocol):
 
     def digest(self, info: os.stat_result, /) -> str | None:
         """The hexadecimal SHA-256 of a file with this status, if it is known."""
-        ...
 
     def remember(self, info: os.stat_result, digest: str, /) -> None:
         """Keep the one of a file that was just read."""
-        ...
 
     def wrote(self, path: Path, digest: str, /) -> None:
         """Keep the one of a file that was just written, once it is whole."""
-        ...
 
 
 class OutputKind(StrEnum):
@@ -190,6 +181,8 @@ def check_places(outputs: Sequence[OutputSpec]) -> None:
     seen: dict[str, OutputSpec] = {}
     for spec in outputs:
         if spec.kind is OutputKind.REGISTRY:
+            from metalor_lang.kernel.process import require_tool
+
             require_tool("skopeo")
             continue
         place = os.path.realpath(spec.location)
@@ -251,14 +244,10 @@ def write_outputs(
         match spec.kind:
             case OutputKind.OCI:
                 write_layout(image, Layout.create(spec.location), spec.tag, open_blob, memory, fresh)
-            case OutputKind.OCI_ARCHIVE:
-                with _replacing(Path(spec.location)) as path, path.open("wb") as file:
-                    _write_archive(image, file, spec.tag, open_blob)
-            case OutputKind.DOCKER_ARCHIVE:
-                with _replacing(Path(spec.location)) as path:
-                    _by_skopeo(image, f"docker-archive:{path}:{spec.tag}", spec, open_blob, path.parent)
-            case OutputKind.REGISTRY:
-                _by_skopeo(image, str(spec), spec, open_blob, work)
+            case OutputKind.OCI_ARCHIVE | OutputKind.DOCKER_ARCHIVE | OutputKind.REGISTRY:
+                from metalor_lang.oci import parcels  # with tarfile and skopeo, which layouts do without
+
+                parcels.write(image, spec, open_blob, work)
             case OutputKind.ROOTFS | OutputKind.TAR:
                 pass
 
@@ -276,7 +265,7 @@ def write_layout(
         if not (layer.digest in fresh and layout.has(layer.digest)):
             if _is_whole(layout, layer, memory):
                 continue
-            with contextlib.closing(_checked(layer, open_blob)) as stream:
+            with contextlib.closing(checked(layer, open_blob)) as stream:
                 layout.put_blob(stream, layer.media_type, known=layer)
         if memory is not None:
             memory.wrote(layout.blob_path(layer.digest), layer.digest.removeprefix("sha256:"))
@@ -306,73 +295,8 @@ def _is_whole(layout: Layout, blob: Descriptor, memory: Memory | None) -> bool:
     return True
 
 
-def _checked(layer: Descriptor, open_blob: OpenBlob) -> BinaryIO:
+def checked(layer: Descriptor, open_blob: OpenBlob) -> BinaryIO:
     """The bytes of a layer, refused at their end if they are not what the descriptor says."""
     stream = open_blob(layer)
     checks = stream if isinstance(stream, VerifiedReader) else VerifiedReader(stream, layer, "the store")
     return io.BufferedReader(checks, 1 << 20)
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A file name of its own that takes the place of `path` when all went well.
-
-    It lies in a locked directory beside `path`, whose name is always the same: what a killed build left is cleared
-    away by the next one.
-    """
-    try:
-        with own_folder(path.with_name(f".{path.name}.metalor")) as folder:
-            own = folder / "output"
-            yield own
-            with own.open("rb+") as file:
-                os.fchmod(file.fileno(), 0o644)
-                os.fsync(file.fileno())
-            place(own, path)
-    except OSError as error:
-        raise MachineError(f"cannot write {path}: {error.strerror}", help=machine_help(error.errno)) from None
-
-
-def _write_archive(image: Image | ImageIndex, file: BinaryIO, tag: str, open_blob: OpenBlob) -> None:
-    """A tar of a layout with one image: fixed order, owners and times."""
-    annotations = (*image.descriptor.annotations, (REF_NAME, tag))
-    index = Index(manifests=(replace(image.descriptor, annotations=annotations),)).to_json()
-    documents = {descriptor.digest: data for descriptor, data in image.documents}
-    layers = {layer.digest: layer for layer in image.layers}
-    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name in ("blobs", "blobs/sha256"):
-            folder = tarfile.TarInfo(name)
-            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
-            tar.addfile(folder)
-        for digest in sorted({*documents, *layers}):
-            name = "blobs/sha256/" + digest.removeprefix("sha256:")
-            if digest in documents:
-                _add(tar, name, io.BytesIO(documents[digest]), len(documents[digest]))
-                continue
-            with contextlib.closing(_checked(layers[digest], open_blob)) as stream:
-                _add(tar, name, stream, layers[digest].size)
-                stream.read(1)  # reaches the end, where the digest is checked
-        _add(tar, "index.json", io.BytesIO(index), len(index))
-        marker = canonical_json({"imageLayoutVersion": "1.0.0"})
-        _add(tar, "oci-layout", io.BytesIO(marker), len(marker))
-
-
-def _add(tar: tarfile.TarFile, name: str, stream: BinaryIO, size: int) -> None:
-    info = tarfile.TarInfo(name)
-    info.size, info.mode = size, 0o644
-    tar.addfile(info, stream)
-
-
-def _by_skopeo(
-    image: Image | ImageIndex, destination: str, spec: OutputSpec, open_blob: OpenBlob, work: Path | None
-) -> None:
-    with tempfile.TemporaryDirectory(prefix="metalor-output-", dir=work) as folder:
-        layout = Layout.create(Path(folder) / "layout")
-        write_layout(image, layout, DEFAULT_TAG, open_blob)
-        try:
-            skopeo_copy(f"oci:{layout.path}:{DEFAULT_TAG}", destination, every_platform=isinstance(image, ImageIndex))
-        except ToolFailed as error:
-            said = error.stderr.decode("utf-8", "replace")
-            platform = ", ".join(image.platforms)
-            why = explain(said, source=str(spec), location=spec.location, platform=platform)
-            message = re.sub(r"^cannot fetch", "cannot write", why.message)
-            raise BadOutput(message, help=why.help) from None

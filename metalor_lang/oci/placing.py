@@ -47,11 +47,15 @@ def locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
         os.close(fd)
 
 
+def temporary(folder: Path) -> tuple[int, str]:
+    """Make an unfinished file of a name that nobody has; gives its descriptor, for writing, and its path."""
+    name = f"{folder}/{TEMPORARY}{os.urandom(12).hex()}"
+    return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), name
+
+
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file whole: temporary file, fsync, rename, fsync of the directory."""
-    import tempfile
-
-    fd, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
+    fd, name = temporary(path.parent)
     try:
         with open(fd, "wb") as file:
             file.write(data)

@@ -45,7 +45,7 @@ def write_run(run: Run, blocks: Blocks, newest: int | None) -> None:
             mode, links, uid, gid, size, mtime = _STATUS(status_of(fd))
             if links != 1 or mode & 0o170000 != regular or name.startswith(WHITEOUT):
                 break
-            if any(map(exported_xattr, attributes(fd))):
+            if (names := attributes(fd)) and any(map(exported_xattr, names)):
                 break
             path = prefix + name.encode("utf-8", "surrogateescape")
             if newest is not None and mtime > newest:

@@ -92,6 +92,15 @@ def test_a_build_that_finds_everything_imports_nothing_that_builds(built: Path) 
     assert len(found) < 260
 
 
+def test_an_export_that_changes_nothing_imports_nothing_that_makes_layers(built: Path) -> None:
+    command = ("build", "fifty.metalor", "-o", "oci:out:1")
+    assert {"metalor_lang.oci.packing", "metalor_lang.oci.diff"} <= modules(built, *command)
+    found = modules(built, *command)
+    assert top(found) & (NEVER | NOT_CACHED | {"deflate", "zstandard"}) == set()
+    own = re.compile(r"metalor_lang\.(runtime\.(rootfs|overlay)|oci\.(diff|pairs|layer|packing|parcels|skopeo))\b")
+    assert {name for name in found if own.match(name)} == set()
+
+
 def test_a_build_that_finds_everything_starts_no_program_and_opens_few_files(built: Path) -> None:
     trace = built / "trace"
     command = ["strace", "-f", "-o", str(trace), "-e", "trace=execve,clone,clone3,fork,vfork,openat,open,mount,fsopen"]
