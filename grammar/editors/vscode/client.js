@@ -34,7 +34,7 @@ async function start() {
     await client.start();
   } catch (error) {
     const chosen = await vscode.window.showErrorMessage(
-      `metalor: the language server \`${command} lsp\` does not start: ${error.message}. ` +
+      `metalor: the language server \`${command} lsp\` does not start: ${error instanceof Error ? error.message : error}. ` +
         'Install it with: pip install "metalor-lang[lsp]", or say where it is.',
       "Open settings",
     );
