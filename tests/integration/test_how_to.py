@@ -3,10 +3,13 @@
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from pygments.lexers import get_lexer_by_name
+from pygments.token import Error, Keyword
 
 from metalor_lang.lsp.acting import FIX_ALL
 from tests.support import emulators
@@ -65,6 +68,23 @@ def test_visual_studio_code(tmp_path: Path) -> None:
     assert json.loads((folder / manifest["contributes"]["grammars"][0]["path"]).read_text())["scopeName"]
     (settings,) = (json.loads(fence.body) for fence in fences(page) if fence.words == ("settings.json",))
     assert list(settings["[metalor]"]["editor.codeActionsOnSave"]) == [FIX_ALL]
+
+
+def test_colours_in_documents(tmp_path: Path) -> None:
+    page = HOW_TO / "colours-in-documents.md"
+    assert walk(page, tmp_path) >= 2
+    (program,) = (fence.body for fence in fences(page) if fence.language == "python")
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path / "work", check=True, capture_output=True, text=True
+    )
+    assert '<span class="k">FROM</span>' in done.stdout
+    shown = [fence for fence in fences(page) if fence.language.startswith("metalor")]
+    assert len(shown) == 2
+    for fence in shown:
+        lexer = get_lexer_by_name(fence.language)
+        assert type(lexer).__module__.startswith("metalor_lang.")
+        found = {kind for kind, _ in lexer.get_tokens(fence.body)}
+        assert Keyword in found and Error not in found
 
 
 def test_every_page_is_tried() -> None:
