@@ -20,7 +20,7 @@ from metalor_lang.build.sources import SourceError
 from metalor_lang.build.statcache import StatCache
 from metalor_lang.build.watching import Watch
 from metalor_lang.errors import MachineError
-from metalor_lang.kernel import process, shared
+from metalor_lang.kernel import shared, spawn
 from metalor_lang.runtime.rootfs import CopySnapshotter, OverlaySnapshotter
 from metalor_lang.store.store import Store
 from tests.support.copyshop import EPOCH, Shop, files, shop
@@ -216,7 +216,7 @@ def test_a_change_while_it_is_read_is_refused(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_a_worker_that_dies_takes_nothing_along(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = process.spawn
+    real = spawn.spawn
 
     def killed(*words: Any, **more: Any) -> Any:
         child = real(*words, **more)
@@ -229,7 +229,7 @@ def test_a_worker_that_dies_takes_nothing_along(monkeypatch: pytest.MonkeyPatch)
         copy = files("src/", "/new")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-            patch.setattr(process, "spawn", killed)
+            patch.setattr(spawn, "spawn", killed)
             after = at.perform(base, copy)
         assert at.facts(base, after) == at.facts(base, at.perform(base, copy, anew=True))
 
