@@ -79,6 +79,32 @@ def test_an_edit_reads_only_what_it_touches(monkeypatch: pytest.MonkeyPatch) -> 
             assert made.text == text
 
 
+def test_typing_moves_what_follows_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "FROM a:1\nENV A=x\n" + "".join(f"ENV A{number}=${{A}}\n" for number in range(2000))
+    live = LiveRecipe("x", text, FakeContexts())
+    counts = []
+
+    def counting(value, by):
+        counts.append(by)
+        return moved(value, by)
+
+    monkeypatch.setattr(document, "moved", counting)
+    often = 0
+    for _ in range(200):
+        counts.clear()
+        live.edit(15, 15, "y")
+        assert live.diagnostics() == ()
+        often += len(counts) > 100
+    assert often == 200 // document._ROOM + 1
+    counts.clear()
+    live.edit(15, 215, "")
+    live.edit(len(text), len(text), "USERS x\n")
+    (wrong,) = live.diagnostics()
+    assert len(counts) < 100
+    assert live.source.slice(wrong.span) == "USERS"
+    assert deep(live.recipe.statements) == deep(parse(SourceFile("x", live.source.text))[0].statements)
+
+
 def test_a_moved_tree_is_the_tree_further_on() -> None:
     for text in TEXTS:
         if parse(SourceFile("x", text))[1]:
