@@ -18,6 +18,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from metalor_lang.diagnostics.model import Diagnostic
+from metalor_lang.guards import Lock
 from metalor_lang.hints import Final
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.ast import Recipe, Statement
@@ -162,6 +163,33 @@ class Document:
         self._shifts = [*shifts[:first], *(shift for _ in fresh), *behind]
         self._exact = [*self._exact[:first], *(unit[2] for unit in fresh), *exact]
         return True
+
+
+class Reread:
+    """As `parser.parse`, for texts that are much like the one before: what is new in the middle is read."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._document: Document | None = None
+
+    def __call__(self, source: SourceFile) -> tuple[Recipe, tuple[Diagnostic, ...]]:
+        """The statements that are right, and what is wrong."""
+        with self._lock:
+            if self._document is None or self._document.source.path != source.path:
+                self._document = Document(source.path, source.text)
+            elif self._document.text != source.text:
+                self._document.edit(*_difference(self._document.text, source.text))
+            return self._document.parsed()
+
+
+def _difference(old: str, new: str) -> tuple[int, int, str]:
+    """What to put in place of which characters of a text to have another one."""
+    most = min(len(old), len(new))
+    # How far two texts agree: halving takes a few comparisons of slices, not one of each character.
+    start = bisect_left(range(most), True, key=lambda at: old[: at + 1] != new[: at + 1])
+    left = most - start
+    back = bisect_left(range(left), True, key=lambda at: old[len(old) - at - 1 :] != new[len(new) - at - 1 :])
+    return start, len(old) - back, new[start : len(new) - back]
 
 
 def _further(unit: Unit, by: int) -> Unit:
