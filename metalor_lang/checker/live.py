@@ -60,7 +60,11 @@ class LiveRecipe:
 
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Every error of the text as it is now, sorted by place."""
-        return self.checked()[1]
+        recipe, syntax = self._document.roomy()
+        wrong = self._document.placed(self._check(recipe, syntax)[1])
+        return _together(
+            self._document.placed(syntax), tuple(sorted(wrong, key=lambda each: (*_place(each), each.code)))
+        )
 
     def checked(self) -> tuple[Program | None, tuple[Diagnostic, ...]]:
         """The program, where there is no error, and the errors.
@@ -68,7 +72,11 @@ class LiveRecipe:
         Arguments without a default that are not given are empty in such a program: it is not to be built.
         """
         recipe, syntax = self._document.parsed()
-        program, wrong = check(
+        program, wrong = self._check(recipe, syntax)
+        return program, _together(syntax, wrong)
+
+    def _check(self, recipe: Recipe, syntax: tuple[Diagnostic, ...]) -> tuple[Program | None, tuple[Diagnostic, ...]]:
+        return check(
             recipe,
             args=self._args,
             contexts=self._contexts,
@@ -76,4 +84,11 @@ class LiveRecipe:
             given_args_strict=False,
             syntax=syntax,
         )
-        return program, tuple(sorted((*syntax, *wrong), key=lambda each: (each.span.start, each.span.end)))
+
+
+def _place(diagnostic: Diagnostic) -> tuple[int, int]:
+    return diagnostic.span.start, diagnostic.span.end
+
+
+def _together(syntax: tuple[Diagnostic, ...], wrong: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+    return tuple(sorted((*syntax, *wrong), key=_place))

@@ -101,7 +101,7 @@ class Document:
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Every error of the text; what bases say is not among them."""
-        return self.remember(_checked)[1]
+        return self.remember(_diagnostics)
 
     def remember(self, ask: "Callable[[Document], T]") -> T:
         """What a function says of this text, asked once."""
@@ -163,6 +163,10 @@ def _names(document: Document) -> Names:
         contexts=document.ground.names(),
         environment=document.ground.environment,
     )
+
+
+def _diagnostics(document: Document) -> tuple[Diagnostic, ...]:
+    return document.live.diagnostics()
 
 
 def _checked(document: Document) -> tuple[Program | None, tuple[Diagnostic, ...]]:

@@ -87,10 +87,15 @@ def joined(texts: Sequence[str], path: str) -> tuple[SourceFile, tuple[int, ...]
 
 
 def checked(
-    source: SourceFile, args: Mapping[str, str], ground: Ground, *, strict: bool = True
+    source: SourceFile,
+    args: Mapping[str, str],
+    ground: Ground,
+    *,
+    strict: bool = True,
+    read: Callable[[SourceFile], tuple[ast.Recipe, tuple[Diagnostic, ...]]] = parse,
 ) -> tuple[ast.Recipe, Program | None, tuple[Diagnostic, ...]]:
     """Parse and check a text that is to become a recipe: that it has no FROM yet is no error."""
-    recipe, syntax = parse(source)
+    recipe, syntax = read(source)
     names = {node.name for node in recipe.statements if isinstance(node, ast.Arg)} | PROXIES
     program, wrong = check(
         recipe,

@@ -9,14 +9,15 @@ from tests.bench.workload import Bench
 
 def keystrokes(bench: Bench) -> Iterator[Row]:
     """From a keystroke anywhere in a recipe of 2,000 statements to all its diagnostics."""
-    taken = sorted(front.keystroke_seconds(2_000, 200))
-    middle = taken[len(taken) // 2]
-    yield Row(
-        case="a keystroke in 2,000 statements",
-        ours=middle,
-        floor_name=f"95 of 100 within {taken[len(taken) * 95 // 100] * 1000:.1f} ms",
-        bars=(Bar(text="≤ 10 ms", measured=middle * 1000, limit=10),),
-    )
+    for case, part in (("a keystroke in 2,000 statements", 1.0), ("the same, among the first twenty", 0.01)):
+        taken = sorted(front.keystroke_seconds(2_000, 200, part=part))
+        middle = taken[len(taken) // 2]
+        yield Row(
+            case=case,
+            ours=middle,
+            floor_name=f"95 of 100 within {taken[len(taken) * 95 // 100] * 1000:.1f} ms",
+            bars=(Bar(text="≤ 10 ms", measured=middle * 1000, limit=10),),
+        )
 
 
 def server(bench: Bench) -> Iterator[Row]:
