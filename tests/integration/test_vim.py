@@ -6,6 +6,7 @@ import random
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,16 @@ let found += [map(range(1, line('$')), 'foldlevel(v:val)')]
     assert without == [0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0, 1, 2, 2, 2, 2, 1]
 
 
+@cache
+def right_recipes() -> list[str]:
+    """Every known recipe that the parser takes."""
+    out = [text for text in known() if "\r" not in text and text.strip() and not parse(SourceFile("x", text))[1]]
+    assert len(out) > 150
+    return out
+
+
 def test_folds_are_those_of_the_parser_in_every_known_recipe(program: str, tmp_path: Path) -> None:
-    recipes = [text for text in known() if "\r" not in text and text.strip() and not parse(SourceFile("x", text))[1]]
+    recipes = right_recipes()
     (tmp_path / "recipes").write_text(json.dumps([text.split("\n") for text in recipes]))
     script = """
 for lines in json_decode(readfile('recipes')[0])
@@ -118,7 +127,6 @@ for lines in json_decode(readfile('recipes')[0])
   let found += [map(range(1, len(lines)), 'metalor#Fold(v:val)')]
 endfor
 """
-    assert len(recipes) > 150
     for text, levels in zip(recipes, said(program, tmp_path, script), strict=True):
         assert [str(level) for level in levels] == [str(level) for level in folds(text)], text
 
@@ -197,6 +205,20 @@ def test_indentation_is_that_of_fmt(program: str, tmp_path: Path) -> None:
     assert format_recipe(SourceFile("x", recipe)) == recipe
     flat = "".join(line.lstrip() + "\n" for line in recipe.splitlines())
     assert said(program, tmp_path, "normal! gg=G\nlet found += getline(1, '$')\n", flat) == recipe.splitlines()
+
+
+def test_indentation_changes_nothing_but_the_layout(program: str, tmp_path: Path) -> None:
+    (tmp_path / "recipes").write_text(json.dumps([text.split("\n") for text in right_recipes()]))
+    script = """
+for lines in json_decode(readfile('recipes')[0])
+  silent %delete _
+  call setline(1, lines)
+  silent normal! gg=G
+  let found += [join(getline(1, '$'), "\\n")]
+endfor
+"""
+    for text, indented in zip(right_recipes(), said(program, tmp_path, script), strict=True):
+        assert format_recipe(SourceFile("x", indented)) == format_recipe(SourceFile("x", text)), indented
 
 
 def test_lines_of_blocks_stay_and_new_ones_follow(program: str, tmp_path: Path) -> None:

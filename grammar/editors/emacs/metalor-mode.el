@@ -715,8 +715,8 @@ Comment lines of ours are blanks to it."
 (defun metalor-indent-line ()
   "Indent the line.
 Statements stand at the margin, and what continues them is indented by
-`metalor-indent-offset'.  The lines of a block belong to its text: only an empty
-one is indented, as the line before it."
+`metalor-indent-offset'.  The lines of a block are its text, whose margin is
+the closing fence's column: only an empty one is indented, as the line before."
   (interactive)
   (let* ((state (metalor--line-state))
          (column (save-excursion (back-to-indentation) (current-column)))
@@ -734,8 +734,7 @@ one is indented, as the line before it."
   "The column of a line in a block; nil to leave it alone."
   (save-excursion
     (back-to-indentation)
-    (cond ((eq (metalor--role) 'fence) metalor-indent-offset)
-          ((not (eolp)) nil)
+    (cond ((not (eolp)) nil)
           ((= 0 (progn (forward-line -1) (metalor--line-state))) metalor-indent-offset)
           (t (current-indentation)))))
 

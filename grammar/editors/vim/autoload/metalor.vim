@@ -80,14 +80,13 @@ function! metalor#Fold(number) abort
   return s:Inside(after, getline(a:number + 1)) && a:number < line('$') ? '>' .. (stage + 1) : stage
 endfunction
 
-" Statements stand at the margin, what continues them one step in; the lines of a block are its text and stay.
+" Statements stand at the margin, what continues them one step in; the lines of a block are its text and stay, and so does
+" the fence that closes it, from whose column the text counts.
 function! metalor#Indent(number) abort
   let [states, line] = [s:States(), getline(a:number)]
   let state = states[a:number - 1]
   if state =~# '["'']'
-    if line =~# '^[ \t]*' .. state .. '[ \t]*$'
-      return shiftwidth()
-    elseif line =~# '\S'
+    if line =~# '\S'
       return -1
     endif
     return states[a:number - 2] ==# state ? indent(prevnonblank(a:number - 1)) : shiftwidth()
