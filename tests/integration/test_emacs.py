@@ -12,7 +12,7 @@ from metalor_lang.editors.model import model
 from metalor_lang.editors.walker import Walker
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.printer import format_recipe
-from tests.integration.test_vim import RECIPE
+from tests.integration.test_vim import RECIPE, right_recipes
 from tests.support.documents import ROOT
 from tests.support.highlighters.editors import run
 from tests.support.highlighters.texts import known
@@ -89,6 +89,18 @@ def test_indentation_is_that_of_fmt(tmp_path: Path) -> None:
     assert format_recipe(SourceFile("x", recipe)) == recipe
     flat = "".join(line.lstrip() + "\n" for line in recipe.splitlines())
     assert said(tmp_path, "(indent-region (point-min) (point-max)) (say (text))", flat) == [recipe]
+
+
+def test_indentation_changes_nothing_but_the_layout(tmp_path: Path) -> None:
+    (tmp_path / "recipes").write_text(json.dumps(right_recipes()), encoding="utf-8")
+    script = """
+(dolist (each (with-temp-buffer (insert-file-contents "recipes") (json-parse-buffer :array-type 'list)))
+  (erase-buffer) (insert each)
+  (let ((inhibit-message t)) (indent-region (point-min) (point-max)))
+  (say (text)))
+"""
+    for text, indented in zip(right_recipes(), said(tmp_path, script), strict=True):
+        assert format_recipe(SourceFile("x", indented)) == format_recipe(SourceFile("x", text)), indented
 
 
 def test_lines_of_blocks_stay_and_new_ones_follow(tmp_path: Path) -> None:

@@ -2,18 +2,25 @@
 
 import json
 import os
+import random
 import re
 import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from metalor_lang.editors.model import START, model
 from metalor_lang.editors.vim import FOLDER
+from metalor_lang.editors.walker import Walker
 from metalor_lang.source import SourceFile
+from metalor_lang.syntax.parser import parse
 from metalor_lang.syntax.printer import format_recipe
 from tests.support.documents import ROOT
 from tests.support.highlighters.editors import run
+from tests.support.highlighters.texts import known
 
 RECIPE = """\
 # What is said before the first stage belongs to none.
@@ -102,6 +109,70 @@ let found += [map(range(1, line('$')), 'foldlevel(v:val)')]
     assert without == [0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0, 1, 2, 2, 2, 2, 1]
 
 
+@cache
+def right_recipes() -> list[str]:
+    """Every known recipe that the parser takes."""
+    out = [text for text in known() if "\r" not in text and text.strip() and not parse(SourceFile("x", text))[1]]
+    assert len(out) > 150
+    return out
+
+
+def test_folds_are_those_of_the_parser_in_every_known_recipe(program: str, tmp_path: Path) -> None:
+    recipes = right_recipes()
+    (tmp_path / "recipes").write_text(json.dumps([text.split("\n") for text in recipes]))
+    script = """
+for lines in json_decode(readfile('recipes')[0])
+  silent %delete _
+  call setline(1, lines)
+  let found += [map(range(1, len(lines)), 'metalor#Fold(v:val)')]
+endfor
+"""
+    for text, levels in zip(recipes, said(program, tmp_path, script), strict=True):
+        assert [str(level) for level in levels] == [str(level) for level in folds(text)], text
+
+
+def folds(text: str) -> Iterator[str | int]:
+    """The fold of each line, from where the model's states stand at line starts."""
+    walker, at, stage = Walker(model()), 0, 0
+    states = {step.start: step.state for step in walker.walk(text)}
+    lines = text.split("\n")
+    inside = []
+    for line in lines:
+        inside.append(states.get(at, START) != START)
+        at += len(line) + 1
+    for number, line in enumerate(lines):
+        if inside[number]:
+            yield stage + 1
+        elif line.lstrip().startswith("FROM"):
+            stage = 1
+            yield ">1"
+        else:
+            yield f">{stage + 1}" if [*inside, False][number + 1] else stage
+
+
+def test_folds_after_any_edits_are_those_of_a_new_buffer(program: str, tmp_path: Path) -> None:
+    draw = random.Random(5)
+    pieces = ["'''", '"""', "SH '''", "USER a \\", "RUN [", "]", "# x", "", "FROM scratch", "a \\"]
+    edits = [(draw.random(), draw.choice((0, 0, 1, 1, 4)), draw.sample(pieces, draw.randrange(4))) for _ in range(200)]
+    (tmp_path / "edits").write_text(json.dumps(edits))
+    script = """
+for [place, gone, put] in json_decode(readfile('edits')[0])
+  let at = float2nr(place * line('$')) + 1
+  if gone
+    execute 'silent' at .. ',' .. min([line('$'), at + gone - 1]) .. 'delete _'
+  endif
+  call append(min([line('$'), at - 1]), put)
+  let kept = map(range(1, line('$')), 'metalor#Fold(v:val)')
+  unlet b:metalor_tick b:metalor_text b:metalor_states
+  if kept != map(range(1, line('$')), 'metalor#Fold(v:val)')
+    let found += [[kept, getline(1, '$')]]
+  endif
+endfor
+let found += [line('$') > 20]
+"""
+    assert said(program, tmp_path, script) == [1]
+
+
 def test_folding_can_be_left_alone(program: str, tmp_path: Path) -> None:
     script = "bwipeout\nlet g:metalor_folding = 0\nedit app.metalor\nlet found += [&filetype, &l:foldmethod]\n"
     assert said(program, tmp_path, script) == ["metalor", "manual"]
@@ -134,6 +205,20 @@ def test_indentation_is_that_of_fmt(program: str, tmp_path: Path) -> None:
     assert format_recipe(SourceFile("x", recipe)) == recipe
     flat = "".join(line.lstrip() + "\n" for line in recipe.splitlines())
     assert said(program, tmp_path, "normal! gg=G\nlet found += getline(1, '$')\n", flat) == recipe.splitlines()
+
+
+def test_indentation_changes_nothing_but_the_layout(program: str, tmp_path: Path) -> None:
+    (tmp_path / "recipes").write_text(json.dumps([text.split("\n") for text in right_recipes()]))
+    script = """
+for lines in json_decode(readfile('recipes')[0])
+  silent %delete _
+  call setline(1, lines)
+  silent normal! gg=G
+  let found += [join(getline(1, '$'), "\\n")]
+endfor
+"""
+    for text, indented in zip(right_recipes(), said(program, tmp_path, script), strict=True):
+        assert format_recipe(SourceFile("x", indented)) == format_recipe(SourceFile("x", text)), indented
 
 
 def test_lines_of_blocks_stay_and_new_ones_follow(program: str, tmp_path: Path) -> None:
@@ -212,3 +297,10 @@ let found += [Group(2001), Group(2002), Group(2003)]
     assert said(program, tmp_path, script, recipe) == [
         "metalorBlock", "metalorFence", "metalorKeyword", "metalorKeyword", "metalorError", "metalorKeyword",
     ]  # fmt: skip
+
+
+def test_a_line_of_any_length_goes_on_on_the_next(program: str, tmp_path: Path) -> None:
+    recipe = f"FROM scratch\nSH echo {'x' * 50_000} \\\n  RUN\nUSER a\n"
+    script = "normal! G\nredraw\nlet found += map([3, 4], 'synIDattr(synID(v:val, 3, 1), \"name\")')\n"
+    shell, keyword = said(program, tmp_path, script, recipe)
+    assert shell.startswith("metalorShell") and keyword.startswith("metalorKeyword")

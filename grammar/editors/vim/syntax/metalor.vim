@@ -21,15 +21,16 @@ let s:folds = get(g:, 'sh_fold_enabled', 0)
 let g:sh_fold_enabled = 0
 syntax include @metalorShell syntax/sh.vim
 let g:sh_fold_enabled = s:folds
-unlet! b:current_syntax
+unlet! b:current_syntax b:is_bash
 syntax cluster metalorShell add=metalorShellWord
 syntax cluster metalorShell remove=shDoError,shIfError,shInError,shCaseError,shEsacError,shCurlyError,shParenError
 syntax cluster metalorShell remove=shTestError,shDTestError,shCondError
 
 " Blocks may be of any length, and what a line means depends on where its block begins. From the start of the file it is
-" exact, and 2,000 lines take a fifth of a second, once.
+" exact, and 2,000 lines take a fifth of a second, once. For the same reason lines are read to their ends.
 syntax sync clear
 syntax sync fromstart
+setlocal synmaxcol=0
 syntax case match
 syntax spell notoplevel
 

@@ -193,15 +193,19 @@ behind END."
   "Put faces on everything up to LIMIT.
 A matcher for `font-lock-keywords' that leaves nothing to do."
   (syntax-propertize limit)
-  (while (< (point) limit)
-    (let* ((from (point))
-           (to (min limit (next-single-property-change from 'metalor-role nil limit)))
-           (role (get-text-property from 'metalor-role)))
-      (when role
-        (put-text-property from to 'face (cdr (assq role metalor--roles))))
-      (when (eq role 'shell)
-        (metalor--fontify-shell from))
-      (goto-char to)))
+  (let (texts)
+    (while (< (point) limit)
+      (let* ((from (point))
+             (to (next-single-property-change from 'metalor-role nil limit))
+             (role (get-text-property from 'metalor-role))
+             (text (get-text-property from 'metalor-shell)))
+        (when role
+          (put-text-property from to 'face (cdr (assq role metalor--roles))))
+        (when (and (eq role 'shell) (not (eq text (cdar texts))))
+          (push (cons from text) texts))
+        (goto-char to)))
+    (dolist (each texts)
+      (metalor--fontify-shell (car each) limit)))
   nil)
 
 (defconst metalor--font-lock-keywords '((metalor--fontify))
@@ -215,19 +219,20 @@ A matcher for `font-lock-keywords' that leaves nothing to do."
           position)
         (next-single-property-change position 'metalor-shell nil (point-max))))
 
-(defun metalor--fontify-shell (position)
-  "Put the faces of `sh-mode' on the shell text at POSITION."
-  (let* ((bounds (metalor--shell-bounds position))
+(defun metalor--fontify-shell (from limit)
+  "Put the faces of `sh-mode' on the shell text at FROM, up to LIMIT."
+  (let* ((bounds (metalor--shell-bounds from))
          (start (car bounds))
-         (end (cdr bounds))
-         (text (and (<= (- end start) metalor-shell-limit) (metalor--shell-text start end))))
-    (when text
-      (let ((last (next-single-property-change position 'metalor-role nil (point-max))))
-        (dolist (each (metalor--shell-faces text))
-          (let ((from (max position (+ start (nth 0 each))))
-                (to (min last (+ start (nth 1 each)))))
-            (when (< from to)
-              (put-text-property from to 'face (list (nth 2 each) 'metalor-shell-face)))))))))
+         (end (cdr bounds)))
+    (when (<= (- end start) metalor-shell-limit)
+      (dolist (each (metalor--shell-faces (metalor--shell-text start end)))
+        (let ((at (max from (+ start (nth 0 each))))
+              (to (min limit (+ start (nth 1 each)))))
+          (while (< at to)
+            (let ((next (next-single-property-change at 'metalor-role nil to)))
+              (when (eq (get-text-property at 'metalor-role) 'shell)
+                (put-text-property at next 'face (list (nth 2 each) 'metalor-shell-face)))
+              (setq at next))))))))
 
 (defun metalor--shell-text (start end)
   "The shell's text between START and END.
@@ -291,8 +296,8 @@ Comment lines of ours are blanks to it."
 (defun metalor-indent-line ()
   "Indent the line.
 Statements stand at the margin, and what continues them is indented by
-`metalor-indent-offset'.  The lines of a block belong to its text: only an empty
-one is indented, as the line before it."
+`metalor-indent-offset'.  The lines of a block are its text, whose margin is
+the closing fence's column: only an empty one is indented, as the line before."
   (interactive)
   (let* ((state (metalor--line-state))
          (column (save-excursion (back-to-indentation) (current-column)))
@@ -310,8 +315,7 @@ one is indented, as the line before it."
   "The column of a line in a block; nil to leave it alone."
   (save-excursion
     (back-to-indentation)
-    (cond ((eq (metalor--role) 'fence) metalor-indent-offset)
-          ((not (eolp)) nil)
+    (cond ((not (eolp)) nil)
           ((= 0 (progn (forward-line -1) (metalor--line-state))) metalor-indent-offset)
           (t (current-indentation)))))
 

@@ -4,77 +4,94 @@
 let s:cpo = &cpo
 set cpo&vim
 
-" What each line is: '' (a statement starts, or nothing does), 'stage' (FROM starts), 'continued' (behind a backslash),
-" 'array', 'block'. Known until the text changes.
-function! metalor#Lines() abort
-  if get(b:, 'metalor_tick', -1) != b:changedtick
-    let b:metalor_lines = s:Read(getline(1, '$'))
-    let b:metalor_first = index(b:metalor_lines, 'stage')
-    let b:metalor_tick = b:changedtick
+" What is open where each line starts, and behind the last one: '' (nothing), 'continued' (behind a backslash), 'array',
+" or the fence that closes a block. After a change only lines are read that it can matter to.
+function! s:States() abort
+  if get(b:, 'metalor_tick', -1) == b:changedtick
+    return b:metalor_states
   endif
-  return b:metalor_lines
+  let [old, known] = [get(b:, 'metalor_text', []), get(b:, 'metalor_states', [''])]
+  let new = getline(1, '$')
+  let at = s:Common(old, new, 0)
+  let same = len(new) - s:Common(old[at :], new[at :], 1)
+  let states = known[: at]
+  while at < len(new)
+    if at >= same && states[at] ==# known[at + len(old) - len(new)]
+      let states += known[at + len(old) - len(new) + 1 :]
+      break
+    endif
+    call add(states, s:After(states[at], new[at]))
+    let at += 1
+  endwhile
+  let [b:metalor_text, b:metalor_states, b:metalor_tick] = [new, states, b:changedtick]
+  let b:metalor_first = match(new, '^[ \t]*FROM\>')
+  while b:metalor_first >= 0 && states[b:metalor_first] !=# ''
+    let b:metalor_first = match(new, '^[ \t]*FROM\>', b:metalor_first + 1)
+  endwhile
+  return states
 endfunction
 
-function! s:Read(lines) abort
-  let kinds = []
-  let [inside, fence] = ['', '']
-  for line in a:lines
-    if inside ==# 'block'
-      call add(kinds, inside)
-      if line =~# '^[ \t]*' .. fence
-        let inside = ''
-      endif
-      continue
-    endif
-    call add(kinds, inside !=# '' ? inside : line =~# '^[ \t]*FROM\>' ? 'stage' : '')
-    if line =~# '^[ \t]*\%(#\|$\)'
-      " A comment; a blank line ends what a backslash continued.
-      if inside ==# 'continued' && line !~# '#'
-        let [inside, kinds[-1]] = ['', '']
-      endif
-      continue
-    endif
-    let fence = matchstr(line, '\%(^\|[ \t]\)\zs\%(''''''\|"""\)\ze\s*$')
-    if fence !=# ''
-      let inside = 'block'
-    else
-      let bare = substitute(substitute(line, '"\%(\\.\|[^"\\]\)*"', '', 'g'), '[ \t]#.*', '', '')
-      let opens = inside ==# 'array' || bare =~# '^[ \t]*\%(TEST[ \t]\+\)\=@ARRAYS@\>.*\['
-      let inside = opens && bare !~# '\]' ? 'array' : line =~# '\\\@1<!\%(\\\\\)*\\\s*$' ? 'continued' : ''
-    endif
-  endfor
-  return kinds
+" How many lines are the same at the start, or at the end.
+function! s:Common(old, new, end) abort
+  let [low, high] = [0, min([len(a:old), len(a:new)])]
+  while low < high
+    let middle = (low + high + 1) / 2
+    let equal = a:end ? a:old[len(a:old) - middle :] ==# a:new[len(a:new) - middle :]
+          \ : a:old[low : middle - 1] ==# a:new[low : middle - 1]
+    let [low, high] = equal ? [middle, high] : [low, middle - 1]
+  endwhile
+  return low
+endfunction
+
+" What is open behind a line.
+function! s:After(state, line) abort
+  if a:state =~# '["'']'
+    return a:line =~# '^[ \t]*' .. a:state ? '' : a:state
+  elseif a:line =~# '^[ \t]*\%(#\|$\)'
+    " A blank line ends what a backslash continued; a comment does not.
+    return a:state ==# 'continued' && a:line !~# '#' ? '' : a:state
+  endif
+  let fence = matchstr(a:line, '\%(^\|[ \t]\)\zs\%(''''''\|"""\)\ze\s*$')
+  if fence !=# ''
+    return fence
+  endif
+  let bare = substitute(substitute(a:line, '"\%(\\.\|[^"\\]\)*"', '', 'g'), '[ \t]#.*', '', '')
+  if (a:state ==# 'array' || bare =~# '^[ \t]*\%(TEST[ \t]\+\)\=@ARRAYS@\>.*\[') && bare !~# '\]'
+    return 'array'
+  endif
+  return a:line =~# '\\\@1<!\%(\\\\\)*\\\s*$' ? 'continued' : ''
+endfunction
+
+" Whether a line goes on with what the one before it began.
+function! s:Inside(state, line) abort
+  return a:state !=# '' && (a:state !=# 'continued' || a:line =~# '\S')
 endfunction
 
 " Stages are folds, and in them every statement of several lines.
 function! metalor#Fold(number) abort
-  let kinds = metalor#Lines()
-  let kind = kinds[a:number - 1]
-  if kind ==# 'stage'
+  let states = s:States()
+  let [state, after] = states[a:number - 1 : a:number]
+  let stage = b:metalor_first >= 0 && b:metalor_first < a:number
+  if s:Inside(state, getline(a:number))
+    return stage + 1
+  elseif getline(a:number) =~# '^[ \t]*FROM\>'
     return '>1'
   endif
-  let outer = b:metalor_first >= 0 && b:metalor_first < a:number
-  if kind !=# ''
-    return outer + 1
-  endif
-  let next = get(kinds, a:number, '')
-  return next !=# '' && next !=# 'stage' ? '>' .. (outer + 1) : outer
+  return s:Inside(after, getline(a:number + 1)) && a:number < line('$') ? '>' .. (stage + 1) : stage
 endfunction
 
-" Statements stand at the margin, what continues them one step in; the lines of a block are its text and stay.
+" Statements stand at the margin, what continues them one step in; the lines of a block are its text and stay, and so does
+" the fence that closes it, from whose column the text counts.
 function! metalor#Indent(number) abort
-  let kind = metalor#Lines()[a:number - 1]
-  let line = getline(a:number)
-  if kind ==# 'block'
-    if line =~# '^[ \t]*\%(''''''\|"""\)[ \t]*$'
-      return shiftwidth()
-    elseif line =~# '\S'
+  let [states, line] = [s:States(), getline(a:number)]
+  let state = states[a:number - 1]
+  if state =~# '["'']'
+    if line =~# '\S'
       return -1
     endif
-    let before = metalor#Lines()[a:number - 2]
-    return before ==# 'block' ? indent(prevnonblank(a:number - 1)) : shiftwidth()
+    return states[a:number - 2] ==# state ? indent(prevnonblank(a:number - 1)) : shiftwidth()
   endif
-  return kind =~# '^\%(continued\|array\)$' && line !~# '^[ \t]*\]' ? shiftwidth() : 0
+  return state !=# '' && line !~# '^[ \t]*\]' ? shiftwidth() : 0
 endfunction
 
 let &cpo = s:cpo

@@ -8,5 +8,6 @@ let b:did_indent = 1
 
 setlocal indentexpr=metalor#Indent(v:lnum)
 setlocal indentkeys=!^F,o,O,0]
-setlocal autoindent
-let b:undo_indent = 'setlocal indentexpr< indentkeys< autoindent<'
+" What stays must stay as it is, tabs too: they can be a block's text.
+setlocal autoindent preserveindent
+let b:undo_indent = 'setlocal indentexpr< indentkeys< autoindent< preserveindent<'
