@@ -6,8 +6,10 @@ Invariant: what is published last is what a fresh check of the last version says
 
 import asyncio
 import gc
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from lsprotocol import types
@@ -18,12 +20,26 @@ from metalor_lang.lsp.documents import Document
 from metalor_lang.lsp.reporting import reported, settled
 from metalor_lang.record import dataclass
 
+log: Final = logging.getLogger("metalor.lsp")
+
 IDLE: Final = 0.4
 """Seconds without a change after which the disk is asked anew."""
 _CHEAP: Final = 0.004
 """Seconds that looking at bases may take while somebody types."""
 _MOST: Final = 0.25
 """Seconds that a change waits at the most because checking takes long."""
+
+
+@contextmanager
+def without_collections() -> Iterator[None]:
+    """Put garbage collections off: in between they would walk all that a check makes, and find nothing."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 @dataclass(slots=True)
@@ -50,13 +66,18 @@ class Checking:
     Args:
         publish: sends a document's diagnostics.
         client: tells what the client can show, once that is known.
+        fail: shows the user a sentence.
 
     """
 
     def __init__(
-        self, publish: Callable[[Document, list[types.Diagnostic]], None], client: Callable[[], Client]
+        self,
+        publish: Callable[[Document, list[types.Diagnostic]], None],
+        client: Callable[[], Client],
+        fail: Callable[[str], None],
     ) -> None:
         self._publish = publish
+        self._fail = fail
         self._client = client
         self._states: dict[str, _State] = {}
 
@@ -83,9 +104,8 @@ class Checking:
     def disturbed(self, document: Document) -> None:
         """Check a document when it is quiet: something around it may have changed."""
         state = self._states.setdefault(document.uri, _State())
-        if state.idle is not None:
-            state.idle.cancel()
-        state.idle = asyncio.get_running_loop().call_later(IDLE, self._again, document, state)
+        if state.idle is None:  # a build that writes file after file must not put it off for ever
+            state.idle = asyncio.get_running_loop().call_later(IDLE, self._again, document, state)
 
     def closed(self, document: Document) -> None:
         """Forget a document, and take its diagnostics back."""
@@ -108,12 +128,13 @@ class Checking:
     def _check(self, document: Document, state: _State, deep: bool) -> None:
         state.soon = None
         began = time.monotonic()
-        # A collection in between would walk all that a check makes, and find nothing.
-        gc.disable()
         try:
-            self._say(document, state, deep)
-        finally:
-            gc.enable()
+            with without_collections():
+                self._say(document, state, deep)
+        except Exception as error:
+            # What was said before stays, and the next change is checked like any other.
+            log.exception("%s could not be checked", document.uri)
+            self._fail(f"a bug of metalor: {document.uri} could not be checked: {type(error).__name__}: {error}")
         document.forget()
         state.ended = time.monotonic()
         state.took = state.ended - began

@@ -3,12 +3,15 @@
 Invariant: what `metalor check` would say of the text is said, with the same words, codes and places.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
 from lsprotocol import types
 
+from metalor_lang.diagnostics.codes import CODES
 from metalor_lang.diagnostics.model import Diagnostic, Severity
+from metalor_lang.errors import MetalorError
 from metalor_lang.lsp.client import Client
 from metalor_lang.lsp.documents import Document
 from metalor_lang.source import Span
@@ -54,7 +57,7 @@ def _one(document: Document, client: Client, each: Diagnostic) -> types.Diagnost
         if each.severity is Severity.ERROR
         else types.DiagnosticSeverity.Information,
         code=each.code,
-        code_description=types.CodeDescription(href=f"{page}#{each.code.lower()}")
+        code_description=types.CodeDescription(href=f"{page}#{anchor(each.code)}")
         if page and client.code_descriptions
         else None,
         source=SOURCE,
@@ -62,6 +65,13 @@ def _one(document: Document, client: Client, each: Diagnostic) -> types.Diagnost
         tags=tags,
         related_information=related,
     )
+
+
+def anchor(code: str) -> str:
+    """The anchor of a code's heading on the page of codes, as renderers of Markdown make it."""
+    known = CODES.get(code)
+    heading = code if known is None else f"{code}: {known.title}"
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def shown_span(document: Document, span: Span) -> Span:
@@ -76,7 +86,10 @@ def settled(document: Document) -> tuple[Diagnostic, ...]:
     program = document.program
     if program is None or not document.remember(all_given):
         return ()
-    return document.ground.settled(program).wrong
+    try:
+        return document.ground.settled(program).wrong
+    except MetalorError:
+        return ()  # this machine cannot read what is there: a build will say so
 
 
 def all_given(document: Document) -> bool:

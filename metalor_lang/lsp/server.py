@@ -5,7 +5,6 @@ standard output.
 """
 
 import inspect
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -16,15 +15,13 @@ from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol
 
 from metalor_lang import __version__
-from metalor_lang.lsp.checking import Checking
+from metalor_lang.lsp.checking import Checking, without_collections
 from metalor_lang.lsp.client import Client, client_of
 from metalor_lang.lsp.documents import Document, path_of
 from metalor_lang.lsp.features import FEATURES, ITEMS, Feature
 from metalor_lang.lsp.positions import Encoding
 from metalor_lang.lsp.searching import Recipes
 from metalor_lang.lsp.settings import SECTION, Settings, read_settings
-
-log: Final = logging.getLogger("metalor.lsp")
 
 
 class Protocol(LanguageServerProtocol):
@@ -61,7 +58,7 @@ class Server(LanguageServer):
         self.settings = Settings()
         self.complaints: tuple[str, ...] = ()
         self.client = Client()
-        self.checking = Checking(self._publish, lambda: self.client)
+        self.checking = Checking(self._publish, lambda: self.client, self.say)
         self.recipes = Recipes()
         _register(self)
 
@@ -195,8 +192,9 @@ def _opened(server: Server, params: types.DidOpenTextDocumentParams) -> None:
 def _changed(server: Server, params: types.DidChangeTextDocumentParams) -> None:
     document = server.documents.get(params.text_document.uri)
     if document is not None:
-        document.change(params.text_document.version, params.content_changes)
-        server.checking.changed(document)
+        with without_collections():
+            document.change(params.text_document.version, params.content_changes)
+            server.checking.changed(document)
 
 
 def _saved(server: Server, params: types.DidSaveTextDocumentParams) -> None:

@@ -64,6 +64,8 @@ def test_a_request_that_fails_answers_its_error_and_the_next_is_answered(tmp_pat
 def test_a_bug_in_one_answer_leaves_the_server_alive(tmp_path: Path) -> None:
     code = (
         "from metalor_lang.lsp import server, run\n"
+        "from metalor_lang.lsp import checking\n"
+        "checking.settled = lambda document: 1 / ('bug' not in document.text)\n"
         "before = server.Server.__init__\n"
         "def init(self):\n"
         "    before(self)\n"
@@ -77,6 +79,9 @@ def test_a_bug_in_one_answer_leaves_the_server_alive(tmp_path: Path) -> None:
         failed = editor.answer(editor.send("metalor/bug", {}))
         assert failed["error"]["code"] == -32603 and "ZeroDivisionError" in failed["error"]["message"]
         assert editor.ask("metalor/noise", {}) is None
+        text = {"languageId": "metalor", "version": 1, "text": "FROM scratch\n# bug\n"}
+        editor.notify("textDocument/didOpen", {"textDocument": {"uri": "untitled:bug", **text}})
+        assert "a bug of metalor: untitled:bug could not be checked" in editor.wait_for("window/showMessage")["message"]
         assert codes(editor.open((tmp_path / "a.metalor").as_uri(), WRONG)) == ["E0401"]
         editor.leave()
         assert editor.process.stderr is not None

@@ -5,9 +5,11 @@ import re
 
 import pytest
 
+from metalor_lang.diagnostics.codes import CODES
 from metalor_lang.lsp.colouring import MODIFIERS, ROLES, TYPES
 from metalor_lang.lsp.completing import KINDS, SNIPPETS
 from metalor_lang.lsp.features import FEATURES, ITEMS
+from metalor_lang.lsp.reporting import anchor
 from metalor_lang.lsp.settings import READERS, Settings, read_settings
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.parser import parse
@@ -67,3 +69,14 @@ def test_tables_are_total() -> None:
     assert set(KINDS) == set(ItemKind) and set(SNIPPETS) <= set(BY_WORD)
     assert {kind for kind, _ in ROLES.values()} == set(TYPES)
     assert {name for _, name in ROLES.values() if name} == set(MODIFIERS)
+
+
+def test_codes_have_their_heading_on_the_page_of_codes() -> None:
+    page = (ROOT / "docs/reference/diagnostics.md").read_text()
+    headings = re.findall(r"^## (E\d{4}): (.*)$", page, re.MULTILINE)
+    assert {code for code, _ in headings} == set(CODES)
+    # As renderers of Markdown make anchors: small letters, blanks as hyphens, no punctuation.
+    assert anchor("E0210") == "e0210-run-with-shell-text"
+    for code, title in headings:
+        kept = "".join(char for char in f"{code} {title}".lower() if char.isalnum() or char in " -_")
+        assert anchor(code) == kept.replace(" ", "-")
