@@ -85,8 +85,9 @@ def _acceptable(node: ast.Arg, known: Mapping[str, Known], report: Report, sourc
         help = "remove the line: the build sets it" + (", by --epoch" if name == EPOCH else ", by --platform")
         line = source.position(node.span.end).line
         behind = source.line_span(line + 1).start if line < source.line_count else len(source.text)
-        # Without a default the line says nothing that is not so without it.
-        edit = Edit(span=Span(node.span.start, behind), text="", safe=node.default is None)
+        # Without a default the line says nothing that is not so without it; a comment behind it may.
+        says_nothing = node.default is None and not source.text[node.span.end : behind].strip()
+        edit = Edit(span=Span(node.span.start, behind), text="", safe=says_nothing)
         report.add("E0304", f"`{name}` is always defined", node.name_span, help, edits=(edit,))
         return False
     if name in RESERVED_ARGS:

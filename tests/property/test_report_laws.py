@@ -7,11 +7,15 @@ import xml.etree.ElementTree as ET
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metalor_lang.checker.checker import check
 from metalor_lang.cli.reports import FORMATS
 from metalor_lang.diagnostics.findings import Findings
+from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.source import SourceFile
+from metalor_lang.syntax.ast import Recipe
 from metalor_lang.syntax.fixes import fix
 from metalor_lang.syntax.parser import parse
+from tests.support.recipes import FakeContexts
 from tests.support.texts import mixed, texts
 
 # Slips that can be put right without asking, and what they grow in.
@@ -26,6 +30,7 @@ slips = st.lists(
     max_size=8,
 ).map("".join)  # fmt: skip
 anything = st.one_of(texts, mixed, slips)
+DIRECTIVE = re.compile(r"[ \t]*#[ \t]*\w+[ \t]*=")
 
 
 @settings(max_examples=300, deadline=None)
@@ -61,6 +66,26 @@ def test_safe_edits_settle_and_do_no_harm(text: str) -> None:
     assert fix(after) == (after, ())
     if not parse(source)[1]:
         assert not done
-    # What was right stays as it is, but for case, commas, tabs and blanks of statements with errors.
+    # What was right stays as it is, but for case, commas, tabs and blanks where errors were, and for comments that
+    # are directives elsewhere.
+    gone = any(each.diagnostic.code == "E0207" for each in done)
     squeezed = re.compile(r"[\s,]|\\t")
-    assert squeezed.sub("", after.text).upper() == squeezed.sub("", text).upper()
+    left = "".join(line for line in text.splitlines(keepends=True) if not (gone and DIRECTIVE.match(line)))
+    kept = "".join(line for line in after.text.splitlines(keepends=True) if not (gone and DIRECTIVE.match(line)))
+    assert squeezed.sub("", kept).upper() == squeezed.sub("", left).upper()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(["FROM scratch\n", "arg TARGETARCH\n", "ARG TARGETOS\n", "ARG A=1\n", "ENV B=${A}\n"])))
+def test_safe_edits_of_names_settle(lines: list[str]) -> None:
+    def read(source: SourceFile) -> tuple[Recipe, tuple[Diagnostic, ...]]:
+        recipe, syntax = parse(source)
+        _, wrong = check(recipe, syntax=syntax, contexts=FakeContexts())
+        return recipe, tuple(sorted((*syntax, *wrong), key=lambda each: each.span))
+
+    after, done = fix(SourceFile("a", "".join(lines)), read)
+    assert fix(after, read) == (after, ())
+    assert "TARGET" not in after.text and "arg" not in after.text
+    # What has no safe edit is still there.
+    assert after.text == "".join(line for line in lines if "TARGET" not in line)
+    assert len(done) >= sum("TARGET" in line for line in lines)

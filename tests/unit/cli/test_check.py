@@ -107,6 +107,9 @@ def test_fix_makes_edits_of_names_too(folder: Path) -> None:
     recipe.write_text("from scratch\nARG TARGETARCH\nARG TARGETOS\nENV A=${TARGETARCH}\n")
     assert main(["check", "--fix", "ports.metalor"]) == 0
     assert recipe.read_text() == "FROM scratch\nENV A=${TARGETARCH}\n"
+    recipe.write_text("FROM scratch\nARG TARGETARCH # a word of the user's\n")
+    assert main(["check", "--fix", "ports.metalor"]) == 1
+    assert recipe.read_text() == "FROM scratch\nARG TARGETARCH # a word of the user's\n"
 
 
 def test_fix_leaves_a_right_file_alone(folder: Path) -> None:
