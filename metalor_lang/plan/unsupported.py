@@ -7,12 +7,11 @@ from collections.abc import Mapping
 
 from metalor_lang.diagnostics.model import Diagnostic, Label
 from metalor_lang.hints import Final
-from metalor_lang.plan.graph import CloneGit, CloseLayer, Exec, Plan
+from metalor_lang.plan.graph import CloseLayer, Exec, Plan
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
 
 STATEMENTS: Final[Mapping[type, str]] = {
-    CloneGit: "clone it beside the recipe, give it by --context NAME=DIR and COPY --from=NAME until then",
     CloseLayer: "remove the line: a stage ships one layer until then",
 }
 """Actions that are not carried out yet, and what to do meanwhile."""
