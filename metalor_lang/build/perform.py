@@ -12,10 +12,11 @@ from functools import partial
 
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.builder import Chain
+from metalor_lang.build.caching import take
 from metalor_lang.build.contexts import LocalContexts
 from metalor_lang.build.copies import Copies
 from metalor_lang.build.copying import Elsewhere, copy_into
-from metalor_lang.build.events import EventSink, StepOutput, StepRef
+from metalor_lang.build.events import EventSink, Notice, StepOutput, StepRef
 from metalor_lang.build.facts import Facts
 from metalor_lang.build.failures import BuildFailed, Interrupted, command_failed, failed_with, no_workdir
 from metalor_lang.build.files import make_workdir, write_file
@@ -260,7 +261,16 @@ class Machine:
                 draft.root.makedirs(action.workdir)
             elif not found:
                 raise failed_with(no_workdir(action.workdir, there=found is not None), step, "E0604")
-            request = self._request(stage, action, identity, sources, stack)
+            caches = take(
+                self._store,
+                action,
+                stage.platform,
+                identity,
+                stack,
+                on_wait=lambda text: self._events.emit(Notice(text=text, title=ref.title)),
+                stop=self._stopping.is_set,
+            )
+            request = self._request(stage, action, identity, sources, caches, stack)
             log = stack.enter_context(StepLog(self._store.logs_path(step.key)))
 
             def output(data: bytes) -> None:
@@ -287,7 +297,13 @@ class Machine:
             )
 
     def _request(
-        self, stage: PlannedStage, action: Exec, identity: Identity, sources: Mapping[int, Chain], stack: ExitStack
+        self,
+        stage: PlannedStage,
+        action: Exec,
+        identity: Identity,
+        sources: Mapping[int, Chain],
+        caches: Mapping[str, BindSpec],
+        stack: ExitStack,
     ) -> StepRequest:
         env = {"PATH": DEFAULT_PATH, "HOME": identity.home, "SOURCE_DATE_EPOCH": str(stage.epoch)}
         env |= dict(action.environment)
@@ -304,13 +320,17 @@ class Machine:
             network=action.network,
             timeout=float(action.timeout) if action.timeout is not None else None,
             grace=self._grace,
-            mounts=tuple(self._mount(mount, sources, stack) for mount in action.mounts),
+            mounts=tuple(self._mount(mount, sources, caches, stack) for mount in action.mounts),
             pipefail=action.default_shell,
             limits=self._limits,
         )
 
     def _mount(
-        self, mount: CacheMount | SecretMount | BindMount | TmpfsMount, sources: Mapping[int, Chain], stack: ExitStack
+        self,
+        mount: CacheMount | SecretMount | BindMount | TmpfsMount,
+        sources: Mapping[int, Chain],
+        caches: Mapping[str, BindSpec],
+        stack: ExitStack,
     ) -> Mount:
         match mount:
             case TmpfsMount(path=path):
@@ -327,7 +347,9 @@ class Machine:
                     subpath=mount.source.strip("/"),
                     readonly=True,
                 )
-            case CacheMount() | SecretMount():
+            case CacheMount(path=path):
+                return caches[path]
+            case SecretMount():
                 raise MetalorError("a mount of this kind does not run")
             case _:
                 assert_never(mount)

@@ -17,7 +17,6 @@ STATEMENTS: Final[Mapping[type, str]] = {
 """Actions that are not carried out yet, and what to do meanwhile."""
 
 FLAGS: Final[Mapping[str, str]] = {
-    "cache": "remove the flag: the step runs without the cache until then",
     "secret": "there is no other way yet: leave the step out until then",
 }
 """Flags of RUN and SH that are not carried out yet, and what to do meanwhile."""

@@ -284,12 +284,12 @@ UNSUPPORTED = {
     "fetch": ("FETCH --unpinned http://x/ /x", []),
     "git": ("GIT --unpinned=main http://x/ /x", []),
     "layer": ('LAYER "x"', ["LAYER"]),
-    "cache": ("SH --cache=/c x", ["--cache"]),
+    "cache": ("SH --cache=/c x", []),
     "secret": ("SH --secret=token x", ["--secret"]),
     "bind": ("SH --bind=site:/s x", []),
     "fresh": ("SH --fresh=1d x", []),
-    "in a test": ("TEST SH --cache=/c x", ["--cache"]),
-    "several": ('SH --cache=/c --fresh=1d x\nLAYER "y"', ["--cache", "nor LAYER"]),
+    "in a test": ("TEST SH --secret=token x", ["--secret"]),
+    "several": ('SH --secret=token --fresh=1d x\nLAYER "y"', ["--secret", "nor LAYER"]),
 }
 
 
