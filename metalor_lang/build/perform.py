@@ -22,9 +22,11 @@ from metalor_lang.build.failures import BuildFailed, Interrupted, command_failed
 from metalor_lang.build.files import make_workdir, write_file
 from metalor_lang.build.growing import beneath
 from metalor_lang.build.logs import StepLog
+from metalor_lang.build.needles import Masker
 from metalor_lang.build.nursery import Nursery
 from metalor_lang.build.placing import CopyError
 from metalor_lang.build.remotes import Remotes
+from metalor_lang.build.secrets import NONE, Leak, Secrets
 from metalor_lang.build.users import Identity, UserError
 from metalor_lang.digest import Json
 from metalor_lang.errors import MachineError, MetalorError, machine_help
@@ -51,7 +53,7 @@ from metalor_lang.plan.graph import (
 from metalor_lang.runtime.cancel import Cancel
 from metalor_lang.runtime.client import Runtime
 from metalor_lang.runtime.limits import Limits
-from metalor_lang.runtime.request import BindSpec, LayeredView, Mount, StepRequest, TmpfsSpec
+from metalor_lang.runtime.request import BindSpec, FileSpec, LayeredView, Mount, StepRequest, TmpfsSpec
 from metalor_lang.runtime.rootfs import DraftView, Snapshotter
 from metalor_lang.store.store import Store
 
@@ -66,6 +68,7 @@ class Machine:
         titles: how stages are called, by index.
         keep_failed: given a step and the files as its command left them that failed; else they are thrown away.
         anew: nothing may stand on what older builds copied.
+        secrets: what steps may be shown, and may not leave behind.
 
     """
 
@@ -83,7 +86,9 @@ class Machine:
         limits: Limits = Limits(),  # noqa: B008 - immutable
         keep_failed: Callable[[Step, Chain], None] | None = None,
         anew: bool = False,
+        secrets: Secrets = NONE,
     ) -> None:
+        self._secrets = secrets
         self._keep_failed = keep_failed
         self._anew = anew
         self._copies = Copies(store)
@@ -136,16 +141,20 @@ class Machine:
                 except BuildFailed:
                     if self._keep_failed is not None and isinstance(action, Exec):
                         with suppress(MetalorError, OSError):  # why the step failed is what matters
+                            self._secrets.vet_tree(draft.upper)
                             self._keep_failed(step, draft.commit({"failed": step.key}, durable=False))
                     raise
                 if step.kind is Kind.TEST:
                     return chain
+                self._secrets.vet_tree(draft.upper)
                 # Not durable: the builder has the step's record published, which syncs for several at once.
                 after = draft.commit({"step": step.key, "text": step.text}, epoch=stage.epoch, durable=False)
                 self._facts.changed(chain, after, self._store.snapshots.fs_path(after[-1]))
                 return after
         except UserError as error:
             raise failed_with(error, step, "E0605") from error
+        except Leak as error:
+            raise failed_with(error, step, "E0612") from error
         except (BuildFailed, Interrupted):
             raise
         except InterruptedError:
@@ -194,6 +203,7 @@ class Machine:
             try:
                 with self._snapshotter.draft(edit.chain) as draft:
                     copy_into(draft.root, action, epoch=stage.epoch, contexts=self._contexts, edit=edit.found)
+                    self._secrets.vet_tree(draft.upper)
                     after = draft.commit(meta, epoch=stage.epoch, durable=False)
             except (Elsewhere, CopyError):
                 pass  # copied whole, it fits or says why it does not
@@ -204,6 +214,8 @@ class Machine:
         with self._snapshotter.draft(chain) as draft:
             done = copy_into(draft.root, action, epoch=stage.epoch, contexts=self._contexts, nursery=self._nursery)
             try:
+                for tree_path in (draft.upper, *(tree.path for _, tree in done.trees)):
+                    self._secrets.vet_tree(tree_path)
                 for place, tree in done.trees:
                     draft.adopt(place, tree.path, beneath(tree, place))
             except BaseException:
@@ -228,6 +240,7 @@ class Machine:
             digest = self._remotes.bring(action, ref)
             with self._snapshotter.draft(chain) as draft:
                 put(draft.root, action, self._store, digest, epoch=stage.epoch, check=self._check)
+                self._secrets.vet_tree(draft.upper)
                 after = draft.commit({"step": step.key, "text": step.text}, epoch=stage.epoch, durable=False)
         except FetchRefused as error:
             raise failed_with(error, step, "E0610") from error
@@ -273,11 +286,18 @@ class Machine:
             request = self._request(stage, action, identity, sources, caches, stack)
             log = stack.enter_context(StepLog(self._store.logs_path(step.key)))
 
+            masker = Masker(self._secrets.needles)
+
+            def show(data: bytes) -> None:
+                if data:
+                    log.write(data)
+                    self._events.emit(StepOutput(step=ref, data=data))
+
             def output(data: bytes) -> None:
-                log.write(data)
-                self._events.emit(StepOutput(step=ref, data=data))
+                show(masker.feed(data))
 
             status = self._runtime.run(draft.for_step(), request, output=output, cancel=self._cancel)
+            show(masker.finish())
         if status.cancelled or (self._stopping.is_set() and not status.ok):
             raise Interrupted("the build was interrupted")
         room = machine_help(errno.ENOSPC) if not status.ok and self._store.short_of_room() else ""
@@ -320,7 +340,7 @@ class Machine:
             network=action.network,
             timeout=float(action.timeout) if action.timeout is not None else None,
             grace=self._grace,
-            mounts=tuple(self._mount(mount, sources, caches, stack) for mount in action.mounts),
+            mounts=tuple(self._mount(mount, sources, caches, identity, stack) for mount in action.mounts),
             pipefail=action.default_shell,
             limits=self._limits,
         )
@@ -330,6 +350,7 @@ class Machine:
         mount: CacheMount | SecretMount | BindMount | TmpfsMount,
         sources: Mapping[int, Chain],
         caches: Mapping[str, BindSpec],
+        identity: Identity,
         stack: ExitStack,
     ) -> Mount:
         match mount:
@@ -349,8 +370,8 @@ class Machine:
                 )
             case CacheMount(path=path):
                 return caches[path]
-            case SecretMount():
-                raise MetalorError("a mount of this kind does not run")
+            case SecretMount(name=name, path=path):
+                return FileSpec(target=path, content=self._secrets.value(name), uid=identity.uid, gid=identity.gid)
             case _:
                 assert_never(mount)
 
