@@ -42,6 +42,7 @@ from metalor_lang.syntax.parser import parse
 if TYPE_CHECKING:
     from metalor_lang.build.nursery import Nursery
     from metalor_lang.build.perform import Machine
+    from metalor_lang.build.secrets import Secrets
     from metalor_lang.runtime.client import Runtime
     from metalor_lang.runtime.rootfs import Snapshotter
 
@@ -58,6 +59,8 @@ class RecipeOptions:
         target: name of the stage, None for the last.
         platform: `os/arch[/variant]`, None for this machine's; `Session.plans` takes a list of several with commas.
         epoch: seconds since 1970, None for each base's creation.
+        builds: a secret that a step wants must be given.
+        secrets: those that are; None for none.
 
     """
 
@@ -66,6 +69,14 @@ class RecipeOptions:
     target: str | None = None
     platform: str | None = None
     epoch: int | None = None
+    builds: bool = False
+    secrets: "Secrets | None" = field(default=None, compare=False)
+
+    @property
+    def secret_names(self) -> frozenset[str] | None:
+        """Of those that are given; None when none need be."""
+        given = frozenset() if self.secrets is None else self.secrets.names
+        return given if self.builds else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +191,7 @@ def examine(
         target=options.target,
         platform=platform,
         source_date_epoch=options.epoch,
+        secrets=options.secret_names,
         syntax=found,
     )
     return recipe, program, tuple(sorted((*found, *wrong), key=lambda each: (each.span.start, each.span.end)))
@@ -319,6 +331,8 @@ class Session:
         for plan in plans:
             if later := unsupported(plan):
                 raise Refused(later, self.source)
+            if self._options.secrets is not None:
+                self._options.secrets.vet_plan(plan, self.source)
         emulators(plans)
         began = time.monotonic()
         shared = Shared() if len(plans) > 1 else None
@@ -326,8 +340,10 @@ class Session:
 
         def machine(plan: Plan) -> "Machine":
             from metalor_lang.build.perform import Machine
+            from metalor_lang.build.secrets import NONE
 
             return Machine(
+                secrets=self._options.secrets or NONE,
                 store=self.store,
                 runtime=runtime,
                 snapshotter=snapshotter,

@@ -12,18 +12,21 @@ from functools import partial
 
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.builder import Chain
+from metalor_lang.build.caching import take
 from metalor_lang.build.contexts import LocalContexts
 from metalor_lang.build.copies import Copies
 from metalor_lang.build.copying import Elsewhere, copy_into
-from metalor_lang.build.events import EventSink, StepOutput, StepRef
+from metalor_lang.build.events import EventSink, Notice, StepOutput, StepRef
 from metalor_lang.build.facts import Facts
 from metalor_lang.build.failures import BuildFailed, Interrupted, command_failed, failed_with, no_workdir
 from metalor_lang.build.files import make_workdir, write_file
 from metalor_lang.build.growing import beneath
 from metalor_lang.build.logs import StepLog
+from metalor_lang.build.needles import Masker
 from metalor_lang.build.nursery import Nursery
 from metalor_lang.build.placing import CopyError
 from metalor_lang.build.remotes import Remotes
+from metalor_lang.build.secrets import NONE, Leak, Secrets
 from metalor_lang.build.users import Identity, UserError
 from metalor_lang.digest import Json
 from metalor_lang.errors import MachineError, MetalorError, machine_help
@@ -50,7 +53,7 @@ from metalor_lang.plan.graph import (
 from metalor_lang.runtime.cancel import Cancel
 from metalor_lang.runtime.client import Runtime
 from metalor_lang.runtime.limits import Limits
-from metalor_lang.runtime.request import BindSpec, LayeredView, Mount, StepRequest, TmpfsSpec
+from metalor_lang.runtime.request import BindSpec, FileSpec, LayeredView, Mount, StepRequest, TmpfsSpec
 from metalor_lang.runtime.rootfs import DraftView, Snapshotter
 from metalor_lang.store.store import Store
 
@@ -65,6 +68,7 @@ class Machine:
         titles: how stages are called, by index.
         keep_failed: given a step and the files as its command left them that failed; else they are thrown away.
         anew: nothing may stand on what older builds copied.
+        secrets: what steps may be shown, and may not leave behind.
 
     """
 
@@ -82,7 +86,9 @@ class Machine:
         limits: Limits = Limits(),  # noqa: B008 - immutable
         keep_failed: Callable[[Step, Chain], None] | None = None,
         anew: bool = False,
+        secrets: Secrets = NONE,
     ) -> None:
+        self._secrets = secrets
         self._keep_failed = keep_failed
         self._anew = anew
         self._copies = Copies(store)
@@ -135,16 +141,20 @@ class Machine:
                 except BuildFailed:
                     if self._keep_failed is not None and isinstance(action, Exec):
                         with suppress(MetalorError, OSError):  # why the step failed is what matters
+                            self._secrets.vet_tree(draft.upper)
                             self._keep_failed(step, draft.commit({"failed": step.key}, durable=False))
                     raise
                 if step.kind is Kind.TEST:
                     return chain
+                self._secrets.vet_tree(draft.upper)
                 # Not durable: the builder has the step's record published, which syncs for several at once.
                 after = draft.commit({"step": step.key, "text": step.text}, epoch=stage.epoch, durable=False)
                 self._facts.changed(chain, after, self._store.snapshots.fs_path(after[-1]))
                 return after
         except UserError as error:
             raise failed_with(error, step, "E0605") from error
+        except Leak as error:
+            raise failed_with(error, step, "E0612") from error
         except (BuildFailed, Interrupted):
             raise
         except InterruptedError:
@@ -193,6 +203,7 @@ class Machine:
             try:
                 with self._snapshotter.draft(edit.chain) as draft:
                     copy_into(draft.root, action, epoch=stage.epoch, contexts=self._contexts, edit=edit.found)
+                    self._secrets.vet_tree(draft.upper)
                     after = draft.commit(meta, epoch=stage.epoch, durable=False)
             except (Elsewhere, CopyError):
                 pass  # copied whole, it fits or says why it does not
@@ -203,6 +214,8 @@ class Machine:
         with self._snapshotter.draft(chain) as draft:
             done = copy_into(draft.root, action, epoch=stage.epoch, contexts=self._contexts, nursery=self._nursery)
             try:
+                for tree_path in (draft.upper, *(tree.path for _, tree in done.trees)):
+                    self._secrets.vet_tree(tree_path)
                 for place, tree in done.trees:
                     draft.adopt(place, tree.path, beneath(tree, place))
             except BaseException:
@@ -227,6 +240,7 @@ class Machine:
             digest = self._remotes.bring(action, ref)
             with self._snapshotter.draft(chain) as draft:
                 put(draft.root, action, self._store, digest, epoch=stage.epoch, check=self._check)
+                self._secrets.vet_tree(draft.upper)
                 after = draft.commit({"step": step.key, "text": step.text}, epoch=stage.epoch, durable=False)
         except FetchRefused as error:
             raise failed_with(error, step, "E0610") from error
@@ -260,14 +274,30 @@ class Machine:
                 draft.root.makedirs(action.workdir)
             elif not found:
                 raise failed_with(no_workdir(action.workdir, there=found is not None), step, "E0604")
-            request = self._request(stage, action, identity, sources, stack)
+            caches = take(
+                self._store,
+                action,
+                stage.platform,
+                identity,
+                stack,
+                on_wait=lambda text: self._events.emit(Notice(text=text, title=ref.title)),
+                stop=self._stopping.is_set,
+            )
+            request = self._request(stage, action, identity, sources, caches, stack)
             log = stack.enter_context(StepLog(self._store.logs_path(step.key)))
 
+            masker = Masker(self._secrets.needles)
+
+            def show(data: bytes) -> None:
+                if data:
+                    log.write(data)
+                    self._events.emit(StepOutput(step=ref, data=data))
+
             def output(data: bytes) -> None:
-                log.write(data)
-                self._events.emit(StepOutput(step=ref, data=data))
+                show(masker.feed(data))
 
             status = self._runtime.run(draft.for_step(), request, output=output, cancel=self._cancel)
+            show(masker.finish())
         if status.cancelled or (self._stopping.is_set() and not status.ok):
             raise Interrupted("the build was interrupted")
         room = machine_help(errno.ENOSPC) if not status.ok and self._store.short_of_room() else ""
@@ -287,7 +317,13 @@ class Machine:
             )
 
     def _request(
-        self, stage: PlannedStage, action: Exec, identity: Identity, sources: Mapping[int, Chain], stack: ExitStack
+        self,
+        stage: PlannedStage,
+        action: Exec,
+        identity: Identity,
+        sources: Mapping[int, Chain],
+        caches: Mapping[str, BindSpec],
+        stack: ExitStack,
     ) -> StepRequest:
         env = {"PATH": DEFAULT_PATH, "HOME": identity.home, "SOURCE_DATE_EPOCH": str(stage.epoch)}
         env |= dict(action.environment)
@@ -304,13 +340,18 @@ class Machine:
             network=action.network,
             timeout=float(action.timeout) if action.timeout is not None else None,
             grace=self._grace,
-            mounts=tuple(self._mount(mount, sources, stack) for mount in action.mounts),
+            mounts=tuple(self._mount(mount, sources, caches, identity, stack) for mount in action.mounts),
             pipefail=action.default_shell,
             limits=self._limits,
         )
 
     def _mount(
-        self, mount: CacheMount | SecretMount | BindMount | TmpfsMount, sources: Mapping[int, Chain], stack: ExitStack
+        self,
+        mount: CacheMount | SecretMount | BindMount | TmpfsMount,
+        sources: Mapping[int, Chain],
+        caches: Mapping[str, BindSpec],
+        identity: Identity,
+        stack: ExitStack,
     ) -> Mount:
         match mount:
             case TmpfsMount(path=path):
@@ -327,8 +368,10 @@ class Machine:
                     subpath=mount.source.strip("/"),
                     readonly=True,
                 )
-            case CacheMount() | SecretMount():
-                raise MetalorError("a mount of this kind does not run")
+            case CacheMount(path=path):
+                return caches[path]
+            case SecretMount(name=name, path=path):
+                return FileSpec(target=path, content=self._secrets.value(name), uid=identity.uid, gid=identity.gid)
             case _:
                 assert_never(mount)
 

@@ -14,6 +14,7 @@ from metalor_lang.store.store import Store
 if TYPE_CHECKING:
     from metalor_lang.remote.dialing import Halt
     from metalor_lang.remote.fetch import Fetcher
+    from metalor_lang.remote.git import Commits
 
 _EVERY: Final = 0.25
 """Seconds between two tellings of how far a transfer is."""
@@ -47,7 +48,7 @@ class Remotes:
             case FetchFile():
                 return self._fetcher().latest(action.url, action.fresh).digest.removeprefix("sha256:")
             case CloneGit():
-                raise NotImplementedError
+                return self._commits().latest(action.url, action.branch, action.fresh)
             case _:
                 assert_never(action)
 
@@ -65,7 +66,7 @@ class Remotes:
             case FetchFile():
                 return self._fetcher().pinned(action.url, f"sha256:{action.sha256}", progress).digest
             case CloneGit():
-                raise NotImplementedError
+                return self._commits().commit(action.url, action.commit)
             case _:
                 assert_never(action)
 
@@ -91,6 +92,11 @@ class Remotes:
         from metalor_lang.remote.fetch import Fetcher
 
         return Fetcher(self._store, halt=self._switch())
+
+    def _commits(self) -> "Commits":
+        from metalor_lang.remote.git import Commits
+
+        return Commits(self._store, self._switch())
 
 
 class _Progress:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import argparse
 
     from metalor_lang.build.early import EarlyHelper
+    from metalor_lang.build.secrets import Secrets
     from metalor_lang.runtime.client import Runtime
     from metalor_lang.runtime.rootfs import Snapshotter
     from metalor_lang.runtime.world import World
@@ -48,7 +49,17 @@ def recipe_options(arguments: "argparse.Namespace") -> RecipeOptions:
         target=getattr(arguments, "target", None),
         platform=arguments.platform,
         epoch=parse_epoch(epoch) if epoch is not None else None,
+        builds=hasattr(arguments, "secret"),
+        secrets=_secrets(getattr(arguments, "secret", ())),
     )
+
+
+def _secrets(words: Sequence[str]) -> "Secrets | None":
+    if not words:
+        return None
+    from metalor_lang.build.secrets import parse_secrets
+
+    return parse_secrets(words)
 
 
 def named_input(arguments: "argparse.Namespace") -> None:

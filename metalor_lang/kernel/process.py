@@ -7,12 +7,17 @@ that it can be pasted back.
 import os
 import shlex
 import shutil
+import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from metalor_lang.errors import MachineError, MetalorError
 from metalor_lang.record import dataclass
+
+_LOOK = 0.1
+"""Seconds between two questions whether to stop."""
 
 # The tools this project calls, and the Debian package that has each.
 PACKAGES: Mapping[str, str] = {
@@ -123,6 +128,56 @@ def run_tool(
             _describe(argv, done.returncode, done.stderr), argv=argv, status=done.returncode, stderr=done.stderr
         )
     return CompletedTool(stdout=done.stdout, stderr=done.stderr, status=0)
+
+
+def run_stoppable(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: str | os.PathLike[str],
+    stop: Callable[[], bool],
+) -> CompletedTool:
+    """Run a tool that works for long; it and what it has started are killed when `stop` says so.
+
+    Args:
+        argv: the command; its first word is looked up in PATH.
+        env: the whole environment.
+        cwd: working directory.
+        stop: asked all the time.
+
+    Raises:
+        ToolMissing: the program is not installed.
+        ToolFailed: another status than 0, or a signal.
+        InterruptedError: `stop` said so.
+
+    """
+    program = require_tool(argv[0])
+    with subprocess.Popen(
+        _with_death_signal([program, *argv[1:]]),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=dict(env),
+        cwd=cwd,
+        start_new_session=True,
+    ) as process:
+        try:
+            while True:
+                try:
+                    stdout, stderr = process.communicate(timeout=_LOOK)
+                    break
+                except subprocess.TimeoutExpired:
+                    if stop():
+                        raise InterruptedError(f"{argv[0]} was ended") from None
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode:
+        raise ToolFailed(
+            _describe(argv, process.returncode, stderr), argv=argv, status=process.returncode, stderr=stderr
+        )
+    return CompletedTool(stdout=stdout, stderr=stderr, status=0)
 
 
 def run_attached(argv: Sequence[str], *, user: tuple[int, int] | None = None) -> int:

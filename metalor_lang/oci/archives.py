@@ -46,6 +46,7 @@ def unpack_archive(
     dest_dirfd: int,
     *,
     mtime: int | None = None,
+    owners: bool = False,
     budgets: Budgets = DEFAULT_BUDGETS,
     check: Callable[[], None] = lambda: None,
 ) -> None:
@@ -56,6 +57,7 @@ def unpack_archive(
         path: the same file, for formats that are not read from front to back.
         dest_dirfd: the directory; not closed.
         mtime: the time of everything in nanoseconds since 1970; None keeps those of the archive.
+        owners: keep owners and set-id bits, of an archive that comes from a store.
         budgets: its limits.
         check: called now and then; what it raises ends the unpacking.
 
@@ -76,10 +78,10 @@ def unpack_archive(
                     while stream.read(_READ):
                         check()
                     with ZipMembers(path, meter) as members:
-                        applier.apply(_Tamed(members, mtime, check), _Uncounted())
+                        applier.apply(_Tamed(members, mtime, owners, check), _Uncounted())
                 else:
                     with _Unpacker(_Begun(head, stream), _packing(head), meter, budgets) as unpacker:
-                        applier.apply(_Tamed(TarStream(Chunks(unpacker), budgets), mtime, check), _Uncounted())
+                        applier.apply(_Tamed(TarStream(Chunks(unpacker), budgets), mtime, owners, check), _Uncounted())
                 applier.finish()
             finally:
                 applier.close()
@@ -116,13 +118,15 @@ class _Tamed:
     Args:
         members: as the archive has them.
         mtime: the time of all, or None.
+        owners: whether they and set-id bits are kept.
         check: asked before each one.
 
     """
 
-    def __init__(self, members: Members, mtime: int | None, check: Callable[[], None]) -> None:
+    def __init__(self, members: Members, mtime: int | None, owners: bool, check: Callable[[], None]) -> None:
         self._members = members
         self._mtime = mtime
+        self._owners = owners
         self._check = check
 
     def data(self) -> Iterator[memoryview]:
@@ -139,8 +143,9 @@ class _Tamed:
                 )
             if WHITEOUT in member.name and any(part.startswith(WHITEOUT) for part in member.name.split("/")):
                 raise LayerRefused(member.name, f"a name that begins with {WHITEOUT} deletes files in an image")
-            member.uid = member.gid = 0
-            member.mode &= _PERMISSIONS | (_STICKY if member.kind is Kind.DIRECTORY else 0)
+            if not self._owners:
+                member.uid = member.gid = 0
+                member.mode &= _PERMISSIONS | (_STICKY if member.kind is Kind.DIRECTORY else 0)
             member.xattrs = {}
             if self._mtime is not None:
                 member.mtime = self._mtime

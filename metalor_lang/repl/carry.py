@@ -104,6 +104,7 @@ def checked(
         platform=one_platform(ground.options.platform),
         source_date_epoch=ground.options.epoch,
         given_args_strict=strict,
+        secrets=ground.options.secret_names,
         syntax=syntax,
     )
     if not any(isinstance(node, ast.From) for node in recipe.statements):
@@ -149,6 +150,8 @@ def plan_recipe(texts: Sequence[str], *, args: Mapping[str, str], ground: Ground
         raise Refused(wrong, source)
     answers = ground.answers(known)
     plan = None if program is None else _plan_all(program, answers, source)
+    if plan is not None and ground.options.secrets is not None:
+        ground.options.secrets.vet_plan(plan, source)
     places = _places(recipe.statements, plan)
     given = iter(answers.given)
     shares = tuple(tuple(next(given) for _ in range(_asks(step))) for _, step in places)

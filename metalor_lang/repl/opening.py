@@ -16,6 +16,7 @@ from metalor_lang.build.api import RecipeOptions
 from metalor_lang.build.events import EventSink, Notice
 from metalor_lang.build.late import LateMachine
 from metalor_lang.build.perform import Machine
+from metalor_lang.build.secrets import NONE
 from metalor_lang.plan.graph import Plan
 from metalor_lang.repl.core import Core
 from metalor_lang.repl.ground import Ground
@@ -83,6 +84,7 @@ def open_session(
                 titles={index: stage.title for index, stage in plan.stages.items()},
                 limits=limits,
                 keep_failed=core.keep,
+                secrets=ground.options.secrets or NONE,
             )
 
         def performer(plan: Plan, ground: Ground) -> LateMachine:

@@ -21,8 +21,8 @@ NOBODY: Final = "0" * 16
 _TRIES: Final = 8
 
 DIRECTORIES: Final = (
-    "blobs", "snapshots", "steps", "layers", "downloads", "partial", "logs", "locks", "leases", "quarantine", "refs",
-    "tmp",
+    "blobs", "snapshots", "steps", "layers", "downloads", "partial", "caches", "logs", "locks", "leases",
+    "quarantine", "refs", "tmp",
 )  # fmt: skip
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from metalor_lang.hints import Final
 from metalor_lang.pattern import pattern
-from metalor_lang.record import dataclass
+from metalor_lang.record import dataclass, replace
 from metalor_lang.store.blobs import Blobs
+from metalor_lang.store.caches import Caches
 from metalor_lang.store.core import Core
 from metalor_lang.store.downloads import DownloadRecord, Downloads
 from metalor_lang.store.errors import MissingObject, guarded
@@ -37,7 +38,7 @@ class KeepPolicy:
     Args:
         newest: how many records at most (before what they stand on).
         max_age: seconds since the last use at most.
-        max_bytes: bytes of the kept snapshots and downloads at most.
+        max_bytes: bytes of the kept snapshots, downloads and caches at most.
         leftovers: seconds that logs of forgotten steps, quarantined objects and broken downloads stay.
 
     """
@@ -62,8 +63,10 @@ class GcReport:
         removed_steps: keys of the records that go.
         removed_snapshots: their ids.
         removed_blobs: their digests.
-        freed: bytes of the removed snapshots and blobs.
+        freed: bytes of the removed snapshots, blobs and caches.
         protected: snapshots that stay only because a living build uses them.
+        kept_bytes: of the snapshots and downloads that stay.
+        removed_caches: ids of the directories of `--cache` that go.
 
     """
 
@@ -73,6 +76,8 @@ class GcReport:
     removed_blobs: tuple[str, ...]
     freed: int
     protected: int
+    kept_bytes: int = 0
+    removed_caches: tuple[str, ...] = ()
 
 
 def stands_on(record: StepRecord) -> tuple[str, ...]:
@@ -180,7 +185,14 @@ class Collector:
     """Garbage collection of one store."""
 
     def __init__(
-        self, core: Core, blobs: Blobs, snapshots: Snapshots, steps: Steps, layers: Layers, downloads: Downloads
+        self,
+        core: Core,
+        blobs: Blobs,
+        snapshots: Snapshots,
+        steps: Steps,
+        layers: Layers,
+        downloads: Downloads,
+        caches: Caches,
     ) -> None:
         self._core = core
         self._blobs = blobs
@@ -188,6 +200,7 @@ class Collector:
         self._steps = steps
         self._layers = layers
         self._downloads = downloads
+        self._caches = caches
 
     def run(self, policy: KeepPolicy, *, dry_run: bool = False) -> GcReport:
         """Collect once; only one process does so at a time, builds may go on.
@@ -201,6 +214,7 @@ class Collector:
             try:
                 with self._core.locks.gate(alone=True):
                     report = self._mark_and_take(policy, dry_run, trash)
+                report = self._take_caches(report, policy, dry_run, trash)
                 if not dry_run:
                     trash += self._leftovers(policy)
             finally:
@@ -243,7 +257,9 @@ class Collector:
             ):
                 if (moved := self._core.take_away(path)) is not None:
                     trash.append(moved)
+        kept_sizes = {found.record.digest: found.record.size for found in downloads if found not in dead_downloads}
         return GcReport(
+            kept_bytes=spent + sum(kept_sizes.values()),
             kept_steps=len(kept),
             removed_steps=tuple(sorted(found.record.key for found in dead_steps)),
             removed_snapshots=tuple(sorted(dead_snapshots)),
@@ -251,6 +267,26 @@ class Collector:
             freed=sum(sizes[name] for name in dead_snapshots) + sum(size for _, size in dead_blobs),
             protected=sum(name in pinned and name not in marked for name in sizes),
         )
+
+    def _take_caches(self, report: GcReport, policy: KeepPolicy, dry_run: bool, trash: list[Path]) -> GcReport:
+        """Take away the caches of steps that a policy leaves no room for, except those that a step uses now."""
+        if policy.max_age is None and policy.max_bytes is None:
+            return report
+        room = None if policy.max_bytes is None else policy.max_bytes - report.kept_bytes
+        now, gone, freed, full = time.time(), [], 0, False
+        for info in sorted(self._caches.all(), key=lambda info: (-info.used, info.name.digest)):
+            full = full or (room is not None and info.size > room)
+            if not full and (policy.max_age is None or now - info.used / 1e9 <= policy.max_age):
+                room = None if room is None else room - info.size
+                continue
+            if not dry_run:
+                moved = self._caches.take_away(info.name)
+                if moved is None:
+                    continue
+                trash.append(moved)
+            gone.append(info.name.id)
+            freed += info.size
+        return replace(report, removed_caches=tuple(gone), freed=report.freed + freed)
 
     def _sizes(self, named: set[str]) -> dict[str, int]:
         sizes: dict[str, int] = {}

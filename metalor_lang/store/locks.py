@@ -145,6 +145,19 @@ class Locks:
         finally:
             held.release()
 
+    def take_free(self, name: str) -> Held | None:
+        """Take a lock alone if it is free at once, until it is released; None where it is not."""
+        fd, held = self._opened(name)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held.release()
+            return None
+        except BaseException:
+            held.release()
+            raise
+        return held
+
     @contextmanager
     def gate(self, *, alone: bool) -> Iterator[None]:
         """Hold the store's gate for a moment: shared to look up and pin, alone to take objects away.

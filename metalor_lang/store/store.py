@@ -26,6 +26,7 @@ from metalor_lang.store.snapshots import Snapshots
 from metalor_lang.store.uses import Uses
 
 if TYPE_CHECKING:
+    from metalor_lang.store.caches import Caches
     from metalor_lang.store.downloads import Downloads
     from metalor_lang.store.gc import GcReport, KeepPolicy
     from metalor_lang.store.tally import Tally
@@ -53,6 +54,7 @@ class Store:
         root: its directory.
         blobs, snapshots, steps, layers, locks: its parts.
         downloads: what was fetched.
+        caches: what steps keep between builds.
         publishing: puts step records in groups, each when all it names is safe.
 
     """
@@ -68,6 +70,7 @@ class Store:
         self.publishing = Publishing(core, self.steps)
         self.layers = Layers(core, self.blobs)
         self._downloads: Downloads | None = None
+        self._caches: Caches | None = None
 
     @classmethod
     def open(cls, path: Path | None = None, *, on_notice: Callable[[str], None] | None = None) -> Self:
@@ -104,6 +107,15 @@ class Store:
 
             self._downloads = Downloads(self._core, self.blobs)
         return self._downloads
+
+    @property
+    def caches(self) -> "Caches":
+        """What steps keep between builds."""
+        if self._caches is None:
+            from metalor_lang.store.caches import Caches
+
+            self._caches = Caches(self._core)
+        return self._caches
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -157,7 +169,7 @@ class Store:
         from metalor_lang.store.gc import Collector, KeepPolicy
 
         collector = Collector(
-            self._core, self.blobs, self.snapshots, self.steps, self.layers, self.downloads
+            self._core, self.blobs, self.snapshots, self.steps, self.layers, self.downloads, self.caches
         )  # fmt: skip
         return collector.run(keep or KeepPolicy(), dry_run=dry_run)
 

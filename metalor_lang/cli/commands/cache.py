@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from metalor_lang.cli.commands.caches import carry, describe, title
 from metalor_lang.cli.common import open_store
 from metalor_lang.errors import Exit, UsageError
 from metalor_lang.hints import Final
@@ -24,7 +25,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "path":
         print(path.absolute())
         return Exit.DONE
-    with open_store(arguments, runs=False) as (store, _):
+    with open_store(arguments, runs=False) as (store, world):
+        if arguments.action in ("export", "import"):
+            return carry(store, world, arguments)
+        if arguments.id is not None:
+            raise UsageError(f"cache {arguments.action} takes no further word", help="see metalor cache --help")
         return _ACTIONS[arguments.action](store, arguments)
 
 
@@ -59,6 +64,7 @@ def _list(store: Store, arguments: argparse.Namespace) -> int:
             "blob_bytes": usage.blob_bytes,
             "layers": usage.layers,
             "downloads": sum(1 for _ in store.downloads.all()),
+            "caches": [dict(describe(info)) for info in store.caches.all()],
         }
         print(json.dumps({"path": str(store.root), "recipes": recipes, **totals}, ensure_ascii=False))
         return Exit.DONE
@@ -69,6 +75,7 @@ def _list(store: Store, arguments: argparse.Namespace) -> int:
             print(
                 f"  {step.record.key.removeprefix('sha256:')[:12]}  {size(step.size):>9}  {one_line(step.record.text)}"
             )
+    _caches(store, now)
     print(
         f"{store.root}: {len(usage.snapshots)} snapshots ({size(usage.snapshot_bytes)}),"
         f" {usage.blobs} blobs ({size(usage.blob_bytes)}), {usage.layers} layers{_downloads(store)}"
@@ -83,6 +90,7 @@ def _sums(store: Store) -> int:
         steps = "1 step" if recipe.steps == 1 else f"{recipe.steps} steps"
         used = _age(now - recipe.used / 1e9)
         print(f"{recipe.recipe or 'bases'}  {steps}, {size(recipe.size)}, used {used} ago")
+    _caches(store, now)
     blobs = [each for _, each in store.blobs.all()]
     layers = sum(name.endswith(".json") for name in os.listdir(store.layers.directory))
     print(
@@ -90,6 +98,11 @@ def _sums(store: Store) -> int:
         f" {len(blobs)} blobs ({size(sum(blobs))}), {layers} layers{_downloads(store)}"
     )
     return Exit.DONE
+
+
+def _caches(store: Store, now: float) -> None:
+    for info in store.caches.all():
+        print(f"{title(info)}, used {_age(now - info.used / 1e9)} ago")
 
 
 def _downloads(store: Store) -> str:
@@ -122,13 +135,15 @@ def _collect(store: Store, arguments: argparse.Namespace) -> int:
             "removed_blobs": list(report.removed_blobs),
             "freed": report.freed,
             "protected": report.protected,
+            "removed_caches": list(report.removed_caches),
         }
         print(json.dumps(fields))
         return Exit.DONE
     in_use = f"; {report.protected} snapshots are in use by a running build" if report.protected else ""
+    caches = f", {len(report.removed_caches)} caches" if report.removed_caches else ""
     print(
         f"freed {size(report.freed)}: {len(report.removed_steps)} steps, {len(report.removed_snapshots)} snapshots,"
-        f" {len(report.removed_blobs)} blobs; {report.kept_steps} steps stay{in_use}"
+        f" {len(report.removed_blobs)} blobs{caches}; {report.kept_steps} steps stay{in_use}"
     )
     return Exit.DONE
 

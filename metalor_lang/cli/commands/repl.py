@@ -87,6 +87,7 @@ def opened(
     """
     from metalor_lang.cli.common import limits_of, open_store, recipe_options
     from metalor_lang.errors import UsageError
+    from metalor_lang.record import replace
     from metalor_lang.repl.journal import Journal
     from metalor_lang.repl.opening import header_of, open_session, options_of
 
@@ -97,6 +98,8 @@ def opened(
                 raise UsageError("--resume takes a session as it was", help="leave recipe, --arg and the like out")
             journal, story = Journal.resume(store.root)
             path, options = options_of(story.header)
+            again = recipe_options(arguments)  # secrets are in no journal
+            options = replace(options, builds=again.builds, secrets=again.secrets)
         else:
             path = Path(arguments.recipe) if arguments.recipe else Path.cwd() / UNNAMED
             options = recipe_options(arguments)

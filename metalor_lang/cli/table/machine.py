@@ -8,20 +8,28 @@ CACHE: Final = Command(
     name="cache",
     summary="look after the store",
     about="`ls` shows what there is, `gc` removes what no recent build needs, `verify` looks for damage,"
-    " `path` prints where it is.",
-    operands=(Operand(name="ACTION", help="what to do", choices=("ls", "gc", "verify", "path")),),
+    " `path` prints where it is. `export` writes a directory of `--cache` into a tar, `import` puts one in its place:"
+    " so a cache goes to another machine.",
+    operands=(
+        Operand(name="ACTION", help="what to do", choices=("ls", "gc", "verify", "path", "export", "import")),
+        Operand(name="ID", help="export, import: the cache's id (most often its path, as `ls` shows it)", count="?"),
+        Operand(name="TAR", help="export, import: the file", count="?"),
+    ),
     options=(
         STORE,
         FORMAT,
         Option(name="--all", help="gc: keep nothing but what is in use now"),
         Option(name="--keep", metavar="SIZE", help="gc: keep this much, newest first (such as 10G)"),
         Option(name="--full", help="ls: list every step; verify: read and hash every file"),
+        Option(name="--user", metavar="UID", help="export, import: of the steps that use it (0)", integer=True),
+        Option(name="--platform", metavar="PLATFORM", help="export, import: of those steps (this machine's)"),
     ),
     examples=(
         Example(line="metalor cache ls", about="each recipe, how many steps it has, and their size"),
         Example(line="metalor cache ls --full", about="every step"),
         Example(line="metalor cache gc --keep 5G", about="make room"),
         Example(line="metalor cache verify --full", about="find bit rot"),
+        Example(line="metalor cache export /root/.cache pip.tar", about="take a cache to another machine"),
     ),
 )
 

@@ -12,6 +12,12 @@ RECIPE = Operand(name="RECIPE", help="the recipe file; `-` reads standard input"
 ARG = Option(
     name="--arg", metavar="NAME=VALUE", repeat=True, help="value of an ARG; NAME alone takes it from the environment"
 )
+SECRET = Option(
+    name="--secret",
+    metavar="NAME=FILE",
+    repeat=True,
+    help="what `--secret=NAME` of a step shows: a file, or a variable as NAME=env:VARIABLE",
+)
 CONTEXT = Option(
     name="--context",
     metavar="[NAME=]DIR",
@@ -61,6 +67,7 @@ LIMITS = (
     Option(name="--processes", metavar="N", integer=True, help="how many processes a step may have at once"),
 )
 BUILDING = (
+    SECRET,
     EPOCH,
     Option(name="--no-cache", help="run every step anew"),
     Option(name="--expect-cached", help="fail at the first step that is not in the cache"),

@@ -124,4 +124,12 @@ BUILD: tuple[Code, ...] = (
         " that is damaged, climbs out of its folder, holds devices, or unpacks into far more than it should, is"
         " refused, and nothing of it is kept.",
     ),
+    Code(
+        id="E0612",
+        title="A secret would stay",
+        why="Whatever is given by --secret must be in no layer, configuration, history or key. After each step its"
+        " files are searched for the secrets of the build, as they are and as base64, hexadecimal, in addresses and in"
+        " JSON; before the first step, so is what the recipe says. The message names the secret and the place; nothing"
+        " of the step is kept.",
+    ),
 )
