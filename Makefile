@@ -1,6 +1,6 @@
 # Every target sets up what it needs by itself; a second run is quick.
 .DEFAULT_GOAL := help
-.PHONY: help demo test adversarial adversarial-table unit lint grammar bench docs recording bases clean
+.PHONY: help demo test adversarial adversarial-table unit lint grammar bench docs recording pictures bases clean
 
 METALOR := .venv/bin/metalor
 export METALOR_BASES ?= $(CURDIR)/.cache/bases
@@ -46,23 +46,30 @@ lint:  ## style, types, import contracts
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-grammar:  ## what is made from the grammar: the automaton that reads recipes
+grammar:  ## what is made from the grammar: the automaton that reads recipes, every editor's highlighter
 	@.ci/setup test
 	@.venv/bin/python -m metalor_lang.syntax.automaton.write
+	@.venv/bin/python -m metalor_lang.editors.write
 
 bench:  ## speed beside floors and peers (some minutes)
 	@.ci/setup bench
 	@.venv/bin/python -m tests.support.bases debian busybox
 	@.ci/as-root .venv/bin/python -m tests.bench
 
-docs:  ## write the generated pages of docs/reference
+docs:  ## write the generated pages of docs/reference and the picture of a recipe
 	@.ci/setup test
 	@.venv/bin/python -m metalor_lang.cli.docs docs/reference
+	@.venv/bin/metalor highlight --format svg --title "A recipe in the colours of its parser" \
+	    docs/images/highlighting.metalor > docs/images/highlighting.svg
 
 recording:  ## the recording of a session and the pictures in docs/images/repl, played anew
 	@.ci/setup test
 	@.venv/bin/python -m tests.support.bases debian
 	@.ci/as-root .venv/bin/python -m tests.support.recording
+
+pictures:  ## the pictures of editors in docs/images/editors, taken anew
+	@.ci/setup test
+	@.venv/bin/python -m tests.support.editor_pictures
 
 bases:  ## the base images, made from Debian packages
 	@.ci/setup test

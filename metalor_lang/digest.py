@@ -3,12 +3,11 @@
 Invariant: equal values give equal bytes: keys sorted, no white space, UTF-8, no NaN, no floats.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
 
-from metalor_lang.pattern import pattern
+from metalor_lang.hints import Final
+from metalor_lang.sha import new_hash
 
 # A JSON value without floats: what may be hashed.
 Json = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
@@ -16,12 +15,10 @@ Json = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
 FORMAT_VERSION: Final = 1
 """Enters every key; raised when the meaning of a hashed part changes."""
 
-_DIGEST = pattern(r"sha256:[0-9a-f]{64}")
-
 
 def valid_digest(text: str) -> bool:
     """Whether `text` is `sha256:` and 64 lower-case hex digits (the only form we accept)."""
-    return _DIGEST.fullmatch(text) is not None
+    return len(text) == 71 and text.startswith("sha256:") and not text[7:].strip("0123456789abcdef")
 
 
 def canonical_json(value: Json) -> bytes:
@@ -61,7 +58,7 @@ def _no_floats(value: object) -> None:
 
 def sha256(data: bytes | Iterable[bytes]) -> str:
     """The digest `sha256:…` of bytes, or of a series of chunks."""
-    hasher = hashlib.sha256()
+    hasher = new_hash(len(data) if isinstance(data, bytes) else None)
     for chunk in (data,) if isinstance(data, bytes) else data:
         hasher.update(chunk)
     return "sha256:" + hasher.hexdigest()

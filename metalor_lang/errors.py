@@ -6,7 +6,8 @@ Invariant: every message is a sentence a user can act on; `help` says what to ty
 import errno
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Final
+
+from metalor_lang.hints import Final
 
 
 class Exit(IntEnum):

@@ -5,7 +5,8 @@ the others took a tenth of its time.
 """
 
 import re
-from typing import cast
+
+from metalor_lang.hints import cast
 
 
 class _Late:

@@ -7,9 +7,11 @@ Invariant: `dataclass`, `field`, `fields`, `replace` and `asdict` are those of `
 two hundred of this package is most of what a short command does. Type checkers read the standard library's.
 """
 
-import typing
+import sys
 
-if typing.TYPE_CHECKING:
+from metalor_lang.hints import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
     from dataclasses import FrozenInstanceError as FrozenInstanceError
     from dataclasses import asdict as asdict
     from dataclasses import dataclass as dataclass
@@ -81,7 +83,8 @@ else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def _is_class_variable(kind):
-        return kind is typing.ClassVar or getattr(kind, "__origin__", None) is typing.ClassVar
+        typing = sys.modules.get("typing")  # nobody has its marks who has not imported it
+        return kind is ClassVar or (typing is not None and typing.ClassVar in (kind, getattr(kind, "__origin__", None)))
 
     def _make(cls, frozen, slots, kw_only, order):
         own = cls.__dict__
@@ -164,8 +167,46 @@ else:
         setattr(owner, name, made)
         return made
 
+    _OFTEN = 6
+    """Compiling a method takes as long as filling so many records field by field."""
+
     def _first_init(self, *args, **kwargs):
-        return _install(type(self), "__init__", _first_init, _init_source, {})(self, *args, **kwargs)
+        owner = next((each for each in type(self).__mro__ if each.__dict__.get("__init__") is _first_init), None)
+        if owner is not None and (filled := _FILLED.get(owner, 0)) < _OFTEN and _fill(self, owner, args, kwargs):
+            _FILLED[owner] = filled + 1
+        else:
+            _install(type(self), "__init__", _first_init, _init_source, {})(self, *args, **kwargs)
+
+    _FILLED = {}
+    """How many records of a class were made before its `__init__` was worth compiling."""
+
+    def _fill(record, owner, args, kwargs):
+        """Do what `__init__` does; gives False, and has done nothing, where the arguments are wrong."""
+        specs = getattr(owner, _SPECS)
+        plain = [each for each in specs if each.init and not each.kw_only] if args else ()
+        given = {each.name: value for each, value in zip(plain, args)}
+        if len(args) > len(plain) or not kwargs.keys().isdisjoint(given):
+            return False
+        given.update(kwargs)
+        values, taken = [], 0
+        for each in specs:
+            if each.init and each.name in given:
+                values.append((each.name, given[each.name]))
+                taken += 1
+            elif each.factory is not _MISSING:
+                values.append((each.name, each.factory()))
+            elif each.default is not _MISSING:
+                values.append((each.name, each.default))
+            elif each.init:
+                return False
+        if taken < len(given):
+            return False
+        put = object.__setattr__ if owner.__dict__.get("__setattr__") is _refuse_set else setattr
+        for name, value in values:
+            put(record, name, value)
+        if hasattr(owner, "__post_init__"):
+            record.__post_init__()
+        return True
 
     def _first_eq(self, other):
         return _install(type(self), "__eq__", _first_eq, _eq_source, {})(self, other)

@@ -1,7 +1,7 @@
 """Source text and places in it: the only line and column arithmetic of the package.
 
 Invariant: offsets count code points of `SourceFile.text` (after a leading BOM is dropped);
-lines and columns are 1-based; a column counts code points, a tab is one.
+lines and columns are 1-based; a column counts code points, a tab is one (UTF-16: `utf16_position`).
 """
 
 from bisect import bisect_right
@@ -54,7 +54,8 @@ class SourceFile:
     text: str = field(repr=False)
 
     @cached_property
-    def _starts(self) -> tuple[int, ...]:
+    def starts(self) -> tuple[int, ...]:
+        """The offsets at which lines start; behind a final newline one starts too."""
         starts = [0]
         find, at = self.text.find, 0
         while (at := find("\n", at) + 1) > 0:
@@ -64,28 +65,34 @@ class SourceFile:
     @property
     def line_count(self) -> int:
         """How many lines the text has; a final newline does not start another one."""
-        return len(self._starts) - (self._starts[-1] == len(self.text) and len(self._starts) > 1)
+        return len(self.starts) - (self.starts[-1] == len(self.text) and len(self.starts) > 1)
 
     def position(self, offset: int) -> Position:
         """The line and column of an offset (0 … len(text))."""
-        line = bisect_right(self._starts, offset)
-        return Position(line, offset - self._starts[line - 1] + 1)
+        line = bisect_right(self.starts, offset)
+        return Position(line, offset - self.starts[line - 1] + 1)
+
+    def utf16_position(self, offset: int) -> Position:
+        """The line and column of an offset where columns count UTF-16 code units, as SARIF and LSP do."""
+        place = self.position(offset)
+        before = self.text[self.starts[place.line - 1] : offset]
+        return Position(place.line, place.column + sum(char > "\uffff" for char in before))
 
     def offset(self, position: Position) -> int:
         """The offset of a line and column; the inverse of `position`."""
-        return self._starts[position.line - 1] + position.column - 1
+        return self.starts[position.line - 1] + position.column - 1
 
     def line(self, number: int) -> str:
         """The text of a 1-based line without its line end ("" after the last one)."""
-        if not 1 <= number <= len(self._starts):
+        if not 1 <= number <= len(self.starts):
             return ""
-        start = self._starts[number - 1]
+        start = self.starts[number - 1]
         end = self.text.find("\n", start)
         return self.text[start : len(self.text) if end < 0 else end].removesuffix("\r")
 
     def line_span(self, number: int) -> Span:
         """The span of a 1-based line without its line end."""
-        start = self._starts[number - 1]
+        start = self.starts[number - 1]
         return Span(start, start + len(self.line(number)))
 
     def slice(self, span: Span) -> str:

@@ -11,34 +11,36 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
 
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.builder import Builder, BuildResult, Chain, Options, build_together
-from metalor_lang.build.contexts import LocalContexts
 from metalor_lang.build.events import BuildFinished, EventSink, Notice, NullSink
 from metalor_lang.build.failures import Refused, refuse
+from metalor_lang.build.folders import Folders
 from metalor_lang.build.foreign import emulators
 from metalor_lang.build.inputs import BuildInputs
 from metalor_lang.build.late import LateMachine
+from metalor_lang.build.remotes import Remotes
 from metalor_lang.build.several import Shared, named
-from metalor_lang.build.statcache import StatCache
 from metalor_lang.build.telling import Telling
 from metalor_lang.checker.checker import check
 from metalor_lang.checker.platforms import PlatformError, parse_platforms, same_platform
 from metalor_lang.checker.program import Platform, Program
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import UsageError, machine_error
+from metalor_lang.hints import TYPE_CHECKING, Final, Self
 from metalor_lang.plan.evaluator import evaluate
 from metalor_lang.plan.graph import Plan, Step
 from metalor_lang.plan.unsupported import unsupported
 from metalor_lang.record import dataclass, field, replace
 from metalor_lang.source import SourceFile
 from metalor_lang.store.store import Store
+from metalor_lang.syntax.ast import Recipe
 from metalor_lang.syntax.characters import decode
 from metalor_lang.syntax.parser import parse
 
 if TYPE_CHECKING:
+    from metalor_lang.build.nursery import Nursery
     from metalor_lang.build.perform import Machine
     from metalor_lang.runtime.client import Runtime
     from metalor_lang.runtime.rootfs import Snapshotter
@@ -76,8 +78,13 @@ class Checked:
     program: Program
 
 
-def read_recipe(path: str) -> tuple[Path, SourceFile, tuple[Diagnostic, ...]]:
-    """The text of a recipe; `-` is standard input, whose folder is the current one.
+def read_recipe(path: str, stdin_name: str | None = None) -> tuple[Path, SourceFile, tuple[Diagnostic, ...]]:
+    """The text of a recipe; `-` is standard input.
+
+    Args:
+        path: of a file, or "-".
+        stdin_name: the file that standard input is the text of, which need not exist: what messages call it, and
+            whose folder is the default context. Else it has no name, and the folder is the current one.
 
     Raises:
         UsageError: the file is not there or cannot be read.
@@ -85,7 +92,8 @@ def read_recipe(path: str) -> tuple[Path, SourceFile, tuple[Diagnostic, ...]]:
 
     """
     if path == STANDARD_INPUT:
-        return Path.cwd() / "stdin.metalor", *decode("<stdin>", sys.stdin.buffer.read())
+        where = Path(stdin_name) if stdin_name else Path.cwd() / "stdin.metalor"
+        return where, *decode(stdin_name or "<stdin>", sys.stdin.buffer.read())
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -101,10 +109,14 @@ def recipe_name(path: Path) -> str:
     return path.name.removesuffix(".metalor") or path.name
 
 
-def open_contexts(path: Path, options: RecipeOptions, cache: StatCache | None = None) -> LocalContexts:
+def open_contexts(
+    path: Path,
+    options: RecipeOptions,
+    memory: Path | None = None,
+    ahead: "Callable[[], Nursery] | None" = None,
+) -> Folders:
     """The folders of a recipe; raises UsageError."""
-    named = {name: folder for name, folder in options.contexts.items() if name}
-    return LocalContexts(path, named, default=options.contexts.get(""), cache=cache)
+    return Folders(path, options.contexts, memory=memory, ahead=ahead)
 
 
 def one_platform(text: str | None) -> Platform | None:
@@ -134,12 +146,27 @@ def several_platforms(text: str) -> tuple[Platform, ...]:
 
 
 def check_source(
-    path: Path, source: SourceFile, early: tuple[Diagnostic, ...], options: RecipeOptions, contexts: LocalContexts
+    path: Path, source: SourceFile, early: tuple[Diagnostic, ...], options: RecipeOptions, contexts: Folders
 ) -> Checked:
     """Parse and check a recipe.
 
     Raises:
         Refused: with every error of the file.
+        UsageError: `platform` is no platform.
+
+    """
+    _, program, wrong = examine(source, early, options, contexts)
+    if program is None or wrong:
+        raise Refused(wrong, source)
+    return Checked(path=path, name=recipe_name(path), source=source, program=program)
+
+
+def examine(
+    source: SourceFile, early: tuple[Diagnostic, ...], options: RecipeOptions, contexts: Folders
+) -> tuple[Recipe, Program | None, tuple[Diagnostic, ...]]:
+    """The statements of a recipe, the program if there can be one, and every error by place.
+
+    Raises:
         UsageError: `platform` is no platform.
 
     """
@@ -155,10 +182,13 @@ def check_source(
         source_date_epoch=options.epoch,
         syntax=found,
     )
-    everything = tuple(sorted((*found, *wrong), key=lambda each: (each.span.start, each.span.end)))
-    if program is None or everything:
-        raise Refused(everything, source)
-    return Checked(path=path, name=recipe_name(path), source=source, program=program)
+    return recipe, program, tuple(sorted((*found, *wrong), key=lambda each: (each.span.start, each.span.end)))
+
+
+def _nursery(store: Store) -> "Nursery":
+    from metalor_lang.build.nursery import Nursery  # a build that finds everything has no use for it
+
+    return Nursery(store)
 
 
 class Session:
@@ -171,6 +201,7 @@ class Session:
         events: who listens.
         unpacker: who unpacks images, "own" or "umoci".
         owner: the ordinary user who builds, as this process sees him (`World.owner`); None for the superuser.
+        ahead: what is planned will be built, so what nobody has seen is copied while its digest is made.
 
     """
 
@@ -183,8 +214,10 @@ class Session:
         events: EventSink | None = None,
         unpacker: str = "own",
         owner: tuple[int, int] | None = None,
+        ahead: bool = False,
     ) -> None:
         self._owner = owner
+        self._ahead = ahead
         self.events: EventSink = events or NullSink()
         self.store = store
         self._options = options
@@ -194,9 +227,10 @@ class Session:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        cache = StatCache(self.store.root / "contexts")
+        memory = self.store.root / "contexts"
+        ahead = partial(_nursery, self.store) if self._ahead else None
         try:
-            self.contexts = self._stack.enter_context(open_contexts(self._path, self._options, cache))
+            self.contexts = self._stack.enter_context(open_contexts(self._path, self._options, memory, ahead))
         except BaseException:
             self._stack.close()
             raise
@@ -204,7 +238,7 @@ class Session:
             self.store,
             self._path.parent,
             unpacker=self._unpacker,
-            cache=cache,
+            cache=self.contexts.cache,
             owner=self._owner,
             on_wait=lambda _: self.events.emit(Notice(text="waiting for another build, which fetches the same base")),
         )
@@ -246,7 +280,7 @@ class Session:
 
     def _plan(self, options: RecipeOptions) -> Plan:
         checked = check_source(self._path, self.source, self._early, options, self.contexts)
-        plan, wrong = evaluate(checked.program, BuildInputs(self.bases, self.contexts))
+        plan, wrong = evaluate(checked.program, BuildInputs(self.bases, self.contexts, Remotes(self.store)))
         if plan is None or wrong:
             raise Refused(wrong, self.source)
         return plan
@@ -298,7 +332,7 @@ class Session:
                 runtime=runtime,
                 snapshotter=snapshotter,
                 bases=self.bases,
-                contexts=self.contexts,
+                contexts=self.contexts.opened(),
                 events=telling,
                 limits=options.limits,
                 anew=options.no_cache,

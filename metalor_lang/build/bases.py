@@ -4,17 +4,16 @@ Invariant: a base is unpacked into one snapshot per identity (what it is and who
 others wait and use it.
 """
 
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
-from metalor_lang.build.statcache import StatCache
 from metalor_lang.build.state import image_state, oci_platform, plan_platform
 from metalor_lang.checker.program import Base, ImageBase, Platform, RootfsBase, Transport
 from metalor_lang.digest import json_digest
 from metalor_lang.errors import MachineError, MetalorError
+from metalor_lang.guards import Lock
+from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.kernel.paths import Root
 from metalor_lang.oci.errors import FetchFailed, ImageError, ManifestMissing, NotALayout, PlatformMissing
 from metalor_lang.oci.fetch import Fetched, discard, fetch
@@ -25,11 +24,18 @@ from metalor_lang.store.store import Store
 
 if TYPE_CHECKING:
     from metalor_lang.build.rootfs import RootfsTree
+    from metalor_lang.build.statcache import StatCache
     from metalor_lang.oci.layout import Layout
     from metalor_lang.oci.spec import Descriptor
 
 _UNPACKER_VERSION: Final = 1
 """Raised when the trees that our unpacker writes change."""
+
+
+def _no_memory() -> "StatCache":
+    from metalor_lang.build.statcache import StatCache
+
+    return StatCache()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +92,7 @@ class Bases:
         store: keeps fetched images and unpacked snapshots.
         folder: where relative paths of the recipe start.
         unpacker: who unpacks images, "own" or "umoci".
-        cache: digests of unchanged files.
+        cache: gives the digests of unchanged files.
         on_wait: called when another build is unpacking what we want.
         owner: the ordinary user who builds, see read_rootfs.
 
@@ -98,7 +104,7 @@ class Bases:
         folder: Path,
         *,
         unpacker: str = "own",
-        cache: StatCache | None = None,
+        cache: "Callable[[], StatCache] | None" = None,
         on_wait: Callable[[str], None] | None = None,
         owner: tuple[int, int] | None = None,
     ) -> None:
@@ -106,9 +112,9 @@ class Bases:
         self._store = store
         self._folder = folder
         self._unpacker = unpacker
-        self._cache = cache or StatCache()
+        self._cache = cache or _no_memory
         self._on_wait = on_wait
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._known: dict[tuple[Base, Platform], Resolved] = {}
 
     def resolve(self, base: Base, platform: Platform) -> Resolved:
@@ -225,24 +231,34 @@ class Bases:
             raise
         except MetalorError as error:
             raise input_error(error, base.transport) from error
-        key = self._key("image", list(image.selection.config.diff_ids), image.digest)
+        key = base_key("image", list(image.selection.config.diff_ids), image.digest, self._unpacker)
         return Resolved(info=base_info(image), key=key, image=image)
 
     def _tree(self, base: RootfsBase) -> Resolved:
         from metalor_lang.build.rootfs import read_rootfs
 
-        tree = read_rootfs(self._folder / base.path, base.path, self._cache, self._owner)
+        tree = read_rootfs(self._folder / base.path, base.path, self._cache(), self._owner)
         info = BaseInfo(digest=tree.digest)
-        return Resolved(info=info, key=self._key("rootfs", [], tree.digest), tree=tree)
+        return Resolved(info=info, key=base_key("rootfs", [], tree.digest, self._unpacker), tree=tree)
 
-    def _key(self, kind: str, diff_ids: list[str], digest: str) -> str:
-        return json_digest(
-            {
-                "step": "base",
-                "kind": kind,
-                "digest": digest,
-                "diff_ids": diff_ids,
-                "unpacker": self._unpacker,
-                "version": _UNPACKER_VERSION,
-            }
-        )
+
+def base_key(kind: str, diff_ids: list[str], digest: str, unpacker: str = "own") -> str:
+    """The key of an unpacked base in the store.
+
+    Args:
+        kind: "image" or "rootfs".
+        diff_ids: of the image's layers.
+        digest: of the manifest, or of the tree.
+        unpacker: who unpacks it.
+
+    """
+    return json_digest(
+        {
+            "step": "base",
+            "kind": kind,
+            "digest": digest,
+            "diff_ids": diff_ids,
+            "unpacker": unpacker,
+            "version": _UNPACKER_VERSION,
+        }
+    )

@@ -5,10 +5,8 @@ nothing behind; with the lock of its key held, a step runs once however many bui
 """
 
 import os
-import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 from metalor_lang.build.events import (
     BuildStarted,
@@ -32,10 +30,12 @@ from metalor_lang.build.walk import walk
 from metalor_lang.checker.program import ImageBase, RootfsBase, ScratchBase, StageBase
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import MachineError, MetalorError
+from metalor_lang.guards import Lock
+from metalor_lang.hints import Protocol
 from metalor_lang.plan.describe import base_name
 from metalor_lang.plan.graph import Configure, Kind, Plan, PlannedStage, Step
 from metalor_lang.record import dataclass
-from metalor_lang.runtime.request import Limits
+from metalor_lang.runtime.limits import Limits
 from metalor_lang.store.errors import StoreError
 from metalor_lang.store.locks import Held
 from metalor_lang.store.records import StepRecord
@@ -148,8 +148,8 @@ class Builder:
         self._unsaved: dict[int, BuildFailed] = {}
         self._options = options
         self._recipe = recipe
-        self._stopping = threading.Event()
-        self._lock = threading.Lock()
+        self._stopping = False
+        self._lock = Lock()
         self._ran = 0
         self._cached = 0
         self._skipped: list[Step] = []
@@ -170,7 +170,7 @@ class Builder:
 
     def stop(self) -> None:
         """End the build soon: running commands are ended, nothing new begins."""
-        self._stopping.set()
+        self._stopping = True
         self._performer.stop()
 
     def look_up(self) -> bool:
@@ -333,7 +333,7 @@ class Builder:
             raise self._fail(ref, not_cached(step), 0)
         try:
             held = self._store.locks.take(
-                f"step:{step.key}", on_wait=lambda _: self._wait_notice(stage, step), stop=self._stopping.is_set
+                f"step:{step.key}", on_wait=lambda _: self._wait_notice(stage, step), stop=lambda: self._stopping
             )
         except InterruptedError:
             raise Interrupted("the build was interrupted") from None
@@ -430,7 +430,7 @@ class Builder:
         return failure
 
     def _check(self) -> None:
-        if self._stopping.is_set():
+        if self._stopping:
             raise Interrupted("the build was interrupted")
 
     def _lookup(self, step: Step, chain: Chain, inputs: Chain) -> StepRecord | None:

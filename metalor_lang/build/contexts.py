@@ -7,30 +7,34 @@ fails.
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.build.hashing import hash_unknown
 from metalor_lang.build.ignore import Rules
 from metalor_lang.build.listed import EntryKind, Folder, Found, SourceEntry, entry_of
 from metalor_lang.build.opening import SourceOpener
+from metalor_lang.build.pieces import TOP, Piece, Pieces, files_text, piece_of, text_digest
 from metalor_lang.build.sources import EXACT, SourceError, SourceTree, changed, unlike
 from metalor_lang.build.statcache import StatCache, hash_file
+from metalor_lang.build.watching import Watch
 from metalor_lang.checker.program import SourceMiss
 from metalor_lang.digest import Json, json_digest, sha256
 from metalor_lang.errors import UsageError, machine_error
+from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.kernel.paths import open_beneath
 from metalor_lang.plan.graph import BindMount, CopyFiles, CopySource
 from metalor_lang.record import dataclass, field
 
+if TYPE_CHECKING:
+    from metalor_lang.build.nursery import Nursery, Sapling
+
 IGNORE_FILE: Final = ".metalorignore"
 _IGNORE_LIMIT: Final = 1 << 20
 
-Fragments = dict[str, str]
-"""By directory (as `Folder.path`, and TOP for the source itself): three texts an entry, each ended by NUL, which none
-of them holds: its path beneath the source; `f`, `x` (an executable file), `d` or `l`; its digest or the link's text."""
-TOP: Final = "/"
+_Hashed = dict[str, bytes]
+"""By directory: the SHA-256 of its files, one after another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +44,13 @@ class Listing:
     Args:
         found: what each source stands for.
         digest: of it all.
-        fragments: for each, the text that its digest is of.
+        pieces: for each, the text that its digest is of.
 
     """
 
     found: tuple[Found, ...]
     digest: str
-    fragments: tuple[Fragments, ...] = field(repr=False)
+    pieces: tuple[Pieces, ...] = field(repr=False)
 
 
 class LocalContexts:
@@ -57,6 +61,7 @@ class LocalContexts:
         named: folder of each named context.
         default: another folder for the default context.
         cache: digests of unchanged files; kept in memory when None.
+        ahead: makes what writes copies while they are digested, when it is first of use; None to digest only.
 
     Raises:
         UsageError: a context is not a directory that can be read.
@@ -70,8 +75,12 @@ class LocalContexts:
         *,
         default: Path | None = None,
         cache: StatCache | None = None,
+        ahead: "Callable[[], Nursery] | None" = None,
     ) -> None:
         self._recipe = recipe
+        self._make_nursery = ahead
+        self.nursery: Nursery | None = None
+        """What copies were written ahead in, once there are any."""
         self._cache = cache or StatCache()
         self._lock = threading.Lock()
         self._listed: dict[tuple[str, tuple[CopySource, ...], tuple[str, ...], bool], Listing] = {}
@@ -81,8 +90,10 @@ class LocalContexts:
             self._fds[name] = _open_context(name, folder)
 
     def close(self) -> None:
-        """Close the folders and keep what was learned about their files."""
+        """Close the folders, keep what was learned about their files, throw away what was copied and not used."""
         self._cache.save()
+        if self.nursery is not None:
+            self.nursery.close()
         while self._fds:
             os.close(self._fds.popitem()[1])
 
@@ -128,14 +139,19 @@ class LocalContexts:
         """The open folder of a context; stays ours."""
         return self._fds[context]
 
-    def content(self, files: CopyFiles) -> str:
+    def content(self, files: CopyFiles, epoch: int | None = None) -> str:
         """The digest of what a COPY takes: names, kinds, executable bits, link targets, contents.
+
+        Args:
+            files: the COPY.
+            epoch: of its stage, in seconds since 1970: what nobody has seen is copied while it is read; None only to
+                read.
 
         Raises:
             SourceError: a source matches nothing (with its `miss`), or what it matches cannot be copied.
 
         """
-        listing = self._list(files)
+        listing = self._list(files, epoch)
         with self._lock:
             self._listed[_key(files)] = listing
         return listing.digest
@@ -160,10 +176,11 @@ class LocalContexts:
         """
         source = CopySource(path=mount.source, glob=False)
         tree = self._tree(mount.context, (source,))
+        began = time.time_ns()
         taken = tree.take(source, ())
         if isinstance(taken, SourceMiss):
             raise _missing(source, taken)
-        return self._digest(tree, taken)[0]
+        return self._digest(tree, taken, began, {})[0]
 
     def bound_path(self, mount: BindMount) -> str:
         """The canonical path, in its context, of what a `--bind` shows.
@@ -178,33 +195,51 @@ class LocalContexts:
             raise _missing(source, spots)
         return spots[0].at.path
 
-    def _list(self, files: CopyFiles) -> Listing:
+    def _list(self, files: CopyFiles, epoch: int | None = None) -> Listing:
         tree = self._tree(files.context, files.sources)
         found: list[Found] = []
+        watches: dict[int, Watch] = {}
+        began = time.time_ns()
         for source in files.sources:
-            taken = tree.take(source, files.excludes)
+            watch = None
+            if epoch is not None and self._make_nursery is not None:
+                watch = Watch(self._cache, partial(self._begin, files, len(found), epoch, tree.fd))
+            taken = tree.take(source, files.excludes, watch.see if watch is not None else None)
             if not isinstance(taken, SourceMiss):
                 found.extend(taken)
+                if watch is not None and len(taken) == 1:
+                    watches[len(found) - 1] = watch
             elif not files.optional:
                 raise _missing(source, taken)
-        digest, fragments = self._digest(tree, tuple(found))
-        return Listing(found=tuple(found), digest=digest, fragments=fragments)
+        digest, pieces = self._digest(tree, tuple(found), began, watches)
+        return Listing(found=tuple(found), digest=digest, pieces=pieces)
 
-    def _digest(self, tree: SourceTree, found: tuple[Found, ...]) -> tuple[str, tuple[Fragments, ...]]:
+    def _begin(self, files: CopyFiles, number: int, epoch: int, root: int, origin: str) -> "Sapling | None":
+        if self.nursery is None:
+            assert self._make_nursery is not None
+            self.nursery = self._make_nursery()
+        return self.nursery.begin(tree_key(files, number), files, epoch, root, origin)
+
+    def _digest(
+        self, tree: SourceTree, found: tuple[Found, ...], began: int, watches: Mapping[int, Watch]
+    ) -> tuple[str, tuple[Pieces, ...]]:
         """The digest of what was found, and the text that it is of."""
         opener = SourceOpener(tree.fd)
         try:
-            texts = tuple(self._fragments(tree.fd, opener, each) for each in found)
+            hashed = {number: watch.finish(opener, found[number]) for number, watch in watches.items()}
+            pieces = tuple(
+                self._pieces(opener, each, began, hashed.get(number, {})) for number, each in enumerate(found)
+            )
         finally:
             opener.close()
             self._cache.save()
         value: list[Json] = [
-            [each.contents, sha256(os.fsencode(f"{each.name}\0" + "".join(text.values())))]
-            for each, text in zip(found, texts)
+            [each.contents, sha256(os.fsencode(f"{each.name}\0" + "".join([piece.head for piece in some.values()])))]
+            for each, some in zip(found, pieces)
         ]
-        return json_digest(value), texts
+        return json_digest(value), pieces
 
-    def _fragments(self, root: int, opener: SourceOpener, found: Found) -> Fragments:
+    def _pieces(self, opener: SourceOpener, found: Found, began: int, hashed: _Hashed) -> Pieces:
         top = found.top
         match top.kind:
             case EntryKind.FILE:
@@ -212,50 +247,39 @@ class LocalContexts:
                 if sha is None:
                     sha = self._hash(opener, found, top)
                     self._cache.remember(top.info, sha)
-                return {TOP: f"\0{'x' if top.mode & 0o111 else 'f'}\0{sha}\0"}
+                return {TOP: Piece(f"\0{'x' if top.mode & 0o111 else 'f'}\0{sha}\0")}
             case EntryKind.DIRECTORY:
-                texts = {TOP: "\0d\0\0"}
+                pieces = {TOP: Piece("\0d\0\0")}
             case EntryKind.LINK | EntryKind.SPECIAL:
-                return {TOP: f"\0l\0{top.target}\0"}
-        hashed = hash_unknown(root, found, self._cache)
+                return {TOP: Piece(f"\0l\0{top.target}\0")}
+        unknown = []
         for folder in found.folders:
-            texts[folder.path] = self._fragment(opener, found, folder, hashed.get(folder.path))
-        return texts
-
-    def _fragment(self, opener: SourceOpener, found: Found, folder: Folder, hashed: list[str] | None) -> str:
-        prefix, targets = folder.path, folder.targets
-        shas = iter(self._shas(opener, found, folder, *folder.files, hashed))
-        items = [
-            f"{prefix}{name}\0l\0{targets[name]}\0"
-            if name in targets
-            else f"{prefix}{name}\0{'x' if info.st_mode & 0o111 else 'f'}\0{next(shas)}\0"
-            for name, info in zip(folder.names, folder.infos)
-        ]
-        items += [f"{prefix}{name}\0d\0\0" for name, _ in folder.directories]
-        return "".join(items)
-
-    def _shas(
-        self,
-        opener: SourceOpener,
-        found: Found,
-        folder: Folder,
-        names: tuple[str, ...],
-        infos: tuple[os.stat_result, ...],
-        hashed: list[str] | None,
-    ) -> list[str]:
-        if hashed is not None:
-            return hashed
-        began = time.time_ns()
-        shas: list[str] = []
-        fresh = False
-        for name, info, known in zip(names, infos, self._cache.digests(folder.info, names, infos)):
+            names, infos = folder.files
+            known = self._cache.marked(folder.info, names, infos) if names else (b"", b"")
             if known is None:
-                fresh = True
-                known = self._hash(opener, found, entry_of(folder.path + name, info, "", False))
-            shas.append(known)
-        if fresh:
-            self._cache.learn(folder.info, names, infos, shas, began)
-        return shas
+                pieces[folder.path] = Piece("")  # in its order
+                unknown.append(folder)
+            else:
+                mark, shas = known
+                pieces[folder.path] = piece_of(folder, mark, partial(files_text, folder, shas))
+        hashed = hashed or hash_unknown(opener.root, found, unknown, self._cache)
+        for folder in unknown:
+            pieces[folder.path] = self._piece(opener, found, folder, began, hashed.get(folder.path))
+        return pieces
+
+    def _piece(self, opener: SourceOpener, found: Found, folder: Folder, began: int, shas: bytes | None) -> Piece:
+        names, infos = folder.files
+        if shas is None:
+            known = self._cache.digests(folder.info, names, infos)
+            each = [
+                sha or self._hash(opener, found, entry_of(folder.path + name, info, "", False))
+                for name, info, sha in zip(names, infos, known)
+            ]
+            shas = bytes.fromhex("".join(each))
+        text = files_text(folder, shas)
+        mark = text_digest(text)
+        self._cache.learn(folder.info, names, infos, shas, began, mark)
+        return piece_of(folder, mark, text)
 
     def _hash(self, opener: SourceOpener, found: Found, entry: SourceEntry) -> str:
         fd = opener.open(found, entry)
@@ -339,6 +363,11 @@ def _read_rules(fd: int) -> Rules | None:
 def _missing(source: CopySource, miss: SourceMiss) -> SourceError:
     help = f"did you mean `{miss.nearest}`?" if miss.nearest else ""
     return SourceError(f"`{source.path}` matches nothing: {miss.detail}", help=help, miss=miss)
+
+
+def tree_key(files: CopyFiles, number: int) -> Hashable:
+    """What the copy of a source of a COPY, counted from 0, is called in the nursery."""
+    return (*_key(files), number)
 
 
 def _key(files: CopyFiles) -> tuple[str, tuple[CopySource, ...], tuple[str, ...], bool]:

@@ -11,19 +11,20 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
-from metalor_lang.build.contexts import TOP, Fragments, Listing
-from metalor_lang.build.listed import Folder, Found
+from metalor_lang.build.contexts import Listing
+from metalor_lang.build.listed import Folder, Found, separate
 from metalor_lang.build.lookup import Chain
+from metalor_lang.build.pieces import TOP, Piece, Pieces
 from metalor_lang.build.placing import Layout, plain
 from metalor_lang.digest import Json, json_digest, valid_digest
+from metalor_lang.hints import Final
 from metalor_lang.plan.graph import CopyFiles
 from metalor_lang.record import dataclass, field, replace
 from metalor_lang.store.files import write_whole
 from metalor_lang.store.store import Store
 
-_MAGIC: Final = b"metalor copies 1\n"
+_MAGIC: Final = b"metalor copies 2\n"
 _SUM: Final = 32
 _FEW: Final = 32
 """Entries that are copied faster than what stands on a copy of them can be worked out."""
@@ -40,13 +41,13 @@ class WholeCopy:
     Args:
         step: key of the step that made it.
         chain: after it; its last snapshot is the copy.
-        fragments: what it holds, as `Listing.fragments`.
+        pieces: what it holds, as `Listing.pieces`.
 
     """
 
     step: str
     chain: Chain
-    fragments: tuple[Fragments, ...] = field(repr=False)
+    pieces: tuple[Pieces, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,17 +81,17 @@ class Copies:
             listing: what it takes now.
 
         """
-        if not _separate(listing.found) or _count(listing.found) < _FEW:
+        if not separate(listing.found) or _count(listing.found) < _FEW:
             return None
         known = self._read(self._path(files, chain, epoch))
-        if known is None or len(known.fragments) != len(listing.fragments):
+        if known is None or len(known.pieces) != len(listing.pieces):
             return None
         record = self._store.steps.get(known.step)
         if record is None or record.parent != chain or record.chain != known.chain:
             return None
         found = []
         changed = 0
-        for each, before, now in zip(listing.found, known.fragments, listing.fragments):
+        for each, before, now in zip(listing.found, known.pieces, listing.pieces):
             paths = changes(before, now)
             if paths is None:
                 return None
@@ -115,9 +116,9 @@ class Copies:
 
         """
         step, after, layout = copy
-        if _count(listing.found) < _FEW or not _separate(listing.found) or not plain(layout):
+        if _count(listing.found) < _FEW or not separate(listing.found) or not plain(layout):
             return
-        known = WholeCopy(step=step, chain=after, fragments=listing.fragments)
+        known = WholeCopy(step=step, chain=after, pieces=listing.pieces)
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             path = self._path(files, chain, epoch)
@@ -126,21 +127,17 @@ class Copies:
         except OSError:
             return  # then the next edit copies whole
 
+    def knows(self, files: CopyFiles) -> bool:
+        """Whether a whole copy of this statement is remembered, whatever it stands on."""
+        start = _statement(files)
+        try:
+            return any(name.startswith(start) for name in os.listdir(self._folder))
+        except OSError:
+            return False
+
     def _path(self, files: CopyFiles, chain: Chain, epoch: int) -> Path:
-        what: Json = {
-            "chain": list(chain),
-            "epoch": epoch,
-            "context": files.context,
-            "sources": [[source.path, source.glob] for source in files.sources],
-            "destination": files.destination,
-            "workdir": files.workdir,
-            "user": files.user,
-            "chown": files.chown,
-            "chmod": files.chmod,
-            "excludes": list(files.excludes),
-            "optional": files.optional,
-        }
-        return self._folder / json_digest(what).removeprefix("sha256:")
+        where = json_digest({"chain": list(chain), "epoch": epoch}).removeprefix("sha256:")
+        return self._folder / f"{_statement(files)}-{where[:32]}"
 
     def _forget(self) -> None:
         """Remove the oldest beyond those that are kept."""
@@ -161,15 +158,31 @@ class Copies:
         end = data.index(b"\n", start)
         head = json.loads(data[start:end])
         text = data[end + 1 :].decode("utf-8", "surrogateescape")
-        fragments: list[Fragments] = []
+        pieces: list[Pieces] = []
         at = 0
-        for sizes in head["fragments"]:
-            found: Fragments = {}
-            for folder, size in sizes:
-                found[folder] = text[at : at + size]
-                at += size
-            fragments.append(found)
-        return WholeCopy(step=head["step"], chain=tuple(head["chain"]), fragments=tuple(fragments))
+        for sizes in head["pieces"]:
+            found: Pieces = {}
+            for folder, first, second in sizes:
+                middle = at + first
+                found[folder] = Piece(text[at:middle], text[middle : middle + second])
+                at = middle + second
+            pieces.append(found)
+        return WholeCopy(step=head["step"], chain=tuple(head["chain"]), pieces=tuple(pieces))
+
+
+def _statement(files: CopyFiles) -> str:
+    what: Json = {
+        "context": files.context,
+        "sources": [[source.path, source.glob] for source in files.sources],
+        "destination": files.destination,
+        "workdir": files.workdir,
+        "user": files.user,
+        "chown": files.chown,
+        "chmod": files.chmod,
+        "excludes": list(files.excludes),
+        "optional": files.optional,
+    }
+    return json_digest(what).removeprefix("sha256:")[:32]
 
 
 def _encoded(known: WholeCopy) -> bytes:
@@ -177,47 +190,37 @@ def _encoded(known: WholeCopy) -> bytes:
     head = {
         "step": known.step,
         "chain": list(known.chain),
-        "fragments": [[[folder, len(text)] for folder, text in each.items()] for each in known.fragments],
+        "pieces": [
+            [[folder, len(piece.head), len(piece.files)] for folder, piece in each.items()] for each in known.pieces
+        ],
     }
-    texts = "".join(text for each in known.fragments for text in each.values())
+    texts = "".join(piece.head + piece.files for each in known.pieces for piece in each.values())
     data = json.dumps(head).encode() + b"\n" + texts.encode("utf-8", "surrogateescape")
     return _MAGIC + hashlib.sha256(data).digest() + data
-
-
-def _separate(found: tuple[Found, ...]) -> bool:
-    """Whether what sources stand for is told apart by its names alone: entries of two can land on no common path."""
-    names = [each.name for each in found]
-    return len(found) == 1 or (
-        len(set(names)) == len(names) and not any(each.contents or not each.name for each in found)
-    )
 
 
 def _count(found: Iterable[Found]) -> int:
     return sum(1 + sum(len(folder.names) + len(folder.directories) for folder in each.folders) for each in found)
 
 
-def changes(before: Fragments, now: Fragments) -> set[str] | None:
+def changes(before: Pieces, now: Pieces) -> set[str] | None:
     """The paths of entries that came, or have another content or mode; None where anything went or is another kind."""
-    if before[TOP] != now[TOP]:
+    if before[TOP].head != now[TOP].head:
         return None  # a file alone is copied at once
     if any(folder not in now for folder in before):
         return None
     found: set[str] = set()
-    for folder, text in now.items():
-        old = before.get(folder, "")
-        if text == old:
+    nothing = Piece("")
+    for folder, piece in now.items():
+        old = before.get(folder, nothing)
+        if piece.head == old.head:
             continue
-        then, today = _items(old), _items(text)
+        then, today = old.items(folder), piece.items(folder)
         for path, (kind, _) in then.items():
             if path not in today or _sort(today[path][0]) != _sort(kind):
                 return None
         found.update(path for path, item in today.items() if then.get(path) != item)
     return found
-
-
-def _items(text: str) -> dict[str, tuple[str, str]]:
-    parts = text.split("\0")
-    return {path: (kind, value) for path, kind, value in zip(parts[::3], parts[1::3], parts[2::3])}
 
 
 def _sort(kind: str) -> str:

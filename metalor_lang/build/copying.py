@@ -13,22 +13,23 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Final
 
+from metalor_lang.build.batches import Batch, Copying, is_small
 from metalor_lang.build.contexts import LocalContexts
+from metalor_lang.build.growing import Tree
 from metalor_lang.build.ignore import Rules
 from metalor_lang.build.listed import EntryKind, Found, SourceEntry
+from metalor_lang.build.nursery import Nursery
 from metalor_lang.build.opening import SourceOpener
 from metalor_lang.build.permissions import Chmod, parse_mode
 from metalor_lang.build.placing import Layout, Placement, lay_out, plain
 from metalor_lang.build.sources import EXACT, SourceError, SourceTree, changed, unlike
-from metalor_lang.build.statcache import packed
 from metalor_lang.build.users import resolve, resolve_owner
 from metalor_lang.checker.program import SourceMiss
 from metalor_lang.errors import MachineError, machine_help
-from metalor_lang.kernel import bulk
+from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import Root, copy_file_contents, open_beneath, read_xattrs, set_mode
-from metalor_lang.kernel.shared import BATCH, Failed, Job, do_all
+from metalor_lang.kernel.shared import BATCH, WORTH
 from metalor_lang.kernel.trees import write_xattrs
 from metalor_lang.plan.graph import CopyFiles
 from metalor_lang.record import dataclass, field
@@ -44,11 +45,15 @@ class Elsewhere(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyReport:
-    """What a COPY wrote: how many files and links, the bytes of their contents, and where everything landed."""
+    """What a COPY wrote: how many files and links, the bytes of their contents, and where everything landed.
+
+    `trees` are still to be put in the places of the empty directories that were made for them.
+    """
 
     files: int
     bytes: int
     layout: Layout = field(default=Layout(), repr=False, compare=False)
+    trees: tuple[tuple[str, Tree], ...] = field(default=(), repr=False, compare=False)
 
 
 def copy_into(
@@ -60,6 +65,8 @@ def copy_into(
     source_view: Root | None = None,
     title: str = "",
     edit: tuple[Found, ...] | None = None,
+    nursery: Nursery | None = None,
+    brought: tuple[int, int] | None = None,
 ) -> CopyReport:
     """Do a COPY.
 
@@ -71,6 +78,9 @@ def copy_into(
         source_view: for a COPY from a stage: its tree, only read.
         title: the stage's name, for messages.
         edit: only these entries, onto a whole copy of the rest; the directories of that copy keep the epoch as time.
+        nursery: where large new directories are written as trees, which the caller then puts in their places; None to
+            write everything into the view.
+        brought: the tree is no stage's but came from elsewhere, for this owner; existing directories stay as they are.
 
     Raises:
         Elsewhere: an edit does not land where the whole copy would have it; nothing was written.
@@ -81,7 +91,7 @@ def copy_into(
 
     """
     chmod = parse_mode(files.chmod) if files.chmod is not None else None
-    owner = resolve_owner(view, files.chown) if files.chown is not None else None
+    owner = resolve_owner(view, files.chown) if files.chown is not None else brought
     if files.stage is not None:
         if source_view is None:
             raise ValueError("a COPY from a stage needs its view")
@@ -97,9 +107,12 @@ def copy_into(
             owner = identity.uid, identity.gid
         parents = owner
         source = contexts.directory(files.context)
-    layout = lay_out(view, files.destination, files.workdir, found)
+    grown = nursery.worth if nursery is not None and files.stage is None and edit is None else None
+    layout = lay_out(view, files.destination, files.workdir, found, grown=grown)
     if edit is not None and not plain(layout):
         raise Elsewhere
+    if brought is not None:
+        layout = layout.keeping()
     writer = _Writer(
         view=view,
         opener=SourceOpener(source),
@@ -113,12 +126,22 @@ def copy_into(
         with _times_kept(view, layout, epoch * 1_000_000_000) if edit is not None else nullcontext():
             writer.write(layout)
     except OSError as error:
-        raise MachineError(
-            f"`/{writer.at}` cannot be written: {error.strerror or error}", help=_advice(error.errno)
-        ) from error
+        raise _unwritten(writer.at, error) from error
     finally:
         writer.close()
-    return CopyReport(files=writer.files, bytes=writer.written, layout=layout)
+    report = CopyReport(files=writer.files, bytes=writer.written, layout=layout)
+    if nursery is None or owner is None:
+        return report
+    try:
+        trees = nursery.trees(layout, source, files, found, owner, epoch)
+    except OSError as error:
+        raise _unwritten(error.filename, error) from error
+    return CopyReport(
+        files=report.files + sum(tree.found.files for _, tree in trees),
+        bytes=report.bytes + sum(tree.found.bytes for _, tree in trees),
+        layout=layout,
+        trees=trees,
+    )
 
 
 @contextmanager
@@ -161,6 +184,10 @@ def _first_owner(found: tuple[Found, ...]) -> tuple[int, int]:
     return (info.st_uid, info.st_gid) if info else (0, 0)
 
 
+def _unwritten(place: str, error: OSError) -> MachineError:
+    return MachineError(f"`/{place}` cannot be written: {error.strerror or error}", help=_advice(error.errno))
+
+
 def _advice(number: int | None) -> str:
     match number:
         case errno.EPERM | errno.EACCES | errno.EINVAL:
@@ -185,9 +212,7 @@ class _Writer:
     """What is being written, for messages."""
     links: dict[tuple[int, int], str] = field(default_factory=dict)
     folder: tuple[str, int] | None = None
-    batches: list[list[Placement]] = field(default_factory=list)
-    heads: tuple[str, str] = ("", "")
-    """The directories that the last batch is copied from and to."""
+    batches: list[Batch] = field(default_factory=list)
 
     def close(self) -> None:
         self.opener.close()
@@ -218,7 +243,12 @@ class _Writer:
             self.several()
         # Directories last, innermost first: writing into one changes its times, and its mode may forbid it.
         for each in reversed(layout.placements):
-            if each.entry.kind is EntryKind.DIRECTORY and not each.keep and (self.keeps or not each.exists):
+            if (
+                each.entry.kind is EntryKind.DIRECTORY
+                and not each.keep
+                and not each.grown
+                and (self.keeps or not each.exists)
+            ):
                 self.at = each.place
                 self.directory(each)
         for place in reversed(layout.parents):
@@ -243,48 +273,37 @@ class _Writer:
     def put_off(self, each: Placement) -> bool:
         """Leave a small new file, under the name it had, to be copied with the others of its directory."""
         info = each.entry.info
-        if each.exists or info.st_size > bulk.MOST or info.st_blocks * 512 < info.st_size:
+        if each.exists or not is_small(info):
             return False
-        origin, _, name = each.found.place(each.entry).rpartition("/")
-        head, _, last = each.place.rpartition("/")
+        source, _, name = each.found.place(each.entry).rpartition("/")
+        target, _, last = each.place.rpartition("/")
         if name != last:
             return False
-        batch = self.batches[-1] if self.batches else []
-        if not batch or len(batch) >= BATCH or self.heads != (origin, head):
-            batch = []
+        batch = self.batches[-1] if self.batches else None
+        if batch is None or len(batch.names) >= BATCH or (batch.source, batch.target) != (source, target):
+            batch = Batch(source=source, target=target, names=[], infos=[], modes=[])
             self.batches.append(batch)
-            self.heads = origin, head
-        batch.append(each)
+        batch.names.append(name)
+        batch.infos.append(info)
+        batch.modes.append(self.mode_of(each.entry))
         return True
 
     def several(self) -> None:
         """Copy the small new files that were put off, whose directories are there."""
-        batches, self.batches = self.batches, []
         assert self.owner is not None
-        jobs: list[Job] = []
-        for batch in batches:
-            first = batch[0]
-            source, _, _ = first.found.place(first.entry).rpartition("/")
-            target, _, _ = first.place.rpartition("/")
-            names = [each.place.rpartition("/")[2] for each in batch]
-            sizes = [each.entry.info.st_size for each in batch]
-            modes = [self.mode_of(each.entry) for each in batch]
-            jobs.append(((source, target), names, sizes, modes, self.owner, self.epoch))
         try:
-            answers = do_all(jobs, (self.opener.root, self.view.fd), sum(map(len, batches)))
-        except Failed as failure:
-            self.at = batches[failure.index][0].place
-            for each in batches[failure.index]:
-                os.close(self.opener.open(each.found, each.entry))  # raises where the source is what is wrong
-            assert isinstance(failure.__cause__, OSError)
-            raise failure.__cause__ from None
-        for batch, (found, _) in zip(batches, answers):
-            self.files += len(batch)
-            self.written += sum(each.entry.info.st_size for each in batch)
-            if found != packed([each.entry.info for each in batch]):
-                for each in batch:
-                    os.close(self.opener.open(each.found, each.entry))
-                raise changed(batch[0].found.place(batch[0].entry))
+            many = sum(len(batch.names) for batch in self.batches) >= WORTH
+            with Copying(self.opener.root, self.view.fd, owner=self.owner, time=self.epoch, worker=many) as copying:
+                for batch in self.batches:
+                    copying.add(batch)
+                copying.finish(self.opener)
+        except OSError as error:
+            self.at = error.filename
+            raise
+        for batch in self.batches:
+            self.files += len(batch.names)
+            self.written += sum(info.st_size for info in batch.infos)
+        self.batches = []
 
     def file(self, each: Placement) -> None:
         fd, name = self.target(each.place)

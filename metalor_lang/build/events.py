@@ -4,11 +4,11 @@ Invariant: an event holds only plain values; `to_json` gives the same keys in ev
 new keys may be added, none is renamed.
 """
 
-import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, Protocol
 
 from metalor_lang.digest import Json
+from metalor_lang.guards import Lock
+from metalor_lang.hints import TYPE_CHECKING, Final, Protocol
 from metalor_lang.record import dataclass, fields
 
 if TYPE_CHECKING:
@@ -83,6 +83,20 @@ class StepOutput:
 
     step: StepRef
     data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepProgress:
+    """How far a step is that fetches something; told now and then.
+
+    Args:
+        done, total: bytes; `total` is None where it is not known.
+
+    """
+
+    step: StepRef
+    done: int
+    total: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +182,7 @@ Event = (
     | StageStarted
     | StepStarted
     | StepOutput
+    | StepProgress
     | StepCached
     | StepConfigured
     | StepSkipped
@@ -183,6 +198,7 @@ EVENT_NAMES: Final[Mapping[type, str]] = {
     StageStarted: "stage-started",
     StepStarted: "step-started",
     StepOutput: "step-output",
+    StepProgress: "step-progress",
     StepCached: "step-cached",
     StepConfigured: "step-configured",
     StepSkipped: "step-skipped",
@@ -213,7 +229,7 @@ class Recorder:
     """Keeps every event, in order of arrival; for programs and tests."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._events: list[Event] = []
 
     def emit(self, event: Event) -> None:

@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
 
 from metalor_lang.build.events import EventSink, Exported, Notice
 from metalor_lang.build.failures import refuse
@@ -18,6 +17,7 @@ from metalor_lang.build.owning import owned
 from metalor_lang.build.sketch import Sketch
 from metalor_lang.build.state import config_fields, oci_platform
 from metalor_lang.errors import MachineError, UsageError, machine_help
+from metalor_lang.hints import TYPE_CHECKING, BinaryIO
 from metalor_lang.kernel import syscalls
 from metalor_lang.oci.blob import VerifiedReader
 from metalor_lang.oci.image import Image, NewLayer, assemble, history_entry

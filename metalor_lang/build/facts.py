@@ -8,10 +8,10 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.build.lookup import Chain
 from metalor_lang.build.users import GROUPS, USERS, Identity, resolve
+from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import Root, split
 from metalor_lang.record import dataclass, field
 

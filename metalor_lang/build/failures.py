@@ -3,11 +3,10 @@
 Invariant: every failure names a code of `diagnostics.codes` and a place in the recipe.
 """
 
-from typing import Final
-
 from metalor_lang.build.walk import Stopped
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import Exit, MachineError, MetalorError, machine_error
+from metalor_lang.hints import Final
 from metalor_lang.plan.graph import Kind, Step
 from metalor_lang.source import SourceFile, Span
 
@@ -96,8 +95,9 @@ def command_failed(
     tail: tuple[bytes, ...],
     log: str,
     message: str = "",
+    room: str = "",
 ) -> BuildFailed:
-    """The failure of a RUN, SH or TEST."""
+    """The failure of a RUN, SH or TEST; `room` is what helps where the store's disk is full, a likely cause."""
     reason = describe_status(code, signal, timed_out, timeout)
     test = step.kind is Kind.TEST
     if timed_out or (code == _TIMED_OUT and timeout is not None):
@@ -109,6 +109,8 @@ def command_failed(
     elif signal and message:
         reason = f"killed: {message}"
         number, help = "E0601", "give it more, for example --memory 4G, or let it do less at once"
+    elif room:
+        number, help = "E0608" if test else "E0601", f"the disk of the store is full: {room}"
     elif test:
         number, help = "E0608", "`--no-tests` builds without the tests"
     else:

@@ -4,6 +4,7 @@ Invariant: what is made belongs to the recipe's owner, with the epoch as its tim
 (WORKDIR) or replaced whole (FILE).
 """
 
+import io
 import os
 import stat
 
@@ -13,17 +14,25 @@ from metalor_lang.build.resolving import Resolved
 from metalor_lang.build.sources import EXACT
 from metalor_lang.build.users import resolve, resolve_owner
 from metalor_lang.errors import MachineError, machine_help
+from metalor_lang.hints import BinaryIO, Final
 from metalor_lang.kernel.paths import Root, open_beneath, set_mode
 from metalor_lang.plan.graph import MakeWorkdir, WriteFile
 
+_CHUNK: Final = 1 << 20
 
-def write_file(view: Root, action: WriteFile, *, epoch: int) -> None:
-    """Do a FILE; missing parent directories are made with its owner and mode 755.
+
+def write_file(
+    view: Root, action: WriteFile, *, epoch: int, word: str = "FILE", source: BinaryIO | None = None
+) -> None:
+    """Do a FILE, or what another statement writes like one; missing parent directories are made with its owner and
+    mode 755.
 
     Args:
         view: the tree to write into.
         action: the FILE.
         epoch: time of everything made, in seconds since 1970.
+        word: of the statement, for messages.
+        source: where the content comes from, instead of the action's.
 
     Raises:
         CopyError: the destination is a directory, or goes through a file.
@@ -32,7 +41,7 @@ def write_file(view: Root, action: WriteFile, *, epoch: int) -> None:
 
     """
     if is_directory_spelling(action.destination):
-        raise CopyError(f"`{action.destination}` is a directory, and FILE writes a file", help="name the file")
+        raise CopyError(f"`{action.destination}` is a directory, and {word} writes a file", help="name the file")
     mode = parse_mode(action.chmod)(0o644, False) if action.chmod is not None else 0o644
     if action.chown is not None:
         owner = resolve_owner(view, action.chown)
@@ -48,10 +57,11 @@ def write_file(view: Root, action: WriteFile, *, epoch: int) -> None:
         try:
             if what := _directory(view, fd, name, place):
                 raise CopyError(
-                    f"`/{place}` is {what} in the image, and FILE writes a file",
+                    f"`/{place}` is {what} in the image, and {word} writes a file",
                     help=f"name a file in it, as `{action.destination}/name`",
                 )
-            _write(fd, name, action.content, owner, mode, epoch)
+            content = io.BytesIO(action.content) if source is None else source
+            _write(fd, name, content, owner, mode, epoch)
             if at.missing:
                 os.utime(fd, (epoch, epoch))
         finally:
@@ -125,16 +135,17 @@ def _directory(view: Root, fd: int, name: str, place: str) -> str:
     return "a link to a directory" if stat.S_ISLNK(mode) and leads_to_directory(view, place) else ""
 
 
-def _write(fd: int, name: str, content: bytes, owner: tuple[int, int], mode: int, epoch: int) -> None:
+def _write(fd: int, name: str, content: BinaryIO, owner: tuple[int, int], mode: int, epoch: int) -> None:
     try:
         os.unlink(name, dir_fd=fd)
     except FileNotFoundError:
         pass
     out = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=fd)
     with open(out, "wb", buffering=0) as stream:
-        data = memoryview(content)
-        while data:
-            data = data[stream.write(data) :]
+        while piece := content.read(_CHUNK):
+            data = memoryview(piece)
+            while data:
+                data = data[stream.write(data) :]
         os.fchown(out, *owner)
         os.fchmod(out, mode)
         os.utime(out, (epoch, epoch))

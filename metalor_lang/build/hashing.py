@@ -4,30 +4,30 @@ Invariant: a digest counts only when every file of its directory was, after it w
 else nothing is said of that directory, and its files are looked at one by one, which finds what is wrong.
 """
 
-import time
+from collections.abc import Iterable
 
-from metalor_lang.build.listed import Found
+from metalor_lang.build.listed import Folder, Found
 from metalor_lang.build.statcache import StatCache, packed
 from metalor_lang.kernel import bulk
 from metalor_lang.kernel.shared import BATCH, Failed, Job, do_all
 
 
-def hash_unknown(root: int, found: Found, cache: StatCache) -> dict[str, list[str]]:
-    """The digests of the files in the directories of which the cache knows nothing; it learns them.
+def hash_unknown(root: int, found: Found, folders: Iterable[Folder], cache: StatCache) -> dict[str, bytes]:
+    """The digests of the files in those of some directories of which the cache knows nothing.
 
     Args:
         root: the open tree.
         found: in it.
-        cache: asked before, told after.
+        folders: of what was found.
+        cache: is asked.
 
     Returns:
-        by path of the directory beneath the source: a digest for each of its files.
+        by path of the directory beneath the source: the SHA-256 of its files, one after another.
 
     """
-    began = time.time_ns()
     unknown = []
     jobs: list[Job] = []
-    for folder in found.folders:
+    for folder in folders:
         names, infos = folder.files
         if not names or max(info.st_size for info in infos) > bulk.MOST:
             continue
@@ -38,18 +38,16 @@ def hash_unknown(root: int, found: Found, cache: StatCache) -> dict[str, list[st
         for at in range(0, len(names), BATCH):
             sizes = [info.st_size for info in infos[at : at + BATCH]]
             jobs.append(((place,), list(names[at : at + BATCH]), sizes))
-    hashed: dict[str, list[str]] = {}
+    hashed: dict[str, bytes] = {}
     try:
         answers = iter(do_all(jobs, (root,), sum(len(names) for _, names, _ in unknown)))
     except Failed:
         return hashed
     for folder, names, infos in unknown:
-        status = text = b""
+        status = shas = b""
         for _ in range(0, len(names), BATCH):
-            before, shas = next(answers)
-            status, text = status + before, text + shas
+            before, some = next(answers)
+            status, shas = status + before, shas + some
         if status == packed(infos):
-            digests = text.hex()
-            hashed[folder.path] = [digests[at : at + 64] for at in range(0, len(digests), 64)]
-            cache.learn(folder.info, names, infos, hashed[folder.path], began)
+            hashed[folder.path] = shas
     return hashed

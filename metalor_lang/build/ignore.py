@@ -7,8 +7,8 @@ ignored then has git's meaning exactly (nothing comes back below an ignored dire
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass, field
 

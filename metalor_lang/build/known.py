@@ -5,16 +5,16 @@ here is left open, never guessed.
 """
 
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.build.bases import base_info, image_location, input_error
 from metalor_lang.build.state import oci_platform
 from metalor_lang.checker.program import Base, ImageBase, Pending, Platform, Program, StageBase, Transport
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import MetalorError
-from metalor_lang.oci.fetch import known
+from metalor_lang.hints import Final
+from metalor_lang.oci.fetch import Fetched, known
 from metalor_lang.plan.evaluator import evaluate
-from metalor_lang.plan.graph import BaseInfo, BindMount, CopyFiles, InputError
+from metalor_lang.plan.graph import BaseInfo, BindMount, CloneGit, CopyFiles, FetchFile, InputError
 from metalor_lang.record import dataclass
 
 _OPEN: Final = ""
@@ -38,14 +38,14 @@ def settle(program: Program, folder: Path, store: Path) -> Settled:
         store: the folder of the store; it need not exist.
 
     """
-    inputs = _HereAlready(folder, store / "images")
+    inputs = HereAlready(folder, store)
     _, found = evaluate(program, inputs)
     wrong = tuple(each for each in found if each.code != _OPEN)
     pending = tuple(each for each in program.pending if not _settled(program, each.stage, inputs))
     return Settled(wrong=wrong, pending=pending)
 
 
-def _settled(program: Program, index: int, inputs: "_HereAlready") -> bool:
+def _settled(program: Program, index: int, inputs: "HereAlready") -> bool:
     """Whether evaluation knew what a stage starts from."""
     stage = program.stages[index]
     if index not in program.needed:
@@ -55,12 +55,12 @@ def _settled(program: Program, index: int, inputs: "_HereAlready") -> bool:
     return (stage.base, stage.platform or program.platform) in inputs.known
 
 
-class _HereAlready:
-    """Implements `plan.graph.Inputs` with what is on this machine."""
+class HereAlready:
+    """Implements `plan.graph.Inputs` with what is on this machine; arguments as `settle`."""
 
-    def __init__(self, folder: Path, images: Path) -> None:
+    def __init__(self, folder: Path, store: Path) -> None:
         self._folder = folder
-        self._images = images
+        self._images = store / "images"
         self.known: set[tuple[Base, Platform]] = set()
 
     def base(self, base: Base, platform: Platform) -> BaseInfo:
@@ -70,6 +70,10 @@ class _HereAlready:
         return info
 
     def _image(self, base: ImageBase, platform: Platform) -> BaseInfo:
+        return base_info(self.image(base, platform))
+
+    def image(self, base: ImageBase, platform: Platform) -> Fetched:
+        """An image that needs no fetching; raises InputError."""
         location = image_location(base, self._folder)
         try:
             image = known(base.transport.value, location, base.tag or None, oci_platform(platform), self._images)
@@ -79,12 +83,16 @@ class _HereAlready:
             raise input_error(error, base.transport) from error
         if image is None:
             raise InputError(_OPEN, f"{location} is not here")
-        return base_info(image)
+        return image
 
-    def content(self, files: CopyFiles) -> str:
+    def content(self, files: CopyFiles, epoch: int) -> str:
         """No content is read: keys do not matter here."""
         return ""
 
     def bound(self, mount: BindMount) -> str:
+        """As `content`."""
+        return ""
+
+    def pinned(self, action: FetchFile | CloneGit) -> str:
         """As `content`."""
         return ""

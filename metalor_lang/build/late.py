@@ -4,14 +4,14 @@ Invariant: a build that finds everything in the store starts no process and moun
 started by `ready`, in the thread that calls it: a helper ends with the thread that started it.
 """
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.events import StepRef
 from metalor_lang.build.lookup import Chain
+from metalor_lang.guards import Lock
+from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.plan.graph import PlannedStage, Step
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class LateRuntime:
 
     def __init__(self, start: "Callable[[], Runtime]") -> None:
         self._start = start
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._runtime: Runtime | None = None
 
     def ready(self) -> None:
@@ -79,7 +79,7 @@ class LateSnapshotter:
 
     def __init__(self, choose: "Callable[[], Snapshotter]") -> None:
         self._choose = choose
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._chosen: Snapshotter | None = None
 
     def _own(self) -> "Snapshotter":
@@ -124,8 +124,8 @@ class LateMachine:
         self._bases = bases
         self._runtime = runtime
         self._make = make
-        self._lock = threading.Lock()
-        self._stopping = threading.Event()
+        self._lock = Lock()
+        self._stopping = False
         self._machine: Machine | None = None
 
     def ready(self) -> None:
@@ -137,7 +137,7 @@ class LateMachine:
         with self._lock:
             if self._machine is None:
                 self._machine = self._make()
-                if self._stopping.is_set():
+                if self._stopping:
                     self._machine.stop()
             return self._machine
 
@@ -147,7 +147,7 @@ class LateMachine:
 
     def base(self, stage: PlannedStage) -> Chain:
         """The chain of an image or rootfs base, unpacked."""
-        return self._bases.chain(stage.base, stage.platform, stop=self._stopping.is_set)
+        return self._bases.chain(stage.base, stage.platform, stop=lambda: self._stopping)
 
     def perform(
         self, stage: PlannedStage, step: Step, chain: Chain, sources: Mapping[int, Chain], ref: StepRef
@@ -158,6 +158,6 @@ class LateMachine:
     def stop(self) -> None:
         """End running commands soon; later ones end at once."""
         with self._lock:
-            self._stopping.set()
+            self._stopping = True
             if self._machine is not None:
                 self._machine.stop()

@@ -5,7 +5,6 @@ Invariant: nothing that the command writes outlives it.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.builder import Chain
@@ -14,11 +13,13 @@ from metalor_lang.build.users import resolve
 from metalor_lang.checker.platforms import host_platform
 from metalor_lang.checker.program import ImageBase, Platform, RootfsBase, Transport
 from metalor_lang.errors import MetalorError, UsageError
+from metalor_lang.hints import Final
 from metalor_lang.plan.graph import ImageState, InputError
 from metalor_lang.record import dataclass
 from metalor_lang.runtime.cancel import Cancel
 from metalor_lang.runtime.client import Runtime
-from metalor_lang.runtime.request import Limits, StepRequest, StepStatus
+from metalor_lang.runtime.limits import Limits
+from metalor_lang.runtime.request import StepRequest, StepStatus
 from metalor_lang.runtime.rootfs import Snapshotter
 from metalor_lang.store.store import Store
 

@@ -5,10 +5,10 @@ its bytes are in the store before its record is.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
 
 from metalor_lang.build.sketch import SketchLayer
 from metalor_lang.digest import json_digest
+from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.oci.image import NewLayer
 from metalor_lang.oci.layout import Layout
 from metalor_lang.oci.media import Compression

@@ -9,8 +9,8 @@ import stat
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.record import dataclass, field
 
 NO_LINKS: Final[Mapping[str, str]] = MappingProxyType({})
@@ -105,6 +105,16 @@ class Found:
     clamp: bool = False
 
     @property
+    def files(self) -> int:
+        """How many files and links are beneath it."""
+        return sum(len(folder.names) for folder in self.folders)
+
+    @property
+    def bytes(self) -> int:
+        """The sizes of the files beneath it."""
+        return sum(info.st_size for folder in self.folders for info in folder.files[1])
+
+    @property
     def entries(self) -> Iterator[SourceEntry]:
         """The thing itself first, then of each directory the other entries before its directories."""
         yield self.top
@@ -124,6 +134,11 @@ class Found:
         return f"{self.origin}/{entry.path}" if self.origin and entry.path else self.origin or entry.path
 
 
+def plain_mode(mode: int) -> int:
+    """The permission bits that what a context holds has in an image, whatever it has on this machine."""
+    return 0o755 if mode & 0o111 or stat.S_ISDIR(mode) else 0o644
+
+
 def entry_of(path: str, info: os.stat_result, target: str, clamp: bool) -> SourceEntry:
     """The entry at a path beneath its source; `clamp` says that it is a stage's, whose modes are kept."""
     mode = info.st_mode
@@ -131,8 +146,16 @@ def entry_of(path: str, info: os.stat_result, target: str, clamp: bool) -> Sourc
     return SourceEntry(
         path=path,
         kind=kind,
-        mode=stat.S_IMODE(mode) if clamp else 0o755 if kind is EntryKind.DIRECTORY or mode & 0o111 else 0o644,
+        mode=stat.S_IMODE(mode) if clamp else plain_mode(mode),
         size=info.st_size if kind is EntryKind.FILE else 0,
         target=target,
         info=info,
+    )
+
+
+def separate(found: tuple[Found, ...]) -> bool:
+    """Whether what sources stand for is told apart by its names alone: entries of two can land on no common path."""
+    names = [each.name for each in found]
+    return len(found) == 1 or (
+        len(set(names)) == len(names) and not any(each.contents or not each.name for each in found)
     )

@@ -6,7 +6,8 @@ Invariant: every byte a step wrote is in the file, unchanged, before the step's 
 from collections import deque
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+
+from metalor_lang.hints import Final, Self
 
 TAIL_LINES: Final = 20
 _LONGEST: Final = 2000

@@ -6,9 +6,9 @@ Invariant: a blob whose status is not exactly the one it had when it was last kn
 import os
 import time
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.build.statcache import StatCache
+from metalor_lang.hints import Final
 
 _SETTLED_NS: Final = 12_000_000
 """After so long a file's times tell a later write from the last one: the clock that stamps files stands still for up

@@ -6,10 +6,10 @@ opened is what was listed, or it is an error.
 
 import errno
 import os
-from typing import Final
 
 from metalor_lang.build.listed import Found, SourceEntry
 from metalor_lang.build.sources import EXACT, SourceError, changed, unlike
+from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import open_beneath
 
 _GONE: Final = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EXDEV, errno.ENXIO})
@@ -47,7 +47,10 @@ class SourceOpener:
             SourceError: it cannot be read, or it is not the file that was listed.
 
         """
-        place = found.place(entry)
+        return self.open_at(found.place(entry), entry.info)
+
+    def open_at(self, place: str, info: os.stat_result) -> int:
+        """As `open`, by the canonical path and the status as it was listed."""
         try:
             folder, name = self.folder(place)
             opened = os.open(name, _READ, dir_fd=folder)
@@ -57,7 +60,7 @@ class SourceOpener:
             if error.errno in _GONE:
                 raise changed(place) from None
             raise
-        if unlike(entry.info, os.fstat(opened)):
+        if unlike(info, os.fstat(opened)):
             os.close(opened)
             raise changed(place)
         return opened

@@ -4,11 +4,11 @@ Invariant: a step works on a draft that is discarded unless everything went well
 stage's epoch before it is committed.
 """
 
+import errno
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
-from typing import Final, assert_never
 
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.builder import Chain
@@ -19,11 +19,15 @@ from metalor_lang.build.events import EventSink, StepOutput, StepRef
 from metalor_lang.build.facts import Facts
 from metalor_lang.build.failures import BuildFailed, Interrupted, command_failed, failed_with, no_workdir
 from metalor_lang.build.files import make_workdir, write_file
+from metalor_lang.build.growing import beneath
 from metalor_lang.build.logs import StepLog
+from metalor_lang.build.nursery import Nursery
 from metalor_lang.build.placing import CopyError
+from metalor_lang.build.remotes import Remotes
 from metalor_lang.build.users import Identity, UserError
 from metalor_lang.digest import Json
-from metalor_lang.errors import MachineError, MetalorError
+from metalor_lang.errors import MachineError, MetalorError, machine_help
+from metalor_lang.hints import Final, assert_never
 from metalor_lang.kernel.paths import Root
 from metalor_lang.plan.graph import (
     BindMount,
@@ -45,7 +49,8 @@ from metalor_lang.plan.graph import (
 )
 from metalor_lang.runtime.cancel import Cancel
 from metalor_lang.runtime.client import Runtime
-from metalor_lang.runtime.request import BindSpec, LayeredView, Limits, Mount, StepRequest, TmpfsSpec
+from metalor_lang.runtime.limits import Limits
+from metalor_lang.runtime.request import BindSpec, LayeredView, Mount, StepRequest, TmpfsSpec
 from metalor_lang.runtime.rootfs import DraftView, Snapshotter
 from metalor_lang.store.store import Store
 
@@ -81,6 +86,7 @@ class Machine:
         self._keep_failed = keep_failed
         self._anew = anew
         self._copies = Copies(store)
+        self._nursery = contexts.nursery or Nursery(store)
         self._limits = limits
         self._store = store
         self._runtime = runtime
@@ -93,11 +99,13 @@ class Machine:
         self._stopping = threading.Event()
         self._cancel = Cancel()
         self._facts = Facts()
+        self._remotes = Remotes(store, events)
 
     def stop(self) -> None:
         """End running commands soon; later ones end at once."""
         self._stopping.set()
         self._cancel.fire()
+        self._remotes.stop()
 
     def perform(
         self, stage: PlannedStage, step: Step, chain: Chain, sources: Mapping[int, Chain], ref: StepRef
@@ -119,6 +127,8 @@ class Machine:
                 return chain
             if isinstance(action, CopyFiles) and action.stage is None:
                 return self._copy(stage, step, action, chain)
+            if isinstance(action, FetchFile | CloneGit):
+                return self._bring(stage, step, action, chain, ref)
             with self._snapshotter.draft(chain) as draft:
                 try:
                     self._apply(stage, step, chain, draft, sources, ref)
@@ -137,6 +147,8 @@ class Machine:
             raise failed_with(error, step, "E0605") from error
         except (BuildFailed, Interrupted):
             raise
+        except InterruptedError:
+            raise Interrupted("the build was interrupted") from None
         except MetalorError as error:
             if self._stopping.is_set():
                 raise Interrupted("the build was interrupted") from error
@@ -189,11 +201,43 @@ class Machine:
                 self._facts.changed(edit.chain, after, self._store.snapshots.fs_path(after[-1]))
                 return after
         with self._snapshotter.draft(chain) as draft:
-            done = copy_into(draft.root, action, epoch=stage.epoch, contexts=self._contexts)
+            done = copy_into(draft.root, action, epoch=stage.epoch, contexts=self._contexts, nursery=self._nursery)
+            try:
+                for place, tree in done.trees:
+                    draft.adopt(place, tree.path, beneath(tree, place))
+            except BaseException:
+                for _, tree in done.trees:
+                    self._nursery.discard(tree)
+                raise
             after = draft.commit(meta, epoch=stage.epoch, durable=False)
         self._facts.changed(chain, after, self._store.snapshots.fs_path(after[-1]))
         self._copies.remember(action, chain, stage.epoch, listing, (step.key, after, done.layout))
         return after
+
+    # --- what comes over a network ----------------------------------------------------------------------------------
+
+    def _bring(
+        self, stage: PlannedStage, step: Step, action: FetchFile | CloneGit, chain: Chain, ref: StepRef
+    ) -> Chain:
+        from metalor_lang.build.brought import put
+        from metalor_lang.oci.archives import ArchiveRefused
+        from metalor_lang.remote.errors import FetchRefused
+
+        try:
+            digest = self._remotes.bring(action, ref)
+            with self._snapshotter.draft(chain) as draft:
+                put(draft.root, action, self._store, digest, epoch=stage.epoch, check=self._check)
+                after = draft.commit({"step": step.key, "text": step.text}, epoch=stage.epoch, durable=False)
+        except FetchRefused as error:
+            raise failed_with(error, step, "E0610") from error
+        except ArchiveRefused as error:
+            raise failed_with(error, step, "E0611") from error
+        self._facts.changed(chain, after, self._store.snapshots.fs_path(after[-1]))
+        return after
+
+    def _check(self) -> None:
+        if self._stopping.is_set():
+            raise Interrupted("the build was interrupted")
 
     # --- commands ---------------------------------------------------------------------------------------------------
 
@@ -226,8 +270,9 @@ class Machine:
             status = self._runtime.run(draft.for_step(), request, output=output, cancel=self._cancel)
         if status.cancelled or (self._stopping.is_set() and not status.ok):
             raise Interrupted("the build was interrupted")
+        room = machine_help(errno.ENOSPC) if not status.ok and self._store.short_of_room() else ""
         if status.code == 125 and status.message:
-            raise MachineError(f"the step could not be set up: {status.message}", help="see `metalor doctor`")
+            raise MachineError(f"the step could not be set up: {status.message}", help=room or "see `metalor doctor`")
         if not status.ok:
             raise command_failed(
                 step,
@@ -238,6 +283,7 @@ class Machine:
                 tail=log.tail,
                 log=str(log.path),
                 message=status.message,
+                room=room,
             )
 
     def _request(

@@ -5,9 +5,9 @@ Invariant: a directory that can be read can be entered: an octal mode for files 
 
 import re
 from collections.abc import Callable
-from typing import Final
 
 from metalor_lang.errors import MetalorError
+from metalor_lang.hints import Final
 from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass
 

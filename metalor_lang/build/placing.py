@@ -6,13 +6,17 @@ copy is known to fit: what fails later is the machine.
 
 import os
 import stat
+from collections.abc import Callable
 from itertools import pairwise
 
-from metalor_lang.build.listed import EntryKind, Found, SourceEntry
+from metalor_lang.build.listed import EntryKind, Found, SourceEntry, separate
 from metalor_lang.build.resolving import Resolved, TooManyLinks, resolve
 from metalor_lang.errors import MetalorError
-from metalor_lang.kernel.paths import Root
-from metalor_lang.record import dataclass, field
+from metalor_lang.hints import Final
+from metalor_lang.kernel.paths import Root, read_xattrs
+from metalor_lang.record import dataclass, field, replace
+
+_DEFAULT_ACL: Final = "system.posix_acl_default"
 
 
 class CopyError(MetalorError):
@@ -27,6 +31,7 @@ class Placement:
         place: canonical path in the view, relative; "" is its root.
         exists: a directory that is there already, or something that the entry replaces.
         keep: an existing directory whose own owner, mode and times stay.
+        grown: a new directory that stands for all that is beneath it, too: nothing else can land in it.
 
     """
 
@@ -35,6 +40,7 @@ class Placement:
     entry: SourceEntry
     exists: bool
     keep: bool = False
+    grown: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +49,11 @@ class Layout:
 
     parents: tuple[str, ...] = ()
     placements: tuple[Placement, ...] = ()
+
+    def keeping(self) -> "Layout":
+        """The same, but every existing directory keeps its owner, mode and times."""
+        kept = (replace(each, keep=each.keep or each.exists) for each in self.placements)
+        return replace(self, placements=tuple(kept))
 
 
 def absolute(path: str, workdir: str) -> str:
@@ -55,8 +66,22 @@ def is_directory_spelling(path: str) -> bool:
     return path.rpartition("/")[2] in ("", ".", "..")
 
 
-def lay_out(view: Root, destination: str, workdir: str, found: tuple[Found, ...]) -> Layout:
+def lay_out(
+    view: Root,
+    destination: str,
+    workdir: str,
+    found: tuple[Found, ...],
+    *,
+    grown: Callable[[Found], bool] | None = None,
+) -> Layout:
     """Place all that was found.
+
+    Args:
+        view: the tree that is written into.
+        destination: as in the recipe.
+        workdir: where a relative destination starts.
+        found: what is copied.
+        grown: whether a source is written as one tree where it lands on nothing; None for never.
 
     Raises:
         CopyError: a file would land on a directory or a directory on a file, two entries on one path, or several
@@ -65,7 +90,7 @@ def lay_out(view: Root, destination: str, workdir: str, found: tuple[Found, ...]
     """
     if not found:
         return Layout()
-    plan = _Plan(view=view, destination=destination)
+    plan = _Plan(view=view, destination=destination, grown=grown if separate(found) else None)
     target = absolute(destination, workdir)
     if is_directory_spelling(destination):
         at = find_directory(view, target, destination)
@@ -133,6 +158,7 @@ def find_directory(view: Root, path: str, shown: str) -> Resolved:
 class _Plan:
     view: Root
     destination: str
+    grown: Callable[[Found], bool] | None
     parents: list[str] = field(default_factory=list)
     placements: list[Placement] = field(default_factory=list)
     fresh: set[str] = field(default_factory=set)
@@ -155,7 +181,9 @@ class _Plan:
             return
         top = found.top
         if top.kind is EntryKind.DIRECTORY:
-            self.fill(self.directory(parent, name, found, top), found)
+            place = self.directory(parent, name, found, top)
+            if not self.grows(found):
+                self.fill(place, found)
         else:
             self.file(parent, name, found, top)
 
@@ -167,7 +195,16 @@ class _Plan:
         self.placements.append(Placement(place=place, found=found, entry=top, exists=not new, keep=not new))
         if new:
             self.fresh.add(place)
-        self.fill(place, found)
+        if not self.grows(found):
+            self.fill(place, found)
+
+    def grows(self, found: Found) -> bool:
+        """Whether the source that was placed last is written as one tree; notes it."""
+        last = self.placements[-1]
+        if self.grown is None or last.exists or not self.grown(found) or _passes_on(self.view, last.place):
+            return False
+        self.placements[-1] = replace(last, grown=True)
+        return True
 
     def there(self, place: str) -> bool:
         return not place or _stat(self.view, place) is not None
@@ -255,6 +292,15 @@ def leads_to_directory(view: Root, link: str) -> bool:
     except (NotADirectoryError, TooManyLinks):
         return False
     return not at.missing and stat.S_ISDIR(at.stat.st_mode)
+
+
+def _passes_on(view: Root, place: str) -> bool:
+    """Whether what is made at a new place would get an access list of the directory above (acl(5), default lists)."""
+    while place:
+        place = place.rpartition("/")[0]
+        if _stat(view, place or ".") is not None:
+            return _DEFAULT_ACL in read_xattrs(view.fd, place or ".")
+    return False
 
 
 def _stat(view: Root, place: str) -> os.stat_result | None:

@@ -8,8 +8,8 @@ import errno
 import os
 import stat
 from collections import deque
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.record import dataclass
 
 _LINKS: Final = 40

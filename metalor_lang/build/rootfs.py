@@ -8,11 +8,11 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Final
 
 from metalor_lang.build.statcache import StatCache, hash_file
 from metalor_lang.digest import Json, json_digest, sha256
 from metalor_lang.errors import MetalorError
+from metalor_lang.hints import BinaryIO, Final
 from metalor_lang.kernel.paths import Root
 from metalor_lang.kernel.trees import read_xattrs, walk
 from metalor_lang.oci.copytree import copy_tree

@@ -3,10 +3,10 @@
 Invariant: a stage is shared only if its base, its steps and all that they read are the same by their keys.
 """
 
-import threading
 from collections.abc import Mapping, Sequence
 
 from metalor_lang.checker.program import StageBase
+from metalor_lang.guards import Lock
 from metalor_lang.plan.graph import Plan, PlannedStage
 from metalor_lang.record import replace
 from metalor_lang.store.records import StepRecord
@@ -64,7 +64,7 @@ class Shared:
     """What builds of one command tell each other; its methods are called from their threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._running: set[str] = set()
         self._made: dict[str, StepRecord] = {}
 

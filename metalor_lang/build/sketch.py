@@ -8,13 +8,13 @@ import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
 
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.builder import BuildResult, Chain, StageResult
 from metalor_lang.checker.platforms import host_platform, same_platform
 from metalor_lang.checker.program import ImageBase, Platform, RootfsBase, StageBase
 from metalor_lang.errors import UsageError
+from metalor_lang.hints import Any, Final
 from metalor_lang.plan.graph import ImageState, Kind
 from metalor_lang.record import asdict, dataclass
 from metalor_lang.store.files import write_whole

@@ -9,13 +9,13 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
-from typing import Final
 
 from metalor_lang.build.ignore import Rules, component, is_glob
 from metalor_lang.build.listed import KINDS, NO_LINKS, Folder, Found, SourceEntry, entry_of
 from metalor_lang.build.resolving import Outside, Resolved, TooManyLinks, resolve
 from metalor_lang.checker.program import SourceMiss, SourceProblem
 from metalor_lang.errors import MetalorError
+from metalor_lang.hints import Final
 from metalor_lang.kernel import syscalls
 from metalor_lang.kernel.paths import open_beneath
 from metalor_lang.plan.graph import CopySource
@@ -27,6 +27,7 @@ EXACT: Final = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscall
 
 _KIND: Final = 0o170000
 """The bits of a mode that tell what it is (inode(7))."""
+_REGULAR: Final = frozenset({stat.S_IFREG})
 
 
 class SourceError(MetalorError):
@@ -58,8 +59,16 @@ class SourceTree:
     unnamed: frozenset[str] = frozenset()
     guard: Callable[[str], None] | None = None
 
-    def take(self, source: CopySource, excludes: tuple[str, ...]) -> tuple[Found, ...] | SourceMiss:
+    def take(
+        self, source: CopySource, excludes: tuple[str, ...], see: Callable[[str, Folder], None] | None = None
+    ) -> tuple[Found, ...] | SourceMiss:
         """Everything a source stands for, listed; or why it is nothing.
+
+        Args:
+            source: as in the recipe.
+            excludes: names that are left out.
+            see: called with the canonical path of the source and each directory of it as it is listed, where the
+                source stands for one thing.
 
         Raises:
             SourceError: what is there cannot be copied (unreadable, a device, a fifo, a loop of links).
@@ -76,7 +85,7 @@ class SourceTree:
                 origin=spot.at.path,
                 contents=spot.contents,
                 top=self._top(spot),
-                folders=tuple(self._folders(spot, hidden)),
+                folders=tuple(self._folders(spot, hidden, see if len(spots) == 1 else None)),
                 clamp=self.clamp,
             )
             for spot in spots
@@ -193,7 +202,7 @@ class SourceTree:
             raise self._refused(spot.at.path or spot.shown, info)
         return entry_of("", info, "", self.clamp)
 
-    def _folders(self, spot: "Spot", hidden: Rules) -> Iterator[Folder]:
+    def _folders(self, spot: "Spot", hidden: Rules, see: Callable[[str, Folder], None] | None) -> Iterator[Folder]:
         """What is beneath a source."""
         if not spot.directory:
             return
@@ -213,17 +222,25 @@ class SourceTree:
                 raise changed(f"{base}{error.filename or ''}") from None
             finally:
                 os.close(fd)
+            if see is not None:
+                see(spot.at.path, folder)
             yield folder
             pending.extend((f"{prefix}{name}/", status) for name, status in reversed(folder.directories))
 
     def _list(self, fd: int, prefix: str, base: str, info: os.stat_result, hidden: Rules) -> Folder:
         visible = self._visible(prefix, base, hidden)
+        with os.scandir(fd) as listing:
+            found = sorted(listing, key=_name)
+        if visible is None:
+            everything = [each.stat(follow_symlinks=False) for each in found]
+            if {each.st_mode & _KIND for each in everything} <= _REGULAR:  # most directories by far
+                return Folder(
+                    path=prefix, info=info, names=tuple([each.name for each in found]), infos=tuple(everything)
+                )
         names: list[str] = []
         infos: list[os.stat_result] = []
         inner: list[str] = []
         targets: dict[str, str] = {}
-        with os.scandir(fd) as listing:
-            found = sorted(listing, key=_name)
         for each in found:
             name = each.name
             directory = each.is_dir(follow_symlinks=False)

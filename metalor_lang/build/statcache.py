@@ -10,7 +10,6 @@ power cut tore is not believed.
 """
 
 import contextlib
-import hashlib
 import os
 import struct
 import threading
@@ -19,19 +18,24 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Final
 
-from metalor_lang.kernel.bulk import ROW, STATUS
+from metalor_lang.hints import Final
+from metalor_lang.kernel.bulk import FIELDS, ROW, STATUS
 from metalor_lang.record import dataclass
+from metalor_lang.sha import new_hash
 
-_MAGIC: Final = b"metalor digests 2\n"
+_MAGIC: Final = b"metalor digests 3\n"
 _SUM: Final = 32
 _YOUNG_NS: Final = 2_000_000_000
 _SECOND_NS: Final = 1_000_000_000
 _SPARE: Final = 20_000
 """Entries kept in the file beside three times those in use: the file is read whole by every build."""
-_HEAD: Final = struct.Struct("<qqII")
-"""Device and inode of a directory (zeros: files that belong to none), count of files, bytes of their names."""
+_HEAD: Final = struct.Struct("<qqII32s")
+"""Device and inode of a directory (zeros: files that belong to none), count of files, bytes of their names, mark."""
+_NO_MARK: Final = bytes(_SUM)
+
+_MTIME: Final = FIELDS.index("st_mtime_ns")
+_CTIME: Final = FIELDS.index("st_ctime_ns")
 
 _Place = tuple[int, int]
 _NOWHERE: Final[_Place] = (0, 0)
@@ -39,11 +43,12 @@ _NOWHERE: Final[_Place] = (0, 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rows:
-    """Files of one directory: names, each ended by NUL; what `packed` gives; their digests."""
+    """Files of one directory: names, each ended by NUL; what `packed` gives; their digests; a digest of them all."""
 
     names: bytes
     status: bytes
     shas: bytes
+    mark: bytes = _NO_MARK
 
     @property
     def count(self) -> int:
@@ -99,6 +104,20 @@ class StatCache:
 
     # --- files by their directory ---------------------------------------------------------------------------------
 
+    def marked(
+        self, folder: os.stat_result, names: Sequence[str], infos: Sequence[os.stat_result]
+    ) -> tuple[bytes, bytes] | None:
+        """The mark that `learn` was given with all files of a directory, and their digests, 32 bytes each, while all
+        are what they were; arguments as `digests`.
+        """
+        self._load()
+        place = folder.st_dev, folder.st_ino
+        rows = self._used.get(place) or (self._old or {}).get(place)
+        if rows is None or rows.mark == _NO_MARK or packed(infos) != rows.status or _joined(names) != rows.names:
+            return None
+        self._used[place] = rows
+        return rows.mark, rows.shas
+
     def digests(
         self, folder: os.stat_result, names: Sequence[str], infos: Sequence[os.stat_result]
     ) -> list[str | None]:
@@ -133,8 +152,9 @@ class StatCache:
         folder: os.stat_result,
         names: Sequence[str],
         infos: Sequence[os.stat_result],
-        digests: Sequence[str],
+        shas: bytes,
         read: int,
+        mark: bytes = _NO_MARK,
     ) -> None:
         """Keep the digests of files of one directory, in place of those that were kept of it.
 
@@ -142,21 +162,24 @@ class StatCache:
             folder: the directory's status.
             names: of the files, sorted.
             infos: the status of each.
-            digests: of all of them.
+            shas: the SHA-256 of all of them, one after another.
             read: when reading them began, in nanoseconds since 1970; what was young then is left out.
+            mark: 32 bytes that stand for all of them, with what their names and modes are.
 
         """
         limit = read - _YOUNG_NS
-        old = [at for at, info in enumerate(infos) if max(info.st_mtime_ns, info.st_ctime_ns) <= limit]
-        status = packed([infos[at] for at in old])
+        status = packed(infos)
+        numbers = array("q", status)
         if not status or folder.st_ino >> 63:
             return
-        self._used[folder.st_dev, folder.st_ino] = _Rows(
-            names=_joined([names[at] for at in old]),
-            status=status,
-            shas=bytes.fromhex("".join(digests[at] for at in old)),
-        )
-        self._fresh = True
+        if max(numbers[_MTIME :: len(FIELDS)]) > limit or max(numbers[_CTIME :: len(FIELDS)]) > limit:
+            mark = _NO_MARK
+            old = [at for at, info in enumerate(infos) if max(info.st_mtime_ns, info.st_ctime_ns) <= limit]
+            names, status = [names[at] for at in old], packed([infos[at] for at in old])
+            shas = b"".join([shas[at * _SUM : (at + 1) * _SUM] for at in old])
+        if status:
+            self._used[folder.st_dev, folder.st_ino] = _Rows(names=_joined(names), status=status, shas=shas, mark=mark)
+            self._fresh = True
 
     # --- between builds -------------------------------------------------------------------------------------------
 
@@ -170,7 +193,7 @@ class StatCache:
             data = b"".join(self._encoded())
             draft = self._path.with_name(f"{self._path.name}.{os.getpid()}.{threading.get_ident()}")
             try:
-                draft.write_bytes(_MAGIC + hashlib.sha256(data).digest() + data)
+                draft.write_bytes(_MAGIC + _sum(data) + data)
                 draft.replace(self._path)
             except OSError:
                 with contextlib.suppress(OSError):
@@ -221,7 +244,7 @@ def _joined(names: Sequence[str]) -> bytes:
 
 
 def _packed(place: _Place, rows: _Rows) -> Iterator[bytes]:
-    yield _HEAD.pack(*place, rows.count, len(rows.names))
+    yield _HEAD.pack(*place, rows.count, len(rows.names), rows.mark)
     yield rows.names
     yield rows.status
     yield rows.shas
@@ -233,20 +256,29 @@ def _read(path: Path) -> Iterator[tuple[_Place, _Rows]]:
     except OSError:
         return
     at = len(_MAGIC) + _SUM
-    if data[: len(_MAGIC)] != _MAGIC or hashlib.sha256(memoryview(data)[at:]).digest() != data[len(_MAGIC) : at]:
+    if data[: len(_MAGIC)] != _MAGIC or _sum(memoryview(data)[at:]) != data[len(_MAGIC) : at]:
         return
     while at < len(data):
-        device, inode, count, size = _HEAD.unpack_from(data, at)
+        device, inode, count, size, mark = _HEAD.unpack_from(data, at)
         names = at + _HEAD.size
         status = names + size
         shas = status + count * ROW
         at = shas + count * _SUM
-        yield (device, inode), _Rows(names=data[names:status], status=data[status:shas], shas=data[shas:at])
+        yield (
+            (device, inode),
+            _Rows(names=data[names:status], status=data[status:shas], shas=data[shas:at], mark=mark),
+        )
+
+
+def _sum(data: bytes | memoryview) -> bytes:
+    hasher = new_hash(len(data))
+    hasher.update(data)
+    return hasher.digest()
 
 
 def hash_file(fd: int, size: int = 0) -> str:
     """The hexadecimal SHA-256 of an open file, from its beginning; `size` is what it is likely to have."""
-    hasher = hashlib.sha256()
+    hasher = new_hash()
     offset = 0
     while chunk := os.pread(fd, min(size - offset + 1, 1 << 20) if size >= offset else 1 << 20, offset):
         hasher.update(chunk)

@@ -4,11 +4,11 @@ Invariant: a listener hears StepFinished only when the step's result outlives a 
 everything in the order in which it happened.
 """
 
-import threading
 from collections import deque
-from typing import Final
 
 from metalor_lang.build.events import Event, EventSink, StepFailed, StepFinished, StepRef
+from metalor_lang.guards import Condition
+from metalor_lang.hints import Final
 
 _MOST: Final = 1 << 20
 """Bytes of output that may wait for a sync; a step that writes more waits as well."""
@@ -32,7 +32,7 @@ class Telling:
 
     def __init__(self, events: EventSink) -> None:
         self._events = events
-        self._changed = threading.Condition(threading.RLock())
+        self._changed = Condition()
         self._stages: dict[_Place, _Stage] = {}
 
     def emit(self, event: Event) -> None:

@@ -4,11 +4,10 @@ Invariant: only the image's files are read, through links inside it, and never m
 host's accounts is asked.
 """
 
-import difflib
 import errno
-from typing import Final
 
 from metalor_lang.errors import MetalorError
+from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import Root
 from metalor_lang.record import dataclass
 
@@ -135,6 +134,8 @@ def _unknown(what: str, text: str, names: list[str], file: str) -> UserError:
             f"the image has no {what} `{text}`: it has no `/{file}`",
             help="write the number, which needs no entry",
         )
+    import difflib
+
     near = difflib.get_close_matches(text, names, n=1)
     hint = f"did you mean `{near[0]}`? " if near else ""
     shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")

@@ -4,12 +4,9 @@ Invariant: when `walk` returns or raises, no work of it is running any more.
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
 
 from metalor_lang.errors import MetalorError
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
+from metalor_lang.hints import TypeVar
 
 T = TypeVar("T")
 
@@ -37,39 +34,36 @@ def walk(
         the first failure that is not a mere Stopped; KeyboardInterrupt after running work has ended.
 
     """
-    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+    from metalor_lang.build.threads import Threads
 
     waiting = dict(needs)
     results: dict[int, T] = {}
-    running: dict[Future[T], int] = {}
     failures: list[BaseException] = []
-    pool = ThreadPoolExecutor(max_workers=max(jobs, 1), thread_name_prefix="stage")
+    threads = Threads(work)
     try:
         while True:
-            if not failures:
-                ready = sorted(node for node, before in waiting.items() if all(need in results for need in before))
-                for node in ready:
-                    del waiting[node]
-                    running[pool.submit(work, node, dict(results))] = node
-            if not running:
-                break
             try:
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                if not failures:
+                    ready = sorted(node for node, before in waiting.items() if all(need in results for need in before))
+                    for node in ready[: max(jobs, 1) - threads.running]:
+                        del waiting[node]
+                        threads.begin(node, dict(results))
+                if not threads.running:
+                    break
+                ended = threads.wait()
             except KeyboardInterrupt as interrupt:
                 failures.insert(0, interrupt)
                 stop()
                 continue
-            for future in done:
-                node = running.pop(future)
-                error = future.exception()
-                if error is None:
-                    results[node] = future.result()
+            for one in ended:
+                if one.error is None:
+                    results[one.node] = one.result
                     continue
                 if not failures:
                     stop()
-                failures.append(error)
+                failures.append(one.error)
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        threads.join()
     if failures:
         raise next((error for error in failures if not isinstance(error, Stopped)), failures[0])
     if waiting:

@@ -4,7 +4,6 @@ Invariant: a default sees only arguments above it; a wrong declaration still dec
 """
 
 from collections.abc import Mapping
-from typing import Final
 
 from metalor_lang.checker.platforms import host_platform
 from metalor_lang.checker.program import Platform
@@ -21,8 +20,9 @@ from metalor_lang.checker.scope import (
 )
 from metalor_lang.diagnostics.model import Edit, Label
 from metalor_lang.diagnostics.suggest import nearest
+from metalor_lang.hints import Final
 from metalor_lang.record import dataclass
-from metalor_lang.source import Span
+from metalor_lang.source import SourceFile, Span
 from metalor_lang.syntax import ast
 
 _START: Final = Span(0, 0)
@@ -65,7 +65,7 @@ def declare(
     for node in recipe.statements:
         if isinstance(node, ast.Arg):
             value = _value(node, given, known, recipe, report, strict=strict, broken=broken)
-            if _acceptable(node, known, report):
+            if _acceptable(node, known, report, recipe.source):
                 known[node.name] = Known(
                     name=node.name, value=value, public=node.flag("public") is not None, span=node.span
                 )
@@ -78,12 +78,17 @@ def declare(
     return Arguments(known=known, proxies=proxies)
 
 
-def _acceptable(node: ast.Arg, known: Mapping[str, Known], report: Report) -> bool:
+def _acceptable(node: ast.Arg, known: Mapping[str, Known], report: Report, source: SourceFile) -> bool:
     """Whether an ARG declares its name; one that looks like a secret does, though it is refused."""
     name, before = node.name, known.get(node.name)
     if name in ALWAYS:
         help = "remove the line: the build sets it" + (", by --epoch" if name == EPOCH else ", by --platform")
-        report.add("E0304", f"`{name}` is always defined", node.name_span, help)
+        line = source.position(node.span.end).line
+        behind = source.line_span(line + 1).start if line < source.line_count else len(source.text)
+        # Without a default the line says nothing that is not so without it; a comment behind it may.
+        says_nothing = node.default is None and not source.text[node.span.end : behind].strip()
+        edit = Edit(span=Span(node.span.start, behind), text="", safe=says_nothing)
+        report.add("E0304", f"`{name}` is always defined", node.name_span, help, edits=(edit,))
         return False
     if name in RESERVED_ARGS:
         help = f"write ENV {name}=… in the stage that needs it" if name == "PATH" else "HOME is the user's, from passwd"

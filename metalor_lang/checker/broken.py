@@ -3,10 +3,9 @@
 Invariant: one mistake gives one error: a name, or a stage, of a refused statement may be meant wherever it is named.
 """
 
-from typing import Final
-
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.diagnostics.suggest import nearest
+from metalor_lang.hints import Final
 from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass
 from metalor_lang.source import Span

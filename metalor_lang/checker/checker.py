@@ -5,7 +5,6 @@ Invariant: all errors of the file come in one go, sorted by place; a Program exi
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from metalor_lang.checker import flags
 from metalor_lang.checker.arguments import declare
@@ -32,6 +31,7 @@ from metalor_lang.checker.scope import EPOCH, StageFacts, expand
 from metalor_lang.checker.walk import Names, SecretUse, StageWalk
 from metalor_lang.diagnostics.model import Diagnostic, Label
 from metalor_lang.diagnostics.suggest import nearest
+from metalor_lang.hints import Final
 from metalor_lang.record import dataclass, field
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
@@ -80,6 +80,10 @@ def check(
     )
     program = checker.check()
     found = checker.report.sorted()
+    if found:
+        from metalor_lang.syntax.rewrites import with_remedy
+
+        found = tuple(with_remedy(recipe.source, each) for each in found)
     return (None if found or syntax else program), found
 
 

@@ -3,8 +3,6 @@
 Invariant: whether a source exists is asked only of contexts, and only when its whole text is known.
 """
 
-from typing import Final
-
 from metalor_lang.checker import flags
 from metalor_lang.checker.flags import ValueProblem
 from metalor_lang.checker.program import SourceMiss, SourceProblem
@@ -12,6 +10,7 @@ from metalor_lang.checker.scope import GLOB, glob_source
 from metalor_lang.checker.walk import StageWalk
 from metalor_lang.diagnostics.model import Edit
 from metalor_lang.errors import MachineError, MetalorError
+from metalor_lang.hints import Final
 from metalor_lang.record import replace
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
@@ -131,9 +130,23 @@ def check_file(walk: StageWalk, node: ast.Statement) -> None:
 def check_fetch(walk: StageWalk, node: ast.Statement) -> None:
     """FETCH: an address, a destination, and what must arrive."""
     assert isinstance(node, ast.Fetch)
-    walk.read(node.url, flags.fetch_url)
-    walk.read(node.destination, flags.some_path)
+    url = walk.read(node.url, flags.fetch_url)
+    destination = walk.read(node.destination, flags.some_path)
+    if isinstance(url, str) and isinstance(destination, str) and node.flag("unpack") is None:
+        _named(walk, url, destination, node.destination.span)
     _pinned(walk, node, "sha256", "--sha256=HEX of the file")
+    unpinned = node.flag("unpinned")
+    if isinstance(url, str) and url.startswith("file:") and unpinned is not None:
+        # A recipe of somebody else must not carry files of this machine off that he does not know.
+        message = "a file of this machine is taken by its hash only"
+        walk.report.add("E0356", message, unpinned.span, "write --sha256=HEX, or COPY the file from a context")
+
+
+def _named(walk: StageWalk, url: str, destination: str, span: Span) -> None:
+    """A file that goes into a folder gets its name from the address."""
+    if is_folder(destination) and not flags.last_name(url):
+        message = f"`{url}` ends with no name for the file in `{destination}`"
+        walk.report.add("E0355", message, span, f"write the name: {destination.rstrip('/.')}/NAME")
 
 
 def check_git(walk: StageWalk, node: ast.Statement) -> None:

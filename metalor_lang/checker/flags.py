@@ -6,10 +6,10 @@ Invariant: the checker and the evaluator read a value with the same function, so
 import posixpath
 import re
 from collections.abc import Callable
-from typing import Final
 
 from metalor_lang.checker.platforms import PlatformError, parse_platform
 from metalor_lang.diagnostics.suggest import nearest
+from metalor_lang.hints import Final
 from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass
 from metalor_lang.source import Span
@@ -298,14 +298,41 @@ def signal(text: str) -> str:
 
 def _url(text: str, schemes: tuple[str, ...], example: str) -> str:
     scheme, mark, rest = text.partition("://")
-    if not mark or scheme not in schemes or not rest or rest.startswith("/") or any(c.isspace() for c in text):
-        raise ValueProblem("E0354", f"`{text}` is no address that can be fetched", f"write {example}")
+    host, _, path = rest.partition("/")
+    usual = bool(host) if scheme != "file" else bool(path)
+    if not mark or scheme not in schemes or not usual or any(c.isspace() or not c.isprintable() for c in text):
+        shown = _without_password(text)
+        raise ValueProblem("E0354", f"`{shown}` is no address that can be fetched", f"write {example}")
+    if "@" in host and (scheme in ("http", "https", "file") or ":" in host.rpartition("@")[0]):
+        # Not shown: the recipe's reader may have it, the reader of a log need not.
+        server = host.rpartition("@")[2]
+        message = f"an address with a name or password in it, for {server}: everybody could read it"
+        help = f"put them into ~/.netrc: machine {server.partition(':')[0]} login USER password PASSWORD"
+        raise ValueProblem("E0354", message, help)
     return text
 
 
+def _without_password(text: str) -> str:
+    head, mark, rest = text.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{head}{mark}…@{host.rpartition('@')[2]}{slash}{path}" if mark and "@" in host else text
+
+
 def fetch_url(text: str) -> str:
-    """An http or https address."""
-    return _url(text, ("https", "http"), "https://example.org/tool.tar.gz")
+    """An http or https address, or a file of this machine."""
+    return _url(text, ("https", "http", "file"), "https://example.org/tool.tar.gz")
+
+
+def last_name(url: str) -> str:
+    """The name of the file that an address ends with; "" where it has none that a file could have."""
+    from urllib.parse import unquote, urlsplit
+
+    try:
+        name = unquote(urlsplit(url).path.rpartition("/")[2])
+    except ValueError:
+        return ""
+    usual = name not in ("", ".", "..") and "/" not in name and "\0" not in name
+    return name if usual and len(name.encode("utf-8", "surrogateescape")) <= 255 else ""
 
 
 def git_url(text: str) -> str:

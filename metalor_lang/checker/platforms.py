@@ -4,10 +4,10 @@ Invariant: names are Go's (amd64, arm64), as in the OCI image specification.
 """
 
 import os
-from typing import Final
 
 from metalor_lang.checker.program import Platform
 from metalor_lang.diagnostics.suggest import nearest
+from metalor_lang.hints import Final
 from metalor_lang.pattern import pattern
 
 ARCHITECTURES: Final = (

@@ -6,8 +6,8 @@ Invariant: a Program exists only for a recipe without errors;
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Protocol
 
+from metalor_lang.hints import Protocol
 from metalor_lang.record import dataclass, field
 from metalor_lang.source import Span
 from metalor_lang.syntax.ast import From, Recipe, Statement

@@ -4,12 +4,12 @@ Invariant: a stage refers to earlier stages only, so the graph has no cycle.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
 from metalor_lang.checker.flags import ValueProblem
 from metalor_lang.checker.program import Base, Contexts, ImageBase, RootfsBase, ScratchBase, StageBase, Transport
 from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.errors import MetalorError
+from metalor_lang.hints import Final
 from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass
 

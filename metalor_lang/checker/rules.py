@@ -5,7 +5,6 @@ with the same functions of `flags`.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final
 
 from metalor_lang.checker import flags
 from metalor_lang.checker.files import SOURCE_CODES, check_copy, check_fetch, check_file, check_git
@@ -15,6 +14,7 @@ from metalor_lang.checker.steps import check_mounts, check_named_arguments
 from metalor_lang.checker.walk import StageWalk
 from metalor_lang.diagnostics.model import Label
 from metalor_lang.diagnostics.suggest import nearest
+from metalor_lang.hints import Final
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
 

@@ -7,9 +7,9 @@ a value that only a base can settle is None here, never guessed.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Final
 
 from metalor_lang.checker.program import Platform
+from metalor_lang.hints import Final
 from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass, field
 from metalor_lang.source import Span

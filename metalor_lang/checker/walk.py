@@ -4,7 +4,6 @@ Invariant: looking a value up never reports; `notice` reports every name of a st
 """
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
 
 from metalor_lang.checker.flags import ValueProblem
 from metalor_lang.checker.program import Contexts, Pending
@@ -13,6 +12,7 @@ from metalor_lang.checker.resolver import StageNames, unknown_origin
 from metalor_lang.checker.scope import Known, StageFacts, expand, words_of
 from metalor_lang.diagnostics.model import Label
 from metalor_lang.diagnostics.suggest import nearest
+from metalor_lang.hints import TypeVar
 from metalor_lang.record import dataclass, field
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.syntax import ast

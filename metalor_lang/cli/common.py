@@ -8,24 +8,25 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
-from metalor_lang.build.api import RecipeOptions, Session, parse_epoch
+from metalor_lang.build.api import STANDARD_INPUT, RecipeOptions, Session, parse_epoch
 from metalor_lang.build.builder import BuildResult, Chain, Options
 from metalor_lang.build.events import EventSink, Notice
 from metalor_lang.build.failures import BuildFailed, Refused
 from metalor_lang.build.late import LateRuntime, LateSnapshotter
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import UsageError
+from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.plan.graph import Plan, Step
 from metalor_lang.primitives import valid_identifier
-from metalor_lang.runtime.request import Limits
+from metalor_lang.runtime.limits import Limits
 from metalor_lang.source import SourceFile
 from metalor_lang.store.store import Store, default_path
 
 if TYPE_CHECKING:
     import argparse
 
+    from metalor_lang.build.early import EarlyHelper
     from metalor_lang.runtime.client import Runtime
     from metalor_lang.runtime.rootfs import Snapshotter
     from metalor_lang.runtime.world import World
@@ -48,6 +49,12 @@ def recipe_options(arguments: "argparse.Namespace") -> RecipeOptions:
         platform=arguments.platform,
         epoch=parse_epoch(epoch) if epoch is not None else None,
     )
+
+
+def named_input(arguments: "argparse.Namespace") -> None:
+    """Refuse `--stdin-filename` where no standard input is read; raises UsageError."""
+    if arguments.stdin_filename is not None and STANDARD_INPUT not in arguments.recipe:
+        raise UsageError("--stdin-filename names standard input, which is not read", help="add `-` to the recipes")
 
 
 def parse_args(words: Sequence[str]) -> dict[str, str]:
@@ -145,7 +152,12 @@ def open_store(
 
 @contextmanager
 def machine(
-    store: Store, world: "World", events: EventSink | None = None, *, emulators: Mapping[str, str] | None = None
+    store: Store,
+    world: "World",
+    events: EventSink | None = None,
+    *,
+    emulators: Mapping[str, str] | None = None,
+    early: "EarlyHelper | None" = None,
 ) -> Iterator[tuple["Runtime", "Snapshotter"]]:
     """A runtime and a snapshotter, each made when it is first needed.
 
@@ -154,6 +166,7 @@ def machine(
         world: what this process has entered.
         events: who hears what is noteworthy; else standard error.
         emulators: as `build.foreign` finds them.
+        early: a helper that may be started already.
 
     """
 
@@ -168,7 +181,8 @@ def machine(
 
         if world.host_map is not None:
             world.host_map.fd()  # made by a process that is small still
-        return GuestRuntimes(world, emulators or {}, on_notice=notice)
+        native = early.take() if early is not None else None
+        return GuestRuntimes(world, emulators or {}, on_notice=notice, native=native)
 
     def choose() -> "Snapshotter":
         from metalor_lang.runtime.rootfs import choose_snapshotter

@@ -17,7 +17,7 @@ def cli_page() -> str:
     lines = [
         "# The command line",
         "",
-        "Made from the command table by `make docs`; edit `metalor_lang/cli/table.py`.",
+        "Made from the command table by `make docs`; edit `metalor_lang/cli/table/`.",
         "",
         "| command | |",
         "| --- | --- |",

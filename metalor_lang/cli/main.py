@@ -6,16 +6,16 @@ Invariant: the only place that decides an exit status from an error; starts with
 import contextlib
 import gc
 import os
-import signal
 import sys
+from _signal import SIGTERM, signal  # type: ignore[import-not-found]  # `signal` makes enumerations of them all: 1 ms
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import FrameType
-from typing import Final
 
 from metalor_lang import __version__
 from metalor_lang.cli.table import BY_NAME
 from metalor_lang.errors import Exit, MachineError, MetalorError, UsageError, machine_error
+from metalor_lang.hints import Final
 from metalor_lang.screen.color import color
 
 INTERRUPTED: Final = 130
@@ -63,7 +63,7 @@ def main(words: Sequence[str]) -> int:
         return _bug(error)
     finally:
         if previous is not None:
-            signal.signal(signal.SIGTERM, previous)
+            signal(SIGTERM, previous)
 
 
 def _dispatch(words: list[str]) -> int:
@@ -91,10 +91,12 @@ def _dispatch(words: list[str]) -> int:
             f"there is no {what} {name!r}",
             help=f"did you mean `metalor {close[0]}`?" if close else "see `metalor --help`",
         )
-    from metalor_lang.cli.options import command_help, parse
+    from metalor_lang.cli.words import parse
 
     own, after = (rest[: rest.index("--")], rest[rest.index("--") + 1 :]) if "--" in rest else (rest, None)
     if any(word in ("-h", "--help") for word in own):
+        from metalor_lang.cli.options import command_help
+
         sys.stdout.write(command_help(command))
         return Exit.DONE
     if after is not None and not command.rest:
@@ -128,7 +130,8 @@ def _terminate_as_interrupt() -> "Callable[[int, FrameType | None], object] | in
         raise KeyboardInterrupt
 
     try:
-        return signal.signal(signal.SIGTERM, interrupt)
+        before: Callable[[int, FrameType | None], object] | int | None = signal(SIGTERM, interrupt)
+        return before
     except ValueError:  # not the main thread: whoever embeds us owns the signals
         return None
 

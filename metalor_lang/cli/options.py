@@ -5,10 +5,11 @@ Invariant: knows no subcommand by name; everything comes from `cli.table`.
 
 import argparse
 from collections.abc import Sequence
-from typing import Final, NoReturn
 
-from metalor_lang.cli.table import COMMANDS, EXIT_CODES, Command, Option
+from metalor_lang.cli.table import COMMANDS, EXIT_CODES
+from metalor_lang.cli.table.model import Command, Option
 from metalor_lang.errors import UsageError
+from metalor_lang.hints import Final, NoReturn
 
 WIDTH: Final = 100
 _SOME: Final = "+"

@@ -1,13 +1,14 @@
-"""The architectures that images and emulators are known for, as one table.
+"""The architectures that images and emulators are known for, as the runtime has them.
 
 Invariant: a name means one row or is refused; nothing else in this package compares architecture names.
 """
 
 from collections.abc import Mapping
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.isolated.errors import UnsupportedArchitecture
 from metalor_lang.record import dataclass
+from metalor_lang.runtime.emulation import ARCHITECTURES, names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +27,8 @@ class Architecture:
     emulator: str
 
 
-TABLE: Final = (
-    Architecture(machine="x86_64", oci="amd64", emulator="qemu-x86_64-static"),
-    Architecture(machine="aarch64", oci="arm64", emulator="qemu-aarch64-static"),
-    Architecture(machine="riscv64", oci="riscv64", emulator="qemu-riscv64-static"),
+TABLE: Final = tuple(
+    Architecture(machine=machine, oci=oci, emulator=names(oci)[0]) for oci, (machine, _) in ARCHITECTURES.items()
 )
 
 _BY_NAME: Final[Mapping[str, Architecture]] = {name: row for row in TABLE for name in (row.machine, row.oci)}

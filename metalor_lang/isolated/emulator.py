@@ -6,8 +6,8 @@ Invariant: it appears whole under `/.metalor-run`, with the mode it has here; no
 import contextlib
 import os
 import stat
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.isolated.architectures import architecture
 from metalor_lang.isolated.errors import EmulatorMissing, PathRefused
 from metalor_lang.isolated.model import RUN_HELPER_DIR, HostPath, helper_binary_path

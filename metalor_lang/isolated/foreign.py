@@ -7,9 +7,9 @@ knows of it, and it is gone with this process.
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import Final
 
 from metalor_lang.errors import MachineError
+from metalor_lang.hints import Final
 from metalor_lang.isolated.architectures import by_emulator
 from metalor_lang.isolated.errors import PathRefused
 from metalor_lang.isolated.paths import absolute

@@ -7,9 +7,9 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.errors import MachineError
+from metalor_lang.hints import Final
 from metalor_lang.isolated import layouts
 from metalor_lang.isolated.architectures import architecture
 from metalor_lang.isolated.errors import CommandRefused, PathRefused

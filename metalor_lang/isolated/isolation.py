@@ -6,8 +6,8 @@ outer side recorded and with the first process's.
 
 import os
 from collections.abc import Mapping
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.isolated import sentinel
 from metalor_lang.isolated.errors import NotIsolated
 from metalor_lang.isolated.model import PREFIX_VARIABLE, PRIVATE_VARIABLE

@@ -10,9 +10,9 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.digest import Json, canonical_json, json_digest
+from metalor_lang.hints import Final
 from metalor_lang.isolated.architectures import Architecture
 from metalor_lang.isolated.source import ImageSource
 from metalor_lang.kernel.paths import remove_tree

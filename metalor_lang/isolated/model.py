@@ -6,8 +6,8 @@ the fields and their meaning are the reference's.
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.record import dataclass
 
 RUN_HELPER_DIR: Final = "/.metalor-run"

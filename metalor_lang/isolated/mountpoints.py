@@ -9,8 +9,8 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.isolated.errors import PathRefused
 from metalor_lang.isolated.paths import covers
 from metalor_lang.isolated.targets import AUTOMATIC_DIRECTORIES, AUTOMATIC_FILES, Source

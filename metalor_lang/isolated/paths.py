@@ -4,8 +4,8 @@ Invariant: what passes is absolute, without `.`, `..`, empty components or NUL, 
 """
 
 import os
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.isolated.errors import CommandRefused
 
 _LONGEST: Final = 4095  # PATH_MAX without the NUL

@@ -9,8 +9,8 @@ import os
 import stat
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Final, Self
 
+from metalor_lang.hints import Final, Self
 from metalor_lang.isolated.errors import PathRefused
 from metalor_lang.isolated.paths import absolute
 from metalor_lang.kernel import syscalls

@@ -6,8 +6,8 @@ canonical root; nothing has been made when either raises.
 
 import os
 from collections.abc import Sequence
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.isolated import sentinel
 from metalor_lang.isolated.errors import CommandRefused
 from metalor_lang.isolated.model import (

@@ -6,8 +6,8 @@ Invariant: everything is verified before the first mount; what the caller's envi
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.isolated import foreign, isolation, sentinel
 from metalor_lang.isolated.errors import NotIsolated, PathRefused
 from metalor_lang.isolated.model import ContainerRunCommand

@@ -9,9 +9,9 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from typing import Final
 
 from metalor_lang.digest import Json, canonical_json
+from metalor_lang.hints import Final
 from metalor_lang.isolated.errors import NotIsolated, PathRefused
 from metalor_lang.isolated.places import Prefix, inspect, make_directory, require_absent_or
 from metalor_lang.kernel import syscalls

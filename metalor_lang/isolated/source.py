@@ -4,9 +4,9 @@ Invariant: a text without a transport means a registry; what is passed on to the
 """
 
 import os
-from typing import Final, Self
 
 from metalor_lang.digest import Json
+from metalor_lang.hints import Final, Self
 from metalor_lang.isolated.errors import CommandRefused
 from metalor_lang.oci.reference import Reference
 from metalor_lang.record import dataclass

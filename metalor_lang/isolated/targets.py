@@ -7,8 +7,8 @@ import os
 import stat
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.isolated.errors import PathRefused
 from metalor_lang.isolated.model import RUN_HELPER_DIR, BindMount, ContainerRunCommand
 from metalor_lang.isolated.paths import absolute, covers

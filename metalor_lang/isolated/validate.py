@@ -3,8 +3,7 @@
 Invariant: what passes can neither name a place outside the root nor be read by the kernel as something else.
 """
 
-from typing import Final
-
+from metalor_lang.hints import Final
 from metalor_lang.isolated.architectures import by_emulator
 from metalor_lang.isolated.errors import CommandRefused
 from metalor_lang.isolated.model import RUN_HELPER_DIR, ContainerRunCommand

@@ -11,15 +11,17 @@ import marshal
 import os
 import sys
 from array import array
+from errno import ESTALE
 from hashlib import sha256
 from operator import attrgetter
 
 MOST = 1 << 20  # bytes of a file that is read in one piece
-STATUS = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
-ROW = 5 * 8  # bytes of one status, packed
+FIELDS = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+STATUS = attrgetter(*FIELDS)
+ROW = len(FIELDS) * 8  # bytes of one status, packed
 
 HashJob = tuple[tuple[str], list[str], list[int]]
-CopyJob = tuple[tuple[str, str], list[str], list[int], list[int], tuple[int, int], int]
+CopyJob = tuple[tuple[str, str], list[str], list[int], list[int], tuple[int, int], int, bool]
 Answer = tuple[bytes, bytes]
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -56,7 +58,8 @@ def copy_files(
     modes: "list[int]",
     owner: "tuple[int, int]",
     time: int,
-) -> bytes:
+    hashed: bool,
+) -> "tuple[bytes, bytes]":
     """Copy files of at most MOST bytes under their own names, which are not there yet.
 
     Args:
@@ -67,41 +70,53 @@ def copy_files(
         modes: that their copies get.
         owner: (user, group) of the copies.
         time: of the copies, in nanoseconds since 1970.
+        hashed: whether their digests are wanted.
 
     Returns:
-        the status of each source after it was read, as `hash_files`.
+        of each source the status after it was read, and where wanted the digest of what was copied, as `hash_files`.
 
     Raises:
-        OSError: the first that a call gives.
+        OSError: the first that a call gives; ESTALE for a source that has another size.
 
     """
     open_, read, write, status_of, close = os.open, os.read, os.write, os.fstat, os.close
     chown, chmod, utime = os.fchown, os.fchmod, os.utime
     times = (time, time)
-    # What is made belongs to who makes it, and to his group unless the directory passes on its own.
-    given = owner != (os.geteuid(), os.getegid()) or bool(os.fstat(target).st_mode & 0o2000)
-    rows = array("q")
+    # Modes that a new file of this directory gets as it is asked for, with the owner: umask, set-group-ID and access
+    # lists have no say in them, which the first file of each tells.
+    sure: set[int] = set()
+    infos = []
+    shas = []
     for name, size, mode in zip(names, sizes, modes):
         reading = open_(name, _READ, dir_fd=source)
         try:
             data = read(reading, size + 1)
-            rows.extend(STATUS(status_of(reading)))
+            infos.append(status_of(reading))
         finally:
             close(reading)
         if len(data) != size:
-            rows[-3] = -1
-        writing = open_(name, _CREATE, 0o600, dir_fd=target)
+            raise OSError(ESTALE, "it was cut short or has grown", name)
+        if hashed:
+            shas.append(sha256(data).digest())
+        writing = open_(name, _CREATE, mode & 0o777, dir_fd=target)
         try:
             done = write(writing, data)
-            while done < len(data):
+            while done < size:
                 done += write(writing, data[done:])
-            if given:
-                chown(writing, *owner)
-            chmod(writing, mode)
+            if mode not in sure:
+                new = status_of(writing)
+                if (new.st_mode & 0o7777, new.st_uid, new.st_gid) == (mode, *owner):
+                    sure.add(mode)
+                else:
+                    chown(writing, *owner)
+                    chmod(writing, mode)
             utime(writing, ns=times)
         finally:
             close(writing)
-    return rows.tobytes()
+    rows = array("q")
+    for info in infos:
+        rows.extend(STATUS(info))
+    return rows.tobytes(), b"".join(shas)
 
 
 def open_folder(root: int, path: str) -> int:
@@ -125,7 +140,7 @@ def do(job: "HashJob | CopyJob", roots: "tuple[int, ...]") -> "Answer":
     """Do a job, whose paths (one for each of `roots`, open directories) are followed by what its function takes.
 
     Returns:
-        what the function gives; of a copy, no digests.
+        what the function gives.
 
     Raises:
         OSError: as the functions.
@@ -137,7 +152,7 @@ def do(job: "HashJob | CopyJob", roots: "tuple[int, ...]") -> "Answer":
             folders.append(open_folder(root, path))
         if len(job) == 3:
             return hash_files(folders[0], job[1], job[2])
-        return copy_files(folders[0], folders[1], *job[1:]), b""
+        return copy_files(folders[0], folders[1], *job[1:])
     finally:
         for fd in folders:
             os.close(fd)
@@ -179,10 +194,15 @@ def _serve(jobs: int, answers: int, roots: "tuple[int, ...]") -> None:
             job = receive(jobs)
         except EOFError:
             return
+        answer: object
         try:
-            send(answers, do(job, roots))  # type: ignore[arg-type]
+            answer = do(job, roots)  # type: ignore[arg-type]
         except OSError as error:
-            send(answers, (error.errno, error.strerror))
+            answer = (error.errno, error.strerror)
+        try:
+            send(answers, answer)
+        except BrokenPipeError:
+            return  # nobody waits for it any more
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import os
 import stat
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Self
 
+from metalor_lang.hints import Final, Self
 from metalor_lang.kernel import syscalls
 from metalor_lang.kernel.trees import copy_file_contents, copy_xattrs, read_xattrs, remove_tree, set_mode, walk
 

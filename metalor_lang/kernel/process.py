@@ -1,11 +1,10 @@
-"""Run tools of the machine (skopeo, umoci) and start our own helper; the only module that uses subprocess.
+"""Run tools of the machine (skopeo, umoci) to their end; the only module that uses subprocess.
 
 Invariant: a command is a list of words, never shell text; a tool dies with the builder; a failed command is shown so
 that it can be pasted back.
 """
 
 import os
-import select
 import shlex
 import shutil
 import subprocess
@@ -141,61 +140,3 @@ def run_attached(argv: Sequence[str], *, user: tuple[int, int] | None = None) ->
     ids = {} if user is None else {"user": user[0], "group": user[1], "extra_groups": ()}
     status = subprocess.run([program, *argv[1:]], check=False, **ids).returncode  # type: ignore[call-overload]
     return int(status) if status >= 0 else 128 - int(status)
-
-
-class Child:
-    """A process of ours that was started with `spawn`."""
-
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        self._process = process
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
-    def poll(self) -> int | None:
-        """Give its status (negative: a signal), or None while it runs."""
-        return self._process.poll()
-
-    def wait(self, timeout: float | None = None) -> int | None:
-        """Wait at most `timeout` seconds; give the status, or None when it still runs."""
-        if timeout is not None and self._process.poll() is None and not self._ends_within(timeout):
-            return None
-        return self._process.wait()
-
-    def _ends_within(self, timeout: float) -> bool:
-        # Popen.wait(timeout) sleeps longer and longer between two looks; a descriptor of the process tells at once.
-        fd = os.pidfd_open(self._process.pid)
-        try:
-            poll = select.poll()
-            poll.register(fd, select.POLLIN)
-            return bool(poll.poll(timeout * 1000))
-        finally:
-            os.close(fd)
-
-    def kill(self) -> None:
-        """Send SIGKILL."""
-        self._process.kill()
-
-
-def spawn(argv: Sequence[str], *, pass_fds: Sequence[int] = (), env: Mapping[str, str] | None = None) -> Child:
-    """Start a long-running process in a session of its own, with empty input, and only `pass_fds` besides 0 to 2.
-
-    Its standard output goes to our standard error, so that it never mixes with what we print.
-
-    Raises:
-        ToolMissing: the program is not installed.
-
-    """
-    program = require_tool(argv[0])
-    return Child(
-        subprocess.Popen(
-            [program, *argv[1:]],
-            stdin=subprocess.DEVNULL,
-            stdout=2,
-            env=None if env is None else dict(env),
-            pass_fds=tuple(pass_fds),
-            start_new_session=True,
-        )
-    )

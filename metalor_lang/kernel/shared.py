@@ -9,20 +9,22 @@ import os
 import select
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
 
+from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.kernel import bulk
 
 if TYPE_CHECKING:
-    from metalor_lang.kernel.process import Child
+    from metalor_lang.kernel.spawn import Child
 
 Job = bulk.HashJob | bulk.CopyJob
 WORTH: Final = 2000
 """Files from which on a worker (15 ms of a processor's time to start) pays."""
 BATCH: Final = 200
 """Files of one job at most: so the pipes hold two jobs and their answers, and nobody waits for the other's reading."""
+MOSTLY: Final = 0.6
+"""The part of the jobs after which bringing to the disk what they wrote does not wait for the rest."""
 _AHEAD: Final = 2
 _PIPE: Final = 1 << 20
 
@@ -47,39 +49,101 @@ def do_all(jobs: Sequence[Job], roots: tuple[int, ...], files: int) -> list[bulk
         Failed: with the number of a job that failed.
 
     """
-    if files < WORTH or len(jobs) < 2 * _AHEAD or len(os.sched_getaffinity(0)) < 2:
-        return [_do(at, job, roots) for at, job in enumerate(jobs)]
-    with _Worker(roots) as worker:
-        return _both(jobs, roots, worker)
+    with Team(roots, worker=files >= WORTH and len(jobs) >= 2 * _AHEAD) as team:
+        for job in jobs:
+            team.add(job)
+        return team.finish()
 
 
-def _do(at: int, job: Job, roots: tuple[int, ...]) -> bulk.Answer:
-    try:
-        return bulk.do(job, roots)
-    except OSError as error:
-        raise Failed(at) from error
+class Team:
+    """Jobs that a worker begins with while others are still made; use as a context.
 
+    Args:
+        roots: directories that the paths of jobs start from.
+        worker: whether one is of use; without a second processor there is none.
 
-def _both(jobs: Sequence[Job], roots: tuple[int, ...], worker: "_Worker") -> list[bulk.Answer]:
-    results = [(b"", b"")] * len(jobs)
-    away: deque[int] = deque()
-    todo = deque(range(len(jobs)))
-    while todo or away:
-        at = -1
+    """
+
+    def __init__(self, roots: tuple[int, ...], *, worker: bool) -> None:
+        self._roots = roots
+        self._jobs: list[Job] = []
+        self._results: list[bulk.Answer] = []
+        self._todo: deque[int] = deque()
+        self._away: deque[int] = deque()
+        self._failed: Failed | None = None
+        self._worker = _Worker(roots) if worker and len(os.sched_getaffinity(0)) > 1 else None
+
+    def add(self, job: Job) -> None:
+        """One more job, of at most BATCH files, independent of the others."""
+        self._todo.append(len(self._jobs))
+        self._jobs.append(job)
+        self._results.append((b"", b""))
+        if self._worker is None or self._failed is not None:
+            return
         try:
-            while todo and len(away) < _AHEAD:
-                at = todo.popleft()
-                away.append(at)
-                worker.send(jobs[at])
-            if not todo or worker.answered():
-                at = away.popleft()
-                results[at] = worker.answer()
-                continue
+            self._feed(self._worker)
+            if self._worker.answered():
+                self._hear(self._worker)
+                self._feed(self._worker)
+        except Failed as failure:
+            self._failed = failure  # told by `finish`
+
+    def finish(self, *, mostly: Callable[[], None] | None = None) -> list[bulk.Answer]:
+        """Do what is left, and give the results of all, in the order in which they were added.
+
+        Args:
+            mostly: called once when MOSTLY of the jobs are given out, where there is a worker.
+
+        Raises:
+            Failed: with the number of a job that failed.
+
+        """
+        if self._failed is not None:
+            raise self._failed
+        left = len(self._jobs) * (1 - MOSTLY)
+        while self._todo or self._away:
+            if self._worker is not None:
+                if mostly is not None and len(self._todo) <= left:
+                    mostly()
+                    mostly = None
+                self._feed(self._worker)
+                if self._away and (not self._todo or self._worker.answered()):
+                    self._hear(self._worker)
+                    continue
+            mine = self._todo.popleft()
+            try:
+                self._results[mine] = bulk.do(self._jobs[mine], self._roots)
+            except OSError as error:
+                raise Failed(mine) from error
+        return self._results
+
+    def _feed(self, worker: "_Worker") -> None:
+        while self._todo and len(self._away) < _AHEAD:
+            at = self._todo.popleft()
+            self._away.append(at)
+            try:
+                worker.send(self._jobs[at])
+            except OSError as error:
+                raise Failed(at) from error
+
+    def _hear(self, worker: "_Worker") -> None:
+        at = self._away.popleft()
+        try:
+            self._results[at] = worker.answer()
         except OSError as error:
             raise Failed(at) from error
-        mine = todo.popleft()
-        results[mine] = _do(mine, jobs[mine], roots)
-    return results
+
+    def close(self) -> None:
+        """End the worker."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+    def __enter__(self) -> "Team":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
 
 class _Worker:
@@ -91,7 +155,7 @@ class _Worker:
                 with suppress(OSError):  # what does not fit is waited for
                     fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
             argv = [sys.executable, "-I", "-S", "-X", "utf8", bulk.__file__, str(jobs), str(answers)]
-            from metalor_lang.kernel.process import spawn  # most builds have nothing for a worker
+            from metalor_lang.kernel.spawn import spawn  # most builds have nothing for a worker
 
             self._child: Child = spawn([*argv, *map(str, roots)], pass_fds=(jobs, answers, *roots))
         except BaseException:
@@ -121,10 +185,7 @@ class _Worker:
             case _:
                 raise ValueError("a worker's answer")
 
-    def __enter__(self) -> "_Worker":
-        return self
-
-    def __exit__(self, *exc: object) -> None:
+    def close(self) -> None:
         os.close(self._jobs)  # it ends with the job that it has
         os.close(self._answers)
         self._child.wait()

@@ -7,7 +7,8 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+
+from metalor_lang.hints import Final
 
 _CHUNK: Final = 1 << 20
 _COPY_STEP: Final = 1 << 30

@@ -46,41 +46,33 @@ def _open_process(pid: int) -> int:
 def make(rows: "tuple[Row, ...]") -> int:
     """Make a user namespace with nobody in it, and give its descriptor (to map a mount by: mount_setattr(2)).
 
-    Best before threads exist: a child is forked for a moment.
+    Best before threads exist: a child lives for a moment.
 
     Raises:
         OSError: the machine does not allow user namespaces, or not this map.
 
     """
-    ready, say_ready = os.pipe2(os.O_CLOEXEC)
-    wait, go_on = os.pipe2(os.O_CLOEXEC)
-    pid = os.fork()
-    if not pid:
-        status = 1
-        try:
-            os.close(go_on)
-            syscalls.unshare(syscalls.CLONE_NEWUSER)
-            os.write(say_ready, str(_number()).encode("ascii"))
-            os.read(wait, 1)
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(say_ready)
-    os.close(wait)
-    try:
-        number = os.read(ready, 32)
-        if not number:
-            raise OSError(1, "a user namespace cannot be made here", "unshare")
-        process = _open_process(int(number))
+    from metalor_lang.kernel.clone import Sleeper  # not for the helper
+
+    with Sleeper(syscalls.CLONE_NEWUSER) as child:
+        process = _open_process(_shown_number(child.pid))
         try:
             _write_maps(process, rows)
             return os.open("ns/user", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
         finally:
             os.close(process)
+
+
+def _shown_number(pid: int) -> int:
+    """The number of a child of ours in the /proc that we see; a pidfd says it there, whoever's /proc it is."""
+    if _number() == os.getpid():
+        return pid
+    fd = os.pidfd_open(pid)
+    try:
+        with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as lines:
+            return next(int(line.split()[1]) for line in lines if line.startswith("Pid:"))
     finally:
-        os.close(ready)
-        os.close(go_on)
-        os.waitpid(pid, 0)
+        os.close(fd)
 
 
 def enter(flags: int, write_maps: "Callable[[int], None]") -> None:

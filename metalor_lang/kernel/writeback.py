@@ -3,8 +3,7 @@
 Invariant: nothing is promised by it; who needs the file on the disk asks for that (fsync), and finds little left to do.
 """
 
-from typing import Final
-
+from metalor_lang.hints import Final
 from metalor_lang.kernel import syscalls
 
 _STEP: Final = 8 << 20

@@ -8,7 +8,6 @@ import html
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, ClassVar, Final
 
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.kernelbase import Kernel
@@ -16,6 +15,7 @@ from ipykernel.kernelbase import Kernel
 from metalor_lang import __version__
 from metalor_lang.build.events import Event, Notice, StepOutput
 from metalor_lang.errors import UsageError
+from metalor_lang.hints import Any, ClassVar, Final
 from metalor_lang.notebook.output import Stream
 from metalor_lang.repl.opening import interrupts_to
 from metalor_lang.repl.outcome import WRONG, Done, Left, Outcome, Question, Result, Table

@@ -4,9 +4,10 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Final
 
 from jupyter_client.kernelspec import KernelSpecManager
+
+from metalor_lang.hints import Final
 
 NAME: Final = "metalor"
 

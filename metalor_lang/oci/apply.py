@@ -8,16 +8,16 @@ specification, layer.md).
 import errno
 import os
 import stat
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator
 
 from metalor_lang.errors import MetalorError, machine_help
+from metalor_lang.hints import Final, Protocol
 from metalor_lang.kernel.paths import Root
 from metalor_lang.kernel.trees import read_xattrs, remove_tree, set_mode, write_xattrs
 from metalor_lang.oci.budget import Budgets, LayerRefused, UnpackFailed, printable
-from metalor_lang.oci.entries import Density, Tally, check, check_root, is_marker, link_parts, parts_of
+from metalor_lang.oci.entries import Tally, check, check_root, is_marker, link_parts, parts_of
 from metalor_lang.oci.inflate import Meter
-from metalor_lang.oci.tarstream import Kind, Member, TarStream
+from metalor_lang.oci.tarstream import Kind, Member
 from metalor_lang.oci.whiteouts import WHITEOUT, LayerNames, hidden_name, is_aufs
 
 _CAPABILITY: Final = "security.capability"
@@ -28,6 +28,26 @@ _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_NAMES: Final = frozenset({"", ".", ".."})
 _GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.EPERM, errno.EACCES})
+
+
+class Members(Protocol):
+    """What is applied: members in order, each with its data when it was just given."""
+
+    def __iter__(self) -> Iterator[Member]:
+        """The members."""
+        ...
+
+    def data(self) -> Iterator[memoryview]:
+        """The stored bytes of the member at hand."""
+        ...
+
+
+class Counting(Protocol):
+    """Who is told of each member; see `entries.Density`."""
+
+    def count(self, member: Member) -> None:
+        """Count one; raises LayerRefused."""
+        ...
 
 
 class Applier:
@@ -58,7 +78,7 @@ class Applier:
         """Close the directories kept open."""
         self._forget()
 
-    def apply(self, stream: TarStream, density: Density) -> None:
+    def apply(self, stream: Members, density: Counting) -> None:
         """Apply one layer.
 
         Raises:
@@ -98,7 +118,7 @@ class Applier:
 
     # --- one member -------------------------------------------------------------------------------------------------
 
-    def _member(self, member: Member, stream: TarStream) -> None:
+    def _member(self, member: Member, stream: Members) -> None:
         text = member.name
         if text[-1:] == "/" and member.kind is Kind.DIRECTORY:
             text = text[:-1]
@@ -193,7 +213,7 @@ class Applier:
 
     # --- kinds ------------------------------------------------------------------------------------------------------
 
-    def _file(self, member: Member, stream: TarStream, dirfd: int, name: str) -> None:
+    def _file(self, member: Member, stream: Members, dirfd: int, name: str) -> None:
         if member.extents is not None:
             self._meter.use(member.size - member.stored, member.name)
         try:
@@ -365,7 +385,7 @@ def _explained(member: Member, error: OSError) -> MetalorError:
     return LayerRefused(member.name, f"it does not fit the tree before it ({reason})")
 
 
-def _write_sparse(fd: int, member: Member, stream: TarStream) -> None:
+def _write_sparse(fd: int, member: Member, stream: Members) -> None:
     pieces = stream.data()
     piece = memoryview(b"")
     for offset, length in member.extents or ():

@@ -11,8 +11,8 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.oci.errors import FetchFailed, ImageError
 from metalor_lang.oci.layout import Layout
 from metalor_lang.oci.spec import Descriptor, Platform

@@ -3,14 +3,14 @@
 Invariant: no byte of a blob counts as read unless the whole blob has the size and the digest of its descriptor.
 """
 
-import hashlib
 import io
 from collections.abc import Callable
 from types import TracebackType
-from typing import BinaryIO, Final, Self
 
+from metalor_lang.hints import BinaryIO, Final, Self
 from metalor_lang.oci.errors import BlobDamaged, BlobTruncated
 from metalor_lang.oci.spec import Descriptor
+from metalor_lang.sha import new_hash
 
 _CHUNK: Final = 1 << 20
 FETCH_AGAIN: Final = "copy or fetch the image again"
@@ -37,7 +37,7 @@ class VerifiedReader(io.RawIOBase):
         self._descriptor = descriptor
         self._where = where
         self._condemn = condemn
-        self._hash = hashlib.sha256()
+        self._hash = new_hash(descriptor.size)
         self._count = 0
         self._checked = False
 
@@ -68,7 +68,7 @@ class VerifiedReader(io.RawIOBase):
 
     def finish(self) -> None:
         """Read to the end; raises BlobDamaged, BlobTruncated."""
-        buffer = memoryview(bytearray(_CHUNK))
+        buffer = memoryview(bytearray(min(_CHUNK, self._descriptor.size + 1)))
         while not self._checked and self.readinto(buffer):
             pass
 

@@ -5,8 +5,8 @@ Invariant: each block but the last is full, whatever pieces its bytes came in; m
 
 import os
 from collections.abc import Callable
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.oci.errors import NotExportable
 
 BLOCK_SIZE: Final = 1 << 20

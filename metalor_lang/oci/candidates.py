@@ -7,8 +7,8 @@ import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import Root
 from metalor_lang.kernel.trees import open_directory
 from metalor_lang.oci.errors import NotExportable

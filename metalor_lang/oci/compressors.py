@@ -6,9 +6,9 @@ threads or chance. What the bytes are is pinned by a golden in the tests.
 
 import hashlib
 from collections.abc import Mapping
-from typing import Final, Protocol
 
 from metalor_lang.errors import MachineError
+from metalor_lang.hints import Final, Protocol
 from metalor_lang.oci.media import Compression
 
 GZIP_LEVEL: Final = 1

@@ -4,40 +4,13 @@ Invariant: from_json(to_json(x)) == x; fields that are not ours (a base's Health
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Final, Self
 
 from metalor_lang.digest import Json, canonical_json, valid_digest
+from metalor_lang.hints import Self
 from metalor_lang.oci.document import Fields, parse
 from metalor_lang.oci.media import Platform
+from metalor_lang.oci.moments import seconds_of
 from metalor_lang.record import dataclass, field
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def rfc3339(seconds: int) -> str:
-    """Seconds since 1970 as `2025-01-01T00:00:00Z`.
-
-    Raises:
-        ValueError: before the year 1 or after the year 9999.
-
-    """
-    try:
-        moment = _EPOCH + timedelta(seconds=seconds)
-    except OverflowError:
-        raise ValueError(f"{seconds} seconds since 1970 is no time between the years 1 and 9999") from None
-    return f"{moment:%m-%dT%H:%M:%S}Z".join((f"{moment.year:04}-", ""))
-
-
-def seconds_of(text: str) -> int | None:
-    """Whole seconds since 1970 (rounded down) of an RFC 3339 time, or None when it is none."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        return None
-    return (moment - _EPOCH) // timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

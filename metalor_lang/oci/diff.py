@@ -7,8 +7,8 @@ order of the layer: memory does not grow with the files of the views.
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Final, cast
 
+from metalor_lang.hints import Final, cast
 from metalor_lang.kernel.paths import Root
 from metalor_lang.oci.candidates import Candidates, candidates
 from metalor_lang.oci.changes import Change, ChangeKind

@@ -9,9 +9,9 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NoReturn
 
 from metalor_lang.digest import Json, valid_digest
+from metalor_lang.hints import Final, NoReturn
 from metalor_lang.oci.errors import BadDocument
 
 LIMIT: Final = 4 << 20

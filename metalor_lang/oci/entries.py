@@ -5,8 +5,8 @@ Invariant: what passes here can only fail for what the tree below already holds;
 
 import os
 from collections.abc import Sequence
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import split
 from metalor_lang.oci.budget import Budgets, LayerRefused, printable
 from metalor_lang.oci.inflate import Inflater, Meter

@@ -13,14 +13,13 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.digest import Json, canonical_json, json_digest, valid_digest
 from metalor_lang.errors import MachineError, machine_help
+from metalor_lang.hints import Final
 from metalor_lang.oci.errors import BadReference, FetchFailed, ImageError
 from metalor_lang.oci.layout import Layout, Selection
 from metalor_lang.oci.placing import clear, locked, own_folder, replace_file, sweep
-from metalor_lang.oci.reference import Reference
 from metalor_lang.oci.spec import Descriptor, Platform
 from metalor_lang.record import dataclass
 
@@ -121,6 +120,8 @@ def known(
 
 def references(cache_root: Path) -> tuple[str, ...]:
     """The registry references that were fetched, as people write them, sorted; damaged notes are left out."""
+    from metalor_lang.oci.reference import Reference
+
     found = set()
     for path in cache_root.glob("*.json"):
         try:
@@ -154,6 +155,8 @@ class _Entry:
         identity: dict[str, int] = {}
         fixed = False
         if transport is Transport.REGISTRY:
+            from metalor_lang.oci.reference import Reference
+
             reference = Reference.parse(location)
             location, fixed = reference.pullable, bool(reference.digest)
         else:
@@ -173,6 +176,8 @@ class _Entry:
     @property
     def source(self) -> str:
         if self.transport is Transport.REGISTRY:
+            from metalor_lang.oci.reference import Reference
+
             return Reference.parse(self.location).familiar
         return f"{self.transport}:{self.location}" + (f":{self.tag}" if self.tag else "")
 

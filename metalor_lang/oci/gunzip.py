@@ -7,8 +7,8 @@ the length of every member are compared here.
 import zlib
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Final, Protocol
 
+from metalor_lang.hints import Final, Protocol
 from metalor_lang.oci.budget import LayerRefused
 
 CHUNK: Final = 512 << 10

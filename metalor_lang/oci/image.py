@@ -4,11 +4,12 @@ Invariant: equal inputs give equal bytes; the base's layers and history stand fi
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from metalor_lang.digest import Json, sha256
-from metalor_lang.oci.config import ConfigFields, HistoryEntry, ImageConfig, rfc3339
+from metalor_lang.hints import Final
+from metalor_lang.oci.config import ConfigFields, HistoryEntry, ImageConfig
 from metalor_lang.oci.media import LAYERS, OCI_CONFIG, OCI_LAYERS, OCI_MANIFEST, Platform
+from metalor_lang.oci.moments import rfc3339
 from metalor_lang.oci.spec import Descriptor, Manifest
 from metalor_lang.record import dataclass, replace
 

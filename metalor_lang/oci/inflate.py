@@ -8,9 +8,9 @@ import hashlib
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from typing import IO, Final, cast
 
 from metalor_lang.errors import MachineError
+from metalor_lang.hints import IO, Final, cast
 from metalor_lang.oci.budget import Budgets, LayerRefused
 from metalor_lang.oci.gunzip import CHUNK, Readable, gunzip
 from metalor_lang.oci.media import Compression
@@ -194,7 +194,7 @@ class Inflater:
 
     def _work(self) -> None:
         try:
-            for chunk in inflate(self._source, self.compression, self._hold):
+            for chunk in self._chunks(self._source):
                 self._hash.update(chunk)
                 self._account(len(chunk))
                 if self._stop.is_set():
@@ -206,6 +206,9 @@ class Inflater:
         except BaseException as error:
             if not self._stop.is_set():
                 self._queue.put(error)
+
+    def _chunks(self, source: Source) -> Iterator[bytes]:
+        return inflate(source, self.compression, self._hold)
 
     def _hold(self, count: int) -> None:
         self._held = count

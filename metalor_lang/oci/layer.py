@@ -6,8 +6,8 @@ and diff id; memory does not grow with the tree's files.
 
 import os
 from collections.abc import Callable, Iterable
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import Root
 from metalor_lang.oci.blocks import BLOCK_SIZE, Blocks
 from metalor_lang.oci.changes import Change, ChangeKind

@@ -6,16 +6,15 @@ index.json is replaced as a whole, under a lock, after the blobs it names are on
 
 import contextlib
 import errno
-import hashlib
 import io
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final, Self
 
 from metalor_lang.digest import canonical_json, valid_digest
 from metalor_lang.errors import MachineError, machine_help
+from metalor_lang.hints import BinaryIO, Final, Self
 from metalor_lang.oci import document
 from metalor_lang.oci.blob import FETCH_AGAIN, VerifiedReader
 from metalor_lang.oci.drafts import BlobDraft, blob_draft, shown
@@ -33,6 +32,7 @@ from metalor_lang.oci.media import refuse_media_type
 from metalor_lang.oci.placing import TEMPORARY, check_tag, clear, locked, replace_file, sync_folder
 from metalor_lang.oci.spec import INDEXES, MANIFESTS, REF_NAME, Descriptor, ImageConfig, Index, Manifest, Platform
 from metalor_lang.record import dataclass, replace
+from metalor_lang.sha import new_hash
 
 _CHUNK: Final = 1 << 20
 _MAX_NESTING: Final = 4
@@ -322,7 +322,7 @@ class Layout:
 
         """
         stream: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source
-        hasher, size = hashlib.sha256(), 0
+        hasher, size = new_hash(), 0
         with shown(self.path), self.draft() as draft:
             while chunk := stream.read(_CHUNK):
                 if known is None:

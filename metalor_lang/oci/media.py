@@ -5,8 +5,8 @@ Invariant: a media type that is not in these tables is refused by name.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final, Self
 
+from metalor_lang.hints import Final, Self
 from metalor_lang.oci.errors import BadDocument, UnknownMediaType
 from metalor_lang.record import dataclass
 

@@ -5,8 +5,8 @@ Invariant: no link is followed, and nothing but a regular file is ever opened.
 
 import os
 import stat
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.kernel.trees import read_xattrs
 from metalor_lang.oci.tarstream import Kind
 from metalor_lang.record import dataclass, field

@@ -7,8 +7,8 @@ name: what an overlay shows at a path comes from the topmost of its directories 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Self
 
+from metalor_lang.hints import Final, Self
 from metalor_lang.kernel.paths import Root
 
 _FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY

@@ -9,9 +9,9 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
 
 from metalor_lang.errors import MachineError, UsageError
+from metalor_lang.hints import BinaryIO, Final, Protocol
 from metalor_lang.oci.blob import VerifiedReader
 from metalor_lang.oci.errors import BadOutput, BadReference, BlobDamaged
 from metalor_lang.oci.image import Image
@@ -31,15 +31,12 @@ class Memory(Protocol):
 
     def digest(self, info: os.stat_result, /) -> str | None:
         """The hexadecimal SHA-256 of a file with this status, if it is known."""
-        ...
 
     def remember(self, info: os.stat_result, digest: str, /) -> None:
         """Keep the one of a file that was just read."""
-        ...
 
     def wrote(self, path: Path, digest: str, /) -> None:
         """Keep the one of a file that was just written, once it is whole."""
-        ...
 
 
 class OutputKind(StrEnum):

@@ -6,8 +6,8 @@ open, not with the files of the views.
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import Final, cast
 
+from metalor_lang.hints import Final, cast
 from metalor_lang.kernel.paths import Root
 from metalor_lang.kernel.trees import open_directory
 from metalor_lang.oci.candidates import Candidates, check_depth

@@ -8,8 +8,8 @@ import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.oci.errors import BadOutput
 from metalor_lang.pattern import pattern
 
@@ -88,7 +88,9 @@ def sync_folder(folder: Path) -> None:
 def own_folder(folder: Path) -> Iterator[Path]:
     """Hold a directory of this name, empty and locked; it is gone afterwards. Who comes second waits."""
     while True:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        # Not `Path.mkdir(exist_ok=True)`: it looks again whether it is a directory, and by then it may be gone.
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
         try:
             fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:

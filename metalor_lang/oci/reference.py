@@ -4,9 +4,8 @@ Invariant: Reference.parse(str(ref)) == ref, and str(ref) is what a registry cli
 The grammar is that of the distribution project's reference package: lower-case paths, tags of at most 128 characters.
 """
 
-from typing import Final, Self
-
 from metalor_lang.digest import valid_digest
+from metalor_lang.hints import Final, Self
 from metalor_lang.oci.errors import BadReference
 from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass

@@ -7,8 +7,8 @@ holds still is left to that way, which says what is wrong with it.
 import os
 import stat
 from operator import attrgetter
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.oci.blocks import BLOCK_SIZE, ZEROS, Blocks
 from metalor_lang.oci.nodes import READ, exported_xattr
 from metalor_lang.oci.pairs import Run

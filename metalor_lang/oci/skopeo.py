@@ -11,8 +11,8 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.kernel.process import run_tool
 from metalor_lang.oci.errors import FetchFailed
 from metalor_lang.oci.layout import Layout

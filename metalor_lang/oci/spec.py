@@ -5,9 +5,9 @@ know are carried on. The fields are those of the OCI image specification 1.1 and
 """
 
 from collections.abc import Mapping
-from typing import Self
 
 from metalor_lang.digest import Json, canonical_json
+from metalor_lang.hints import Self
 from metalor_lang.oci.config import ConfigFields, HistoryEntry, ImageConfig
 from metalor_lang.oci.document import Fields, parse
 from metalor_lang.oci.media import (

@@ -6,8 +6,8 @@ Invariant: a value that is not exactly what its format allows, or that two heade
 import os
 import re
 import zlib
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.oci.budget import Budgets, LayerRefused
 from metalor_lang.oci.tarheader import BLOCK
 

@@ -7,7 +7,8 @@ PAX records only for what does not fit the plain header, in sorted order.
 import os
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final
+
+from metalor_lang.hints import Final
 
 BLOCK: Final = 512
 LONGEST: Final = 100

@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.oci.budget import Budgets, LayerRefused
 from metalor_lang.oci.tarfields import (
     GNU,

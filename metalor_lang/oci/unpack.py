@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import Root
 from metalor_lang.kernel.process import ToolFailed, run_tool
 from metalor_lang.oci.apply import Applier

@@ -5,8 +5,8 @@ Invariant: a whiteout hides what lower layers brought and never what its own lay
 
 import errno
 import os
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import Root
 from metalor_lang.kernel.trees import remove_tree
 from metalor_lang.oci.budget import LayerRefused

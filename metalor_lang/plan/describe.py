@@ -3,10 +3,9 @@
 Invariant: everything in it comes from the plan; equal plans give equal text.
 """
 
-from typing import Final, assert_never
-
 from metalor_lang.checker.program import Base, ImageBase, RootfsBase, ScratchBase, StageBase
 from metalor_lang.digest import Json
+from metalor_lang.hints import Final, assert_never
 from metalor_lang.plan.graph import ImageState, Plan, PlannedStage, Step
 
 VERSION: Final = 1

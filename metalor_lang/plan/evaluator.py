@@ -15,8 +15,10 @@ from metalor_lang.plan.expand import Expansion
 from metalor_lang.plan.graph import (
     BaseInfo,
     BindMount,
+    CloneGit,
     CopyFiles,
     Exec,
+    FetchFile,
     ImageState,
     InputError,
     Inputs,
@@ -179,6 +181,7 @@ class _StagePlanner:
             if names.undefined:
                 self._undefined(names)
                 return None
+            drawn = self._pinned(drawn)
             contents = self._contents(drawn)
         except ValueProblem as error:
             if names.undefined:
@@ -226,11 +229,21 @@ class _StagePlanner:
             )
             self._refuse("E0301", message, ref.span, help)
 
+    def _pinned(self, drawn: Drawn) -> Drawn:
+        """A step whose recipe does not say what must arrive, with what arrives now."""
+        match drawn.action:
+            case FetchFile(unpinned=True):
+                return replace(drawn, action=replace(drawn.action, sha256=self.inputs.pinned(drawn.action)))
+            case CloneGit(branch=branch) if branch:
+                return replace(drawn, action=replace(drawn.action, commit=self.inputs.pinned(drawn.action)))
+            case _:
+                return drawn
+
     def _contents(self, drawn: Drawn) -> dict[str, str]:
         """Digests of what a step takes from contexts, keys of the stages it takes from."""
         match drawn.action:
             case CopyFiles(stage=None):
-                return {"copy": self.inputs.content(drawn.action)}
+                return {"copy": self.inputs.content(drawn.action, self.epoch)}
             case CopyFiles(stage=int(index)):
                 return {"copy": self.planned[index].key}
             case Exec(mounts=mounts):

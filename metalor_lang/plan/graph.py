@@ -5,10 +5,10 @@ Invariant: a plan is data; equal inputs give equal keys on every machine.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Protocol
 
 from metalor_lang.checker.program import Base, Platform, Program
 from metalor_lang.digest import Json
+from metalor_lang.hints import Protocol
 from metalor_lang.record import dataclass, field
 from metalor_lang.source import Span
 
@@ -166,13 +166,14 @@ class CheckUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchFile:
-    """FETCH; `sha256` is "" when unpinned."""
+    """FETCH; `sha256` is that of the file: as written, or, when unpinned, as the address gives it now."""
 
     url: str
     sha256: str
     destination: str
     workdir: str
     user: str
+    unpinned: bool = False
     unpack: bool = False
     chown: str | None = None
     chmod: str | None = None
@@ -181,7 +182,7 @@ class FetchFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloneGit:
-    """GIT; `commit` is "" when unpinned, then `branch` names what is taken."""
+    """GIT; `commit` is a whole hash: as written, or, with a `branch`, what that is now."""
 
     url: str
     commit: str
@@ -310,10 +311,20 @@ class Inputs(Protocol):
         """The identity and configuration of an image or rootfs base; raises InputError."""
         ...
 
-    def content(self, files: CopyFiles) -> str:
-        """The digest of what a COPY from a context would copy (names, modes, contents); raises InputError."""
+    def content(self, files: CopyFiles, epoch: int) -> str:
+        """The digest of what a COPY from a context would copy (names, modes, contents); raises InputError.
+
+        Args:
+            files: the COPY.
+            epoch: of its stage, in seconds since 1970; the digest does not depend on it.
+
+        """
         ...
 
     def bound(self, mount: BindMount) -> str:
         """The digest of a bound context path; raises InputError."""
+        ...
+
+    def pinned(self, action: "FetchFile | CloneGit") -> str:
+        """What an unpinned one is now: the SHA-256 of the file, the hash of the commit; raises InputError."""
         ...

@@ -5,10 +5,10 @@ Invariant: a key is the digest of its parts' canonical JSON; what must not matte
 """
 
 from collections.abc import Mapping
-from typing import assert_never
 
 from metalor_lang.checker.program import Platform
 from metalor_lang.digest import FORMAT_VERSION, Json, json_digest, sha256
+from metalor_lang.hints import assert_never
 from metalor_lang.plan.graph import (
     Action,
     BindMount,
@@ -100,7 +100,7 @@ def step_parts(
         case FetchFile():
             parts |= {"url": action.url, "sha256": action.sha256, "unpack": action.unpack, **_written(action)}
         case CloneGit():
-            parts |= {"url": action.url, "commit": action.commit, "branch": action.branch, **_written(action)}
+            parts |= {"url": action.url, "commit": action.commit, **_written(action)}
         case MakeWorkdir():
             parts |= {"path": action.path, "user": action.user}
         case CheckUser():

@@ -3,8 +3,7 @@
 Invariant: pure functions, state in, state out; a name that is set again keeps its place, as in Docker.
 """
 
-from typing import assert_never
-
+from metalor_lang.hints import assert_never
 from metalor_lang.plan.graph import ImageState
 from metalor_lang.record import replace
 from metalor_lang.syntax.ast import UnsetKind

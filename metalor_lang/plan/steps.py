@@ -4,12 +4,12 @@ Invariant: values are read by the same functions as in the checker; nothing here
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final, TypeVar, assert_never
 
 from metalor_lang.checker import flags
 from metalor_lang.checker.flags import ValueProblem
 from metalor_lang.checker.rules import not_set, unset_names
 from metalor_lang.digest import Json
+from metalor_lang.hints import Final, TypeVar, assert_never
 from metalor_lang.plan.expand import Expansion
 from metalor_lang.plan.graph import (
     Action,
@@ -253,6 +253,7 @@ def _fetch(node: ast.Fetch, state: ImageState, names: Expansion) -> FetchFile:
         destination=_read(flags.some_path, node.destination, names),
         workdir=state.workdir,
         user=state.user,
+        unpinned=node.flag("unpinned") is not None,
         unpack=node.flag("unpack") is not None,
         chown=_flag(node, "chown", flags.user, names),
         chmod=_flag(node, "chmod", flags.mode, names),

@@ -4,15 +4,14 @@ Invariant: the lists here are the whole of it; a plan without them can be built.
 """
 
 from collections.abc import Mapping
-from typing import Final
 
 from metalor_lang.diagnostics.model import Diagnostic, Label
-from metalor_lang.plan.graph import CloneGit, CloseLayer, Exec, FetchFile, Plan
+from metalor_lang.hints import Final
+from metalor_lang.plan.graph import CloneGit, CloseLayer, Exec, Plan
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
 
 STATEMENTS: Final[Mapping[type, str]] = {
-    FetchFile: "COPY the file from a context until then",
     CloneGit: "clone it beside the recipe, give it by --context NAME=DIR and COPY --from=NAME until then",
     CloseLayer: "remove the line: a stage ships one layer until then",
 }

@@ -6,8 +6,8 @@ Invariant: nothing raises and nothing runs; an answer about a state is kept as l
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.repl.session import Session
 from metalor_lang.tooling.items import Entry, ItemKind, Place, Where
 from metalor_lang.tooling.paths import Candidate

@@ -6,7 +6,6 @@ itself, so that its key, its record and its snapshot are those of a build.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
 from metalor_lang.build.api import one_platform
 from metalor_lang.build.builder import Builder, Options, Performer
@@ -18,9 +17,21 @@ from metalor_lang.checker.program import ImageBase, Program, RootfsBase
 from metalor_lang.checker.scope import PROXIES
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import MetalorError
+from metalor_lang.hints import Final
 from metalor_lang.plan.describe import base_name
 from metalor_lang.plan.evaluator import evaluate
-from metalor_lang.plan.graph import BindMount, CacheMount, CopyFiles, Exec, Inputs, Plan, PlannedStage, Step
+from metalor_lang.plan.graph import (
+    BindMount,
+    CacheMount,
+    CloneGit,
+    CopyFiles,
+    Exec,
+    FetchFile,
+    Inputs,
+    Plan,
+    PlannedStage,
+    Step,
+)
 from metalor_lang.plan.unsupported import unsupported
 from metalor_lang.record import dataclass, replace
 from metalor_lang.repl.ground import Ground
@@ -76,10 +87,15 @@ def joined(texts: Sequence[str], path: str) -> tuple[SourceFile, tuple[int, ...]
 
 
 def checked(
-    source: SourceFile, args: Mapping[str, str], ground: Ground, *, strict: bool = True
+    source: SourceFile,
+    args: Mapping[str, str],
+    ground: Ground,
+    *,
+    strict: bool = True,
+    read: Callable[[SourceFile], tuple[ast.Recipe, tuple[Diagnostic, ...]]] = parse,
 ) -> tuple[ast.Recipe, Program | None, tuple[Diagnostic, ...]]:
     """Parse and check a text that is to become a recipe: that it has no FROM yet is no error."""
-    recipe, syntax = parse(source)
+    recipe, syntax = read(source)
     names = {node.name for node in recipe.statements if isinstance(node, ast.Arg)} | PROXIES
     program, wrong = check(
         recipe,
@@ -170,10 +186,12 @@ def _places(nodes: Sequence[ast.Statement], plan: Plan | None) -> tuple[tuple[in
 
 
 def _asks(step: Step | None) -> int:
-    """How often planning a step asks a context."""
+    """How often planning a step asks what is outside."""
     match step.action if step is not None else None:
-        case CopyFiles(stage=None):
+        case CopyFiles(stage=None) | FetchFile(unpinned=True):
             return 1
+        case CloneGit(branch=branch):
+            return int(bool(branch))
         case Exec(mounts=mounts):
             return sum(isinstance(mount, BindMount) and mount.stage is None for mount in mounts)
         case _:

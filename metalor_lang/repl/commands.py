@@ -4,8 +4,8 @@ Invariant: a command exists only here.
 """
 
 from enum import StrEnum
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.record import dataclass
 
 

@@ -7,7 +7,6 @@ pushes nothing.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.build.api import RecipeOptions
 from metalor_lang.build.events import EventSink
@@ -15,6 +14,7 @@ from metalor_lang.build.failures import BuildFailed, Interrupted, Refused
 from metalor_lang.build.lookup import Chain
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import MetalorError, machine_error
+from metalor_lang.hints import Final
 from metalor_lang.plan.graph import Step
 from metalor_lang.record import dataclass, replace
 from metalor_lang.repl.carry import Ahead, Carrier, Performers, joined
@@ -49,7 +49,7 @@ from metalor_lang.repl.timeline import (
 )
 from metalor_lang.runtime.cancel import Cancel
 from metalor_lang.runtime.client import Runtime
-from metalor_lang.runtime.request import Limits
+from metalor_lang.runtime.limits import Limits
 from metalor_lang.runtime.rootfs import Snapshotter
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.store.store import Store

@@ -10,14 +10,17 @@ from pathlib import Path
 
 from metalor_lang.build.api import RecipeOptions, one_platform, open_contexts, recipe_name
 from metalor_lang.build.bases import Bases
-from metalor_lang.build.contexts import LocalContexts
 from metalor_lang.build.events import EventSink, Notice
 from metalor_lang.build.inputs import BuildInputs
-from metalor_lang.build.statcache import StatCache
+from metalor_lang.build.remotes import Remotes
 from metalor_lang.checker.program import Base, Platform, SourceMiss
-from metalor_lang.plan.graph import BaseInfo, BindMount, CopyFiles
+from metalor_lang.hints import TYPE_CHECKING
+from metalor_lang.plan.graph import BaseInfo, BindMount, CloneGit, CopyFiles, FetchFile
 from metalor_lang.record import dataclass, field
 from metalor_lang.store.store import Store
+
+if TYPE_CHECKING:
+    from metalor_lang.build.contexts import LocalContexts
 
 
 class Ground:
@@ -56,7 +59,6 @@ class Ground:
         self._events = events
         self._unpacker = unpacker
         self._owner = owner
-        self._cache = StatCache(store.root / "contexts")
         self._stack = ExitStack()
         self._seen: set[tuple[str, str, bool, tuple[str, ...]]] = set()
         self._places: set[str] = set()
@@ -72,15 +74,21 @@ class Ground:
         self._stack.close()
         self._seen.clear()
         self._places.clear()
-        self.contexts: LocalContexts = self._stack.enter_context(open_contexts(self.path, self.options, self._cache))
+        folders = open_contexts(self.path, self.options, self._store.root / "contexts")
+        self._folders = self._stack.enter_context(folders)
         self.bases = Bases(
             self._store,
             self.folder,
             unpacker=self._unpacker,
-            cache=self._cache,
+            cache=self._folders.cache,
             owner=self._owner,
             on_wait=lambda _: self._events.emit(Notice(text="waiting for another build, which fetches the same base")),
         )
+
+    @property
+    def contexts(self) -> "LocalContexts":
+        """The open folders."""
+        return self._folders.opened()
 
     def close(self) -> None:
         """Close the folders."""
@@ -90,27 +98,27 @@ class Ground:
 
     def names(self) -> frozenset[str]:
         """The named contexts."""
-        return self.contexts.names()
+        return self._folders.names()
 
     def find(self, context: str, source: str, *, glob: bool, excludes: tuple[str, ...]) -> SourceMiss | None:
         """As `checker.program.Contexts`."""
         asked = (context, source, glob, excludes)
         if asked in self._seen:
             return None
-        miss = self.contexts.find(context, source, glob=glob, excludes=excludes)
+        miss = self._folders.find(context, source, glob=glob, excludes=excludes)
         if miss is None:
             self._seen.add(asked)
         return miss
 
     def exists(self, path: str) -> bool:
         """As `checker.program.Contexts`."""
-        if path not in self._places and self.contexts.exists(path):
+        if path not in self._places and self._folders.exists(path):
             self._places.add(path)
         return path in self._places
 
     def answers(self, known: Sequence[str]) -> "Answers":
         """What planning asks, answered from `known` as long as that lasts."""
-        return Answers(inputs=BuildInputs(self.bases, self.contexts), known=iter(known))
+        return Answers(inputs=BuildInputs(self.bases, self._folders, Remotes(self._store)), known=iter(known))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,13 +139,17 @@ class Answers:
         """Identity and configuration of a base."""
         return self.inputs.base(base, platform)
 
-    def content(self, files: CopyFiles) -> str:
+    def content(self, files: CopyFiles, epoch: int) -> str:
         """The digest of what a COPY takes."""
-        return self._note(next(self.known, None) or self.inputs.content(files))
+        return self._note(next(self.known, None) or self.inputs.content(files, epoch))
 
     def bound(self, mount: BindMount) -> str:
         """The digest of a bound context path."""
         return self._note(next(self.known, None) or self.inputs.bound(mount))
+
+    def pinned(self, action: FetchFile | CloneGit) -> str:
+        """What an address gives, or a branch is."""
+        return self._note(next(self.known, None) or self.inputs.pinned(action))
 
     def _note(self, answer: str) -> str:
         self.given.append(answer)

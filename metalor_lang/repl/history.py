@@ -10,7 +10,8 @@ import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Self
+
+from metalor_lang.hints import Final, Self
 
 _MOST: Final = 1 << 20
 """Bytes that are read back at the most: the younger ones."""

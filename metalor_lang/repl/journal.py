@@ -12,9 +12,9 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Self
 
 from metalor_lang.errors import UsageError
+from metalor_lang.hints import Any, Final, Self
 from metalor_lang.plan.graph import ImageState
 from metalor_lang.record import dataclass
 from metalor_lang.repl.outcome import Entry

@@ -4,9 +4,9 @@ Invariant: what a step writes is shown whole, line by line, with control charact
 the result that follows, so nothing is said twice.
 """
 
-from metalor_lang.build.events import Event, Notice, StepFailed, StepFinished, StepOutput, StepStarted
+from metalor_lang.build.events import Event, Notice, StepFailed, StepFinished, StepOutput, StepProgress, StepStarted
 from metalor_lang.screen.live import Live
-from metalor_lang.screen.text import output_line, visible
+from metalor_lang.screen.text import output_line, transfer, visible
 
 
 class Output(Live):
@@ -22,6 +22,8 @@ class Output(Live):
                     lines = self.take(step, event.data)
                     if lines:
                         self.redraw([output_line(line) for line in lines])
+                case StepProgress(step=step):
+                    self.say(step, transfer(event.done, event.total))
                 case StepFinished(step=step) | StepFailed(step=step):
                     rest = self.end(step)
                     self.redraw([output_line(rest)] if rest else [])

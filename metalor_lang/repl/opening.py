@@ -23,7 +23,7 @@ from metalor_lang.repl.journal import Header, Journal, Story
 from metalor_lang.repl.outcome import Person, Result
 from metalor_lang.repl.session import Session
 from metalor_lang.runtime.guests import GuestRuntimes
-from metalor_lang.runtime.request import Limits
+from metalor_lang.runtime.limits import Limits
 from metalor_lang.runtime.rootfs import choose_snapshotter
 from metalor_lang.runtime.world import World
 from metalor_lang.store.store import Store

@@ -4,11 +4,11 @@ Invariant: plain values only; how any of it looks is decided in `repl.render`.
 """
 
 from collections.abc import Mapping
-from typing import Protocol
 
 from metalor_lang.build.lookup import Chain
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import Exit
+from metalor_lang.hints import Protocol
 from metalor_lang.plan.graph import ImageState
 from metalor_lang.record import dataclass, field
 from metalor_lang.source import SourceFile

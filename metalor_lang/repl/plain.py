@@ -5,9 +5,9 @@ our own.
 """
 
 import sys
-from typing import Final, TextIO
 
 from metalor_lang.build.events import Event, Notice, StepFailed, StepFinished, StepOutput
+from metalor_lang.hints import Final, TextIO
 from metalor_lang.record import replace
 from metalor_lang.repl.outcome import WRONG, Done, Failure, Result
 from metalor_lang.repl.render import render

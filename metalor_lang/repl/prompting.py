@@ -6,7 +6,6 @@ Invariant: the only module that imports prompt-toolkit; nothing here runs a stat
 import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterable
-from typing import TYPE_CHECKING
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import Application, get_app
@@ -23,6 +22,7 @@ from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
 
+from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.repl.history import HistoryFile
 from metalor_lang.repl.styles import STYLE
 from metalor_lang.repl.toolbar import hint, status

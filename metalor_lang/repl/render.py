@@ -4,9 +4,9 @@ Invariant: nothing that an image, a step or a recipe holds reaches the screen as
 """
 
 from collections.abc import Sequence
-from typing import Final, assert_never
 
 from metalor_lang.diagnostics.render import render_human
+from metalor_lang.hints import Final, assert_never
 from metalor_lang.repl.outcome import (
     Done,
     Failure,

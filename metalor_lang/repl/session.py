@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from itertools import takewhile
 from types import TracebackType
-from typing import Self
 
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.errors import MetalorError, UsageError
+from metalor_lang.hints import Self
 from metalor_lang.kernel.paths import Root
 from metalor_lang.oci.fetch import references
 from metalor_lang.plan.graph import ImageState
@@ -26,6 +26,7 @@ from metalor_lang.repl.pieces import needs_more, pieces
 from metalor_lang.repl.timeline import chains, length
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax import ast
+from metalor_lang.syntax.document import Reread
 from metalor_lang.syntax.statements import BY_WORD
 
 
@@ -41,6 +42,7 @@ class Session:
     def __init__(self, core: Core, *, hear: Callable[[Result], None] | None = None) -> None:
         self._core = core
         self._hear = hear
+        self._read = Reread()
         self._view: tuple[object, View] | None = None
         self._users: tuple[Sequence[str], Mapping[str, str]] | None = None
 
@@ -153,7 +155,7 @@ class Session:
         start = len(joined(before, "")[0].text)
         source, starts = joined([*before, *(piece.text for piece in statements)], str(now.place.path))
         try:
-            _, _, found = checked(source, now.args, now.place)
+            _, _, found = checked(source, now.args, now.place, read=self._read)
         except (MetalorError, OSError):
             return ()  # it is said when the text is fed
         out = []

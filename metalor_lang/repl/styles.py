@@ -3,7 +3,7 @@
 Invariant: every role has a row; the sixteen colours that every terminal has, so that its own theme decides.
 """
 
-from typing import Final
+from metalor_lang.hints import Final
 
 STYLE: Final = {
     "keyword": "bold ansiblue",

@@ -5,8 +5,8 @@ Invariant: what was shown is not shown again; what a step wrote at another time 
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.record import replace
 from metalor_lang.repl.outcome import Done, Entry, Failure, Result
 from metalor_lang.repl.render import render

@@ -15,9 +15,9 @@ import termios
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
 
 from metalor_lang.errors import Exit
+from metalor_lang.hints import TYPE_CHECKING, Final, Self
 from metalor_lang.repl.history import HistoryFile, default_path
 from metalor_lang.screen.color import color
 

@@ -5,9 +5,9 @@ made from, so that it costs one cell, and going to another one costs nothing.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Generic, TypeVar
 
 from metalor_lang.build.lookup import Chain
+from metalor_lang.hints import Generic, TypeVar
 from metalor_lang.record import dataclass, field
 from metalor_lang.repl.outcome import Entry
 

@@ -5,8 +5,8 @@ Invariant: neither is ever wider than the terminal; what matters least is left o
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
 
+from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.record import dataclass
 from metalor_lang.repl.typed import Reading
 from metalor_lang.screen.text import char_width, duration, fit, size, visible

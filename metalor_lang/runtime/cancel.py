@@ -3,14 +3,16 @@
 Invariant: a step that joins after the switch was fired is told at once.
 """
 
-import signal
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from metalor_lang.guards import RLock
 from metalor_lang.runtime import protocol
+from metalor_lang.runtime.plain import Socket
+from metalor_lang.runtime.plain import signal as signals
+
+_INTERRUPT: int = signals.SIGINT
 
 
 class Cancel:
@@ -21,8 +23,8 @@ class Cancel:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._steps: set[socket.socket] = set()
+        self._lock = RLock()
+        self._steps: set[Socket] = set()
         self._fired: int | None = None
 
     @property
@@ -30,27 +32,27 @@ class Cancel:
         """It has been fired."""
         return self._fired is not None
 
-    def fire(self, number: int = signal.SIGINT) -> None:
+    def fire(self, number: int = _INTERRUPT) -> None:
         """Send signal `number` to the steps."""
         with self._lock:
             self._fired = int(number)
             for sock in tuple(self._steps):
                 self._send(sock)
 
-    def _send(self, sock: socket.socket) -> None:
+    def _send(self, sock: Socket) -> None:
         try:
             protocol.send(sock, protocol.CANCEL + str(self._fired).encode())
         except OSError:
             pass  # that step is over
 
-    def join(self, sock: socket.socket) -> None:
+    def join(self, sock: Socket) -> None:
         """Add the socket of a step."""
         with self._lock:
             self._steps.add(sock)
             if self._fired is not None:
                 self._send(sock)
 
-    def leave(self, sock: socket.socket) -> None:
+    def leave(self, sock: Socket) -> None:
         """Take the socket of a step out again."""
         with self._lock:
             self._steps.discard(sock)
@@ -59,6 +61,9 @@ class Cancel:
 @contextmanager
 def signals_to(cancel: Cancel) -> Iterator[None]:
     """While the command runs, what asks us to end is for it; only a main thread may say so (signal(3))."""
+    import signal
+    import threading
+
     if threading.current_thread() is not threading.main_thread():
         yield
         return

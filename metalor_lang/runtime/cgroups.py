@@ -7,15 +7,14 @@ of the interface are known: cgroups(7), Documentation/admin-guide/cgroup-v1 and 
 import contextlib
 import os
 import re
-import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.errors import MachineError
+from metalor_lang.hints import Final
 from metalor_lang.record import dataclass, field
-from metalor_lang.runtime.request import Limits
+from metalor_lang.runtime.limits import Limits
 
 _ROOT: Final = Path("/sys/fs/cgroup")
 _NAME: Final = re.compile(r"metalor-(\d+)-(\d+)-[0-9a-f]+\Z")
@@ -118,7 +117,7 @@ def group(limits: Limits, controllers: Controllers) -> Iterator[Group]:
 
 
 def _make(made: Group, limits: Limits, controllers: Controllers) -> None:
-    name = f"metalor-{os.getpid()}-{_started(os.getpid())}-{secrets.token_hex(4)}"
+    name = f"metalor-{os.getpid()}-{_started(os.getpid())}-{os.urandom(4).hex()}"
     wanted = ((_MEMORY, limits.memory), (_PIDS, limits.processes))
     for controller, value in wanted:
         if value is None or controller not in controllers.parents:

@@ -7,9 +7,9 @@ next step sees the same times that the image will have.
 import os
 import stat
 import struct
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Collection
 
+from metalor_lang.hints import Final
 from metalor_lang.kernel.trees import Entry, walk
 
 _BILLION: Final = 1_000_000_000
@@ -23,13 +23,14 @@ def _all_changed(path: str, status: os.stat_result) -> bool:
     return False
 
 
-def clamp(fs: int, epoch: int, *, unchanged: Unchanged = _all_changed) -> int:
+def clamp(fs: int, epoch: int, *, unchanged: Unchanged = _all_changed, right: Collection[str] = frozenset()) -> int:
     """Set every time newer than the epoch to the epoch, without following links.
 
     Args:
         fs: descriptor of the directory with the changes; its own time is clamped too.
         epoch: seconds since 1970.
         unchanged: says of a path and status that the step did not change it; such an entry is left alone.
+        right: paths of directories whose times, and those of all beneath them, are as they are to be.
 
     Returns:
         how many entries were changed.
@@ -38,7 +39,8 @@ def clamp(fs: int, epoch: int, *, unchanged: Unchanged = _all_changed) -> int:
     limit = epoch * _BILLION
     changed = 0
     sources = 0
-    for entry in walk(fs):
+    enter = (lambda entry: entry.path not in right) if right else None
+    for entry in walk(fs, enter=enter):
         status = entry.stat
         if status.st_mtime_ns <= limit or unchanged(entry.path, status):
             continue
@@ -50,7 +52,7 @@ def clamp(fs: int, epoch: int, *, unchanged: Unchanged = _all_changed) -> int:
             _keep_valid(entry, epoch, unchanged)
         changed += _set(entry.name, entry.dirfd, status, limit)
     if sources:
-        for entry in walk(fs):
+        for entry in walk(fs, enter=enter):
             if _is_source(entry) and entry.stat.st_mtime_ns > limit and not unchanged(entry.path, entry.stat):
                 changed += _set(entry.name, entry.dirfd, entry.stat, limit)
     own = os.fstat(fs)

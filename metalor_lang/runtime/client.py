@@ -6,25 +6,26 @@ dead or dying by SIGKILL, and no descriptor of the step is left open here.
 
 import os
 import select
-import socket
 import sys
-import threading
+from _thread import get_native_id
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 from metalor_lang.errors import MachineError
-from metalor_lang.kernel import process, seccomp, syscalls
+from metalor_lang.guards import Lock
+from metalor_lang.hints import Protocol
+from metalor_lang.kernel import seccomp, syscalls
+from metalor_lang.kernel.spawn import Child, spawn
 from metalor_lang.record import replace
-from metalor_lang.runtime import cgroups, protocol, subids
-from metalor_lang.runtime import terminal as terminals
+from metalor_lang.runtime import cgroups, protocol
 from metalor_lang.runtime.cancel import Cancel
+from metalor_lang.runtime.limits import Limits
 from metalor_lang.runtime.ordering import Descriptors, order_of
 from metalor_lang.runtime.overlay import tiers
+from metalor_lang.runtime.plain import Socket, pair
 from metalor_lang.runtime.request import (
     LayeredView,
-    Limits,
     StepRequest,
     StepStatus,
 )
@@ -70,17 +71,17 @@ class NamespaceRuntime:
 
     def __init__(
         self,
-        child: process.Child,
-        control: socket.socket,
+        child: Child,
+        control: Socket,
         world: World | None = None,
         on_notice: Callable[[str], None] | None = None,
     ) -> None:
-        self._on_notice = on_notice
+        self.on_notice = on_notice
         self._controllers: cgroups.Controllers | None = None
         self._child = child
         self._control = control
         self._world = world
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._greeted = False
 
     @property
@@ -139,8 +140,8 @@ class NamespaceRuntime:
             if self._controllers is None:
                 self._controllers = cgroups.find()
                 lacks = self._controllers.lacks(limits)
-                if lacks and self._on_notice is not None:
-                    self._on_notice(
+                if lacks and self.on_notice is not None:
+                    self.on_notice(
                         f"this machine offers no control group for {' and '.join(lacks)}: each process is limited by"
                         " itself instead"
                     )
@@ -158,7 +159,7 @@ class NamespaceRuntime:
         terminal: int | None,
         cancel: Cancel | None,
     ) -> StepStatus:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = pair()
         fds = Descriptors()
         readers: dict[int, Callable[[bytes], None]] = {}
         try:
@@ -166,6 +167,8 @@ class NamespaceRuntime:
             fds.lend(-1)  # the order's place
             order = order_of(view, request, group, self._world, fds)
             if terminal is not None:
+                from metalor_lang.runtime import terminal as terminals
+
                 order.terminal = list(terminals.size(terminal))
             else:
                 order.stdin = -1 if stdin is None else fds.lend(stdin)
@@ -222,9 +225,7 @@ class NamespaceRuntime:
             raise MachineError(said.decode("utf-8", "replace"), help="see `metalor doctor`")
         self._greeted = True
 
-    def _follow(
-        self, sock: socket.socket, readers: dict[int, Callable[[bytes], None]], terminal: int | None
-    ) -> StepStatus:
+    def _follow(self, sock: Socket, readers: dict[int, Callable[[bytes], None]], terminal: int | None) -> StepStatus:
         poll = select.poll()
         poll.register(sock, select.POLLIN)
         for fd in readers:
@@ -238,6 +239,8 @@ class NamespaceRuntime:
                     continue
                 payload, received = protocol.receive(sock)
                 if payload == protocol.TERMINAL:
+                    from metalor_lang.runtime import terminal as terminals
+
                     assert terminal is not None
                     terminals.join(terminal, received[0], sock)
                 elif payload:
@@ -284,7 +287,11 @@ def _yes(value: bool) -> str:
 
 
 def _count(world: World | None) -> int:
-    return subids.COUNT if world is not None and world.backend is Backend.ROOTLESS else COUNT
+    if world is None or world.backend is not Backend.ROOTLESS:
+        return COUNT
+    from metalor_lang.runtime import subids
+
+    return subids.COUNT
 
 
 def start_runtime(
@@ -315,11 +322,11 @@ def start_runtime(
     if syscalls.MACHINE not in seccomp.MACHINES:
         known = ", ".join(seccomp.MACHINES)
         raise MachineError(f"steps cannot be confined on {syscalls.MACHINE}", help=f"run them on one of: {known}")
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = pair()
     disk = os.open(store, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) if world is None and store is not None else -1
     try:
         # A parent death signal comes when the starting *thread* ends (prctl(2)): only the main one lives long enough.
-        parent = os.getpid() if threading.current_thread() is threading.main_thread() else 0
+        parent = os.getpid() if get_native_id() == os.getpid() else 0
         place = world.disk if world is not None else disk
         # Rootless too: in a namespace of its own no rule of the machine for foreign programs counts.
         own_users = bool(guest) or (world is not None and world.backend is not Backend.PRIVILEGED)
@@ -329,7 +336,7 @@ def start_runtime(
             "no_new_privileges": _yes(world is None or world.backend is Backend.PRIVILEGED),
             "tiers": ",".join(tiers()), "guest": guest, "emulator": emulator,
         }  # fmt: skip
-        child = process.spawn(
+        child = spawn(
             [
                 sys.executable,
                 "-I",

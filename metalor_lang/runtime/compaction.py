@@ -5,7 +5,8 @@ of their files is copied 2 to 3 times (simulated and measured), and a large laye
 """
 
 from collections.abc import Sequence
-from typing import Final
+
+from metalor_lang.hints import Final
 
 MAX_CHAIN: Final = 24
 """Layers of a chain before some are folded: each lower costs about 20 µs of a mount, and mount(2) takes one page."""

@@ -4,11 +4,11 @@ Invariant: a step for this machine never runs where a rule for foreign programs 
 """
 
 import os
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from metalor_lang.errors import MachineError
+from metalor_lang.guards import Lock
 from metalor_lang.runtime import emulation
 from metalor_lang.runtime.cancel import Cancel
 from metalor_lang.runtime.client import NamespaceRuntime, start_runtime
@@ -24,6 +24,7 @@ class GuestRuntimes:
         emulators: path of the emulator for each foreign architecture of which programs will run for sure; helpers for
             others are started when they are needed.
         on_notice: called with one line when limits cannot be what was asked for.
+        native: the helper for this machine's programs, where one was started before; ended with the others.
 
     Raises:
         MachineError: this machine cannot run steps; says why.
@@ -31,14 +32,20 @@ class GuestRuntimes:
     """
 
     def __init__(
-        self, world: World, emulators: Mapping[str, str], *, on_notice: Callable[[str], None] | None = None
+        self,
+        world: World,
+        emulators: Mapping[str, str],
+        *,
+        on_notice: Callable[[str], None] | None = None,
+        native: NamespaceRuntime | None = None,
     ) -> None:
         self._world = world
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._stack = ExitStack()
         self._foreign: dict[str, NamespaceRuntime] = {}
         try:
-            self._native = self._stack.enter_context(start_runtime(world, on_notice=on_notice))
+            self._native = self._stack.enter_context(native or start_runtime(world))
+            self._native.on_notice = on_notice
             for guest, path in emulators.items():
                 self._foreign[guest] = self._stack.enter_context(start_runtime(world, guest=guest, emulator=path))
         except BaseException:

@@ -9,8 +9,8 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.kernel.trees import (
     copy_file_contents,
     open_directory,

@@ -11,12 +11,12 @@ import resource
 from metalor_lang.errors import MachineError
 from metalor_lang.kernel import syscalls
 from metalor_lang.runtime import cgroups, protocol
+from metalor_lang.runtime.limits import Limits
 from metalor_lang.runtime.protocol import MountOrder, Order
 from metalor_lang.runtime.request import (
     BindSpec,
     FileSpec,
     LayeredView,
-    Limits,
     Mount,
     Network,
     StepRequest,

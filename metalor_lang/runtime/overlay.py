@@ -19,13 +19,17 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.errors import MachineError
+from metalor_lang.hints import Final
 from metalor_lang.kernel import syscalls
+from metalor_lang.kernel.room import short_of_room
 from metalor_lang.runtime import layering
 
 TIER_VARIABLE: Final = "METALOR_OVERLAY_TIER"
+
+_LACKING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What the machine lacks for the moment. Not EIO: an overlay says that on a file system without attributes."""
 
 _ST_RDONLY: Final = 1
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -60,6 +64,7 @@ def mount_view(lowers: Sequence[Path], upper: Path | None = None, work: Path | N
 
     Raises:
         OverlayRefused: no way works here, or the view is not writable though it has an upper directory.
+        OSError: a layer is missing, or the machine lacks room, memory or descriptors.
         ValueError: no layers at all, or `upper` without `work`.
 
     """
@@ -74,7 +79,7 @@ def mount_view(lowers: Sequence[Path], upper: Path | None = None, work: Path | N
     fd = _mount(tuple(lowers), upper, work)
     if upper is not None:
         try:
-            _check_writable(fd)
+            _check_writable(fd, upper)
         except BaseException:
             os.close(fd)
             raise
@@ -115,6 +120,7 @@ def probe(directory: Path) -> Tier:
 
     Raises:
         OverlayRefused: none does; says what each one answered.
+        OSError: the machine lacks room, memory or descriptors.
 
     """
     trial = [directory / name for name in ("lower", "other", "upper", "work")]
@@ -129,6 +135,8 @@ def probe(directory: Path) -> Tier:
         os.rmdir("folder", dir_fd=fd)
         os.mkdir("folder", dir_fd=fd)
     except OSError as error:
+        if error.errno in _LACKING:
+            raise
         raise OverlayRefused(f"overlays cannot note deletions here ({error.strerror})") from error
     finally:
         os.close(fd)
@@ -161,7 +169,8 @@ def _mount(lowers: tuple[Path, ...], upper: Path | None, work: Path | None) -> i
         try:
             fd = _WAYS[tier](lowers, upper, work)
         except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            # A full disk says nothing about overlays: copying instead would fill it further.
+            if error.errno in (errno.ENOENT, errno.ENOTDIR) or error.errno in _LACKING:
                 raise
             said.append(f"{tier}: {error.strerror}")
             continue
@@ -218,9 +227,11 @@ _WAYS: Final[Mapping[Tier, _Way]] = {
 }
 
 
-def _check_writable(fd: int) -> None:
+def _check_writable(fd: int, upper: Path) -> None:
     # An overlay that cannot use its work directory mounts read-only without an error (overlayfs.rst).
     if os.fstatvfs(fd).f_flag & _ST_RDONLY:
+        if short_of_room(upper):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(upper))
         raise OverlayRefused(
             "the overlay came up read-only: the kernel cannot work in the store's file system",
             help="put the store on ext4, xfs, btrfs or tmpfs: export METALOR_STORE=/other/disk/metalor",
@@ -231,5 +242,7 @@ def _check_writable(fd: int) -> None:
         # Before Linux 6.1 an overlay has no nameless files, and any other trial would leave a trace in the layer.
         if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
             return
+        if error.errno in _LACKING:
+            raise
         raise OverlayRefused(f"nothing can be written in the overlay: {error.strerror}") from error
     os.close(trial)

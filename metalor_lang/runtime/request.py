@@ -6,6 +6,7 @@ Invariant: nothing here touches the machine; every path is one inside the step's
 from enum import StrEnum
 
 from metalor_lang.record import dataclass
+from metalor_lang.runtime.limits import Limits
 
 
 class Network(StrEnum):
@@ -84,20 +85,6 @@ class FileSpec:
 
 
 Mount = BindSpec | TmpfsSpec | FileSpec
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a step may use at the most; None is no limit.
-
-    Args:
-        memory: bytes, of all its processes together; of each one where the machine offers no control group.
-        processes: how many at once, threads included.
-
-    """
-
-    memory: int | None = None
-    processes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

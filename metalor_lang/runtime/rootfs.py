@@ -6,143 +6,23 @@ one thread; a snapshotter to any number of them.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Protocol, Self
 
-from metalor_lang.digest import Json
+from metalor_lang.hints import Protocol
 from metalor_lang.kernel.paths import Root
-from metalor_lang.record import dataclass
-from metalor_lang.runtime.clamp import Unchanged, clamp
+from metalor_lang.runtime.clamp import Unchanged
 from metalor_lang.runtime.compaction import MAX_CHAIN, cheapest, weight
-from metalor_lang.runtime.layering import clean_work
+from metalor_lang.runtime.drafts import DIRECTORY, Layer, names_of, opened
+from metalor_lang.runtime.drafts import Chain as Chain
+from metalor_lang.runtime.drafts import DraftView as DraftView
 from metalor_lang.runtime.merge import copy_root_attributes, merge_layers
 from metalor_lang.runtime.overlay import OverlayRefused, clone_directory, mount_view, probe
 from metalor_lang.runtime.request import LayeredView, MountPoints
 from metalor_lang.runtime.skeleton import mount_points
 from metalor_lang.store.errors import guarded
-from metalor_lang.store.snapshots import Draft
 from metalor_lang.store.store import Store
-
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-
-Chain = tuple[str, ...]
-
-
-class DraftView:
-    """A writable view whose changes become the next snapshot; discarded when its context ends uncommitted.
-
-    It is mounted by whoever changes it, and by one at a time: here when `root` is asked for, or in the world of a step
-    from what `for_step` gives.
-
-    Attributes:
-        upper: where the changes lie: an overlay's upper directory, or (copying) the whole tree.
-
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        draft: Draft,
-        lowers: "Sequence[_Layer]",
-        below: Chain,
-        unchanged: Callable[[ExitStack], Unchanged],
-        mount_points: MountPoints | None = None,
-    ) -> None:
-        self.upper: Path = draft.fs
-        self._store = store
-        self._draft = draft
-        self._lowers = tuple(lowers)
-        self._below = below
-        self._unchanged = unchanged
-        self._mount_points = mount_points
-        self._root: Root | None = None
-        self._used = False
-
-    @property
-    def root(self) -> Root:
-        """The whole tree, to read and write in this process.
-
-        Raises:
-            OverlayRefused: no overlay can be mounted.
-
-        """
-        if self._root is None:
-            if self._lowers:
-                if self._used:
-                    clean_work(str(self._draft.work))
-                lowers = [layer.path for layer in self._lowers]
-                self._root = Root(mount_view(lowers, self.upper, self._draft.work))
-                self._used = True
-            else:
-                self._root = Root(clone_directory(self.upper))
-        return self._root
-
-    @property
-    def view_fd(self) -> int:
-        """The descriptor of `root` (`O_PATH`): a detached mount where the machine allows one."""
-        return self.root.fd
-
-    def for_step(self) -> LayeredView:
-        """What a step mounts as its root; `root` is given up until it is asked for again."""
-        self._close()
-        if not self._lowers:
-            return LayeredView(lowers=(), upper=self._name(self.upper))
-        if self._used:
-            clean_work(str(self._draft.work))
-        self._used = True
-        return LayeredView(
-            lowers=_names(self._lowers),
-            upper=self._name(self.upper),
-            work=self._name(self._draft.work),
-            mount_points=self._mount_points,
-        )
-
-    def _name(self, path: Path) -> str:
-        return os.path.relpath(path, self._store.root)
-
-    def _close(self) -> None:
-        if self._root is not None:
-            self._root.close()
-            self._root = None
-
-    def commit(
-        self, meta: Mapping[str, Json], *, epoch: int | None = None, seal: bool = False, durable: bool = True
-    ) -> Chain:
-        """End the view and keep its changes as a snapshot.
-
-        Args:
-            meta: JSON kept with the snapshot.
-            epoch: seconds since 1970; newer times of what changed are set to it first. None leaves times alone.
-            seal: hash every file now, for a later verify.
-            durable: as of Draft.commit.
-
-        Returns:
-            the chain with the changes (it may be shorter than the old one, after a compaction or by copying).
-
-        Raises:
-            StoreFull: no room; the draft is discarded with its context.
-
-        """
-        self._close()
-        if epoch is not None:
-            with guarded(self.upper), ExitStack() as stack:
-                fd = _opened(self.upper, stack)
-                clamp(fd, epoch, unchanged=self._unchanged(stack))
-        return (*self._below, self._draft.commit(meta, seal=seal, durable=durable))
-
-    def discard(self) -> None:
-        """End the view and forget its changes; does nothing after a commit."""
-        self._close()
-        self._draft.discard()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        self.discard()
 
 
 class Snapshotter(Protocol):
@@ -170,24 +50,8 @@ class Snapshotter(Protocol):
         ...
 
 
-def _opened(path: Path, stack: ExitStack) -> int:
-    fd = os.open(path, _DIRECTORY)
-    stack.callback(os.close, fd)
-    return fd
-
-
 def _everything_changed(stack: ExitStack) -> Unchanged:
     return lambda path, status: False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Layer:
-    """A snapshot's tree: where it lies, also as a name below the store; whether it hides what is below; its weight."""
-
-    path: Path
-    name: str
-    whole: bool
-    weight: int
 
 
 class _Layers:
@@ -195,23 +59,23 @@ class _Layers:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: dict[str, _Layer] = {}
+        self._known: dict[str, Layer] = {}
 
-    def of(self, chain: Sequence[str]) -> tuple[_Layer, ...]:
+    def of(self, chain: Sequence[str]) -> tuple[Layer, ...]:
         """Those that show, base first; raises MissingObject."""
-        found: list[_Layer] = []
+        found: list[Layer] = []
         for identity in reversed(chain):
             found.append(self._layer(identity))
             if found[-1].whole:
                 break
         return tuple(reversed(found))
 
-    def _layer(self, identity: str) -> _Layer:
+    def _layer(self, identity: str) -> Layer:
         layer = self._known.get(identity)
         if layer is None:
             path = self._store.snapshots.fs_path(identity)
             info = self._store.snapshots.info(identity)
-            layer = _Layer(
+            layer = Layer(
                 path=path,
                 name=os.path.relpath(path, self._store.root),
                 whole=info.kind == "whole",
@@ -221,12 +85,8 @@ class _Layers:
         return layer
 
 
-def _paths(layers: Sequence[_Layer]) -> tuple[Path, ...]:
+def _paths(layers: Sequence[Layer]) -> tuple[Path, ...]:
     return tuple(layer.path for layer in layers)
-
-
-def _names(layers: Sequence[_Layer]) -> tuple[str, ...]:
-    return tuple(layer.name for layer in layers)
 
 
 def _mount_points(store: Store) -> MountPoints | None:
@@ -240,7 +100,7 @@ def _empty_view(store: Store) -> Root:
     path = store.scratch("empty")
     os.mkdir(path, 0o755)
     try:
-        return Root(os.open(path, _DIRECTORY))  # it lives on, empty for ever, as long as the descriptor does
+        return Root(os.open(path, DIRECTORY))  # it lives on, empty for ever, as long as the descriptor does
     finally:
         os.rmdir(path)
 
@@ -295,7 +155,7 @@ class OverlaySnapshotter:
 
     def for_step(self, chain: Sequence[str]) -> LayeredView:
         """As the protocol says."""
-        return LayeredView(lowers=_names(self._layers.of(chain)))
+        return LayeredView(lowers=names_of(self._layers.of(chain)))
 
     def draft(self, chain: Sequence[str]) -> DraftView:
         """As the protocol says; errors as `view`, and those of a full or read-only store."""
@@ -306,7 +166,7 @@ class OverlaySnapshotter:
             if lowers:
                 # The root directory of a view is the upper one: it must look like the root below.
                 with ExitStack() as stack:
-                    copy_root_attributes(_opened(lowers[-1].path, stack), _opened(draft.fs, stack))
+                    copy_root_attributes(opened(lowers[-1].path, stack), opened(draft.fs, stack))
         except BaseException:
             draft.discard()
             raise
@@ -323,8 +183,8 @@ class OverlaySnapshotter:
     def _folded(self, some: Chain) -> str:
         # Two steps may fold the same layers at the same time: each gets its own, equal, snapshot.
         with guarded(self._store.root), self._store.snapshots.draft("overlay") as draft, ExitStack() as stack:
-            fds = [_opened(layer.path, stack) for layer in self._layers.of(some)]
-            merge_layers(fds, _opened(draft.fs, stack), bottom=False)
+            fds = [opened(layer.path, stack) for layer in self._layers.of(some)]
+            merge_layers(fds, opened(draft.fs, stack), bottom=False)
             # Nothing is acknowledged with it: the record of the step that stands on it is not kept before it is safe.
             return draft.commit({"compacted": list(some)}, durable=False)
 
@@ -363,7 +223,7 @@ class CopySnapshotter:
 
     def for_step(self, chain: Sequence[str]) -> LayeredView:
         """As the protocol says."""
-        return LayeredView(lowers=_names(self._layers.of(chain)))
+        return LayeredView(lowers=names_of(self._layers.of(chain)))
 
     def draft(self, chain: Sequence[str]) -> DraftView:
         """As the protocol says; errors as `view`, and those of a full or read-only store."""
@@ -384,15 +244,15 @@ class CopySnapshotter:
 
     def _fold(self, layers: Sequence[Path], target: Path) -> None:
         with guarded(self._store.root), ExitStack() as stack:
-            fds = [_opened(path, stack) for path in layers]
-            merge_layers(fds, _opened(target, stack), bottom=True)
+            fds = [opened(path, stack) for path in layers]
+            merge_layers(fds, opened(target, stack), bottom=True)
 
     def _folded(self, layers: Sequence[Path]) -> Root:
         path = self._store.scratch("view")
         os.mkdir(path, 0o755)
         try:
             self._fold(layers, path)
-            return _TemporaryRoot(os.open(path, _DIRECTORY), lambda: self._store.discard(path))
+            return _TemporaryRoot(os.open(path, DIRECTORY), lambda: self._store.discard(path))
         except BaseException:
             self._store.discard(path)
             raise

@@ -6,8 +6,8 @@ image; without it each step would make what its image lacks in its own layer, an
 
 import os
 from pathlib import Path
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.runtime.request import MountPoints
 
 _NAME: Final = "skeleton"

@@ -7,9 +7,9 @@ import os
 import pwd
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.errors import MachineError
+from metalor_lang.hints import Final
 from metalor_lang.kernel.process import find_tool, run_tool
 from metalor_lang.record import dataclass
 

@@ -8,13 +8,14 @@ import fcntl
 import os
 import select
 import signal
-import socket
 import struct
 import termios
 import threading
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from metalor_lang.runtime.plain import Socket
 
 _CHUNK = 1 << 16
 
@@ -65,7 +66,7 @@ def _write(fd: int, data: bytes) -> None:
         rest = rest[os.write(fd, rest) :]
 
 
-def join(terminal: int, master: int, sock: socket.socket) -> None:
+def join(terminal: int, master: int, sock: Socket) -> None:
     """Copy between `terminal` and the step's `master` (closed at the end) until the step lets go of its terminal.
 
     Args:
@@ -81,7 +82,7 @@ def join(terminal: int, master: int, sock: socket.socket) -> None:
         os.close(master)
 
 
-def _copy(terminal: int, master: int, sock: socket.socket) -> None:
+def _copy(terminal: int, master: int, sock: Socket) -> None:
     poll = select.poll()
     for fd in (terminal, master, sock.fileno()):
         poll.register(fd, select.POLLIN)

@@ -7,12 +7,12 @@ process only: its mount namespace, and (rootless) its user namespace.
 
 import errno
 import os
-import threading
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
 from metalor_lang.errors import MachineError, UsageError
+from metalor_lang.guards import Lock
+from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.kernel import syscalls, userns
 from metalor_lang.record import dataclass
 
@@ -46,7 +46,7 @@ class HostMap:
 
     def __init__(self) -> None:
         self._fd = -1
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def fd(self) -> int:
         """Its descriptor; best asked for first before threads exist. Raises OSError."""

@@ -7,8 +7,7 @@ live lines are erased before anything else is written, so nothing of them stays 
 import json
 import os
 import sys
-import threading
-from typing import Protocol, TextIO
+import time
 
 from metalor_lang.build.events import (
     BuildFinished,
@@ -23,13 +22,19 @@ from metalor_lang.build.events import (
     StepFailed,
     StepFinished,
     StepOutput,
+    StepProgress,
     StepRef,
     StepSkipped,
     StepStarted,
     to_json,
 )
+from metalor_lang.guards import Lock
+from metalor_lang.hints import Final, Protocol, TextIO
 from metalor_lang.screen.live import Live, StepLines, label, name_of
-from metalor_lang.screen.text import duration, fit, one_line, output_line, terminal_size
+from metalor_lang.screen.text import duration, fit, one_line, output_line, terminal_size, transfer
+
+_TRANSFER_LINES: Final = 10.0
+"""Seconds between two lines of a log about one transfer."""
 
 
 class Console(EventSink, Protocol):
@@ -59,7 +64,7 @@ class JsonConsole:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def emit(self, event: Event) -> None:
         """Write the event."""
@@ -107,7 +112,7 @@ def event_lines(event: Event) -> list[str]:
             return [f"wrote {event.output}" + (f" {event.digest}" if event.digest else "")]
         case BuildFinished():
             return [_summary(event)]
-        case StepOutput():
+        case StepOutput() | StepProgress():
             return []
 
 
@@ -117,8 +122,9 @@ class PlainConsole:
     def __init__(self, out: TextIO, *, raw: bool = False) -> None:
         self._out = out
         self._raw = raw
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._lines = StepLines()
+        self._told: dict[str, float] = {}
 
     def emit(self, event: Event) -> None:
         """Write the event's lines."""
@@ -127,6 +133,8 @@ class PlainConsole:
                 case StepOutput(step=step):
                     lines = self._lines.feed(name_of(step), event.data)
                     texts = [f"{label(step)} | {output_line(line, raw=self._raw)}" for line in lines]
+                case StepProgress(step=step):
+                    texts = [f"{label(step)} {transfer(event.done, event.total)}"] if self._due(step) else []
                 case StepFinished(step=step) | StepFailed(step=step):
                     rest = self._lines.end(name_of(step))
                     texts = [f"{label(step)} | {output_line(rest, raw=self._raw)}"] if rest else []
@@ -136,6 +144,14 @@ class PlainConsole:
             if texts:
                 self._out.write("\n".join(texts) + "\n")
                 self._out.flush()
+
+    def _due(self, step: StepRef) -> bool:
+        """Whether a line of a long transfer is worth its place in a log."""
+        now = time.monotonic()
+        if now - self._told.setdefault(name_of(step), now) < _TRANSFER_LINES:
+            return False
+        self._told[name_of(step)] = now
+        return True
 
     def close(self) -> None:
         """Nothing to put in order."""
@@ -152,6 +168,8 @@ class LiveConsole(Live):
                     self.start(step)
                 case StepOutput(step=step):
                     self.take(step, event.data)
+                case StepProgress(step=step):
+                    self.say(step, transfer(event.done, event.total))
                 case StepFinished(step=step):
                     self.end(step)
                     self.redraw([self._done("✓", 32, step, duration(event.duration_ms))])

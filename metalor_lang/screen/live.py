@@ -3,13 +3,16 @@
 Invariant: what is live is erased before anything else is written, so that nothing of it stays behind.
 """
 
-import threading
 import time
-from typing import Final, TextIO
 
 from metalor_lang.build.events import StepRef
+from metalor_lang.guards import Lock
+from metalor_lang.hints import TYPE_CHECKING, Final, TextIO
 from metalor_lang.screen.color import color
 from metalor_lang.screen.text import duration, fit, one_line, output_line, terminal_size
+
+if TYPE_CHECKING:
+    import threading
 
 _FRAME: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _PERIOD: Final = 0.1
@@ -59,20 +62,20 @@ class Live:
     """The running steps, drawn at the end of a terminal; every method but `close` wants the lock to be held."""
 
     def __init__(self, out: TextIO) -> None:
-        self.lock = threading.Lock()
+        self.lock = Lock()
         self._out = out
         self._lines = StepLines()
         self._running: dict[str, _Running] = {}
         self._drawn = 0
         self._tick = 0
         self._color = color(out)
-        self._stop = threading.Event()
+        self._stop: threading.Event | None = None
         self._thread: threading.Thread | None = None
 
     def close(self) -> None:
         """Stop drawing; erase what is live and show the cursor's line as it was."""
-        self._stop.set()
-        if self._thread is not None:
+        if self._thread is not None and self._stop is not None:
+            self._stop.set()
             self._thread.join()
         with self.lock:
             self._running.clear()
@@ -83,7 +86,10 @@ class Live:
         self._running[name_of(step)] = _Running(step)
         self.redraw([])
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="console", daemon=True)
+            import threading
+
+            self._stop = threading.Event()
+            self._thread = threading.Thread(target=self._run, args=(self._stop,), name="console", daemon=True)
             self._thread.start()
 
     def take(self, step: StepRef, data: bytes) -> list[bytes]:
@@ -96,6 +102,12 @@ class Live:
                 (text for line in reversed(candidates) if (text := output_line(line)).strip()), running.last
             )
         return lines
+
+    def say(self, step: StepRef, text: str) -> None:
+        """What a step is at."""
+        running = self._running.get(name_of(step))
+        if running is not None:
+            running.last = text
 
     def end(self, step: StepRef) -> bytes:
         """A step runs no more; what it wrote last, without a line end."""
@@ -121,8 +133,8 @@ class Live:
         self._out.flush()
         self._drawn = len(live)
 
-    def _run(self) -> None:
-        while not self._stop.wait(_PERIOD):
+    def _run(self, stop: "threading.Event") -> None:
+        while not stop.wait(_PERIOD):
             with self.lock:
                 self._tick += 1
                 if self._running:

@@ -4,10 +4,9 @@ Invariant: `visible` gives text that cannot move the cursor, change colours or r
 """
 
 import re
-import unicodedata
-from typing import Final
 
 from metalor_lang.errors import UsageError
+from metalor_lang.hints import Final
 
 _UNITS: Final = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _HIDDEN: Final = frozenset(["Cc", "Cf", "Zl", "Zp", "Cs"])
@@ -26,6 +25,8 @@ def _shown(char: str) -> str:
         return "    "
     if code < 0x20 or code == 0x7F:
         return "^" + chr(code ^ 0x40)
+    import unicodedata  # not for most lines
+
     return f"<U+{code:04X}>" if unicodedata.category(char) in _HIDDEN else char
 
 
@@ -40,6 +41,8 @@ def output_line(data: bytes, *, raw: bool = False) -> str:
 
 def char_width(char: str) -> int:
     """Columns a character takes: 0 for combining ones, 2 for wide ones."""
+    import unicodedata
+
     if unicodedata.combining(char):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
@@ -99,6 +102,11 @@ def size(count: int) -> str:
         if value < 1000:
             return f"{value:.1f} {unit}"
     return f"{value / 1000:.1f} TB"
+
+
+def transfer(done: int, total: int | None) -> str:
+    """`3.4 MB of 1.2 GB`, or `3.4 MB` where the whole is not known."""
+    return f"{size(done)} of {size(total)}" if total is not None else size(done)
 
 
 def parse_size(text: str) -> int:

@@ -11,9 +11,9 @@ import sysconfig
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.errors import MachineError
+from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import Root
 from metalor_lang.kernel.process import find_tool
 from metalor_lang.runtime.request import BindSpec, FileSpec, Mount

@@ -13,11 +13,12 @@ import sys
 import tarfile
 import time
 from pathlib import Path
-from typing import Final
 
 import metalor_lang
 from metalor_lang.errors import MachineError
-from metalor_lang.kernel.process import ToolFailed, find_tool, run_tool, spawn
+from metalor_lang.hints import Final
+from metalor_lang.kernel.process import ToolFailed, find_tool, run_tool
+from metalor_lang.kernel.spawn import spawn
 from metalor_lang.record import dataclass
 from metalor_lang.selftest.elf import interpreter
 from metalor_lang.selftest.inside.calls import call

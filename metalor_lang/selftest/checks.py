@@ -10,9 +10,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.errors import MetalorError
+from metalor_lang.hints import Final
 from metalor_lang.kernel import seccomp
 from metalor_lang.kernel.process import PACKAGES, find_tool
 from metalor_lang.kernel.syscalls import MACHINE

@@ -5,7 +5,8 @@ Invariant: a file that is no program for this machine's kind of words names none
 
 import struct
 from pathlib import Path
-from typing import Final
+
+from metalor_lang.hints import Final
 
 _PT_INTERP: Final = 3
 

@@ -4,8 +4,8 @@ Invariant: a row looks at what was measured and nothing else; it gives "" or wha
 """
 
 from collections.abc import Callable
-from typing import Any, Final
 
+from metalor_lang.hints import Any, Final
 from metalor_lang.record import dataclass
 from metalor_lang.runtime import confine
 from metalor_lang.runtime.subids import COUNT as ROOTLESS_COUNT

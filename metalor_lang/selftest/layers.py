@@ -11,9 +11,9 @@ import os
 import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.errors import MetalorError
+from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import Root
 from metalor_lang.oci.budget import Budgets, LayerRefused
 from metalor_lang.oci.media import Compression

@@ -7,10 +7,10 @@ its programs, and the answer is the same at every run.
 import json
 import os
 from pathlib import Path
-from typing import Any, Final
 
 from metalor_lang import __version__
 from metalor_lang.errors import MachineError
+from metalor_lang.hints import Any, Final
 from metalor_lang.record import dataclass
 from metalor_lang.runtime.client import Runtime
 from metalor_lang.runtime.request import Network, StepRequest

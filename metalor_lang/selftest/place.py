@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
 
 from metalor_lang.errors import Exit, MachineError, MetalorError
+from metalor_lang.hints import Any, Final, Self
 from metalor_lang.kernel import syscalls, userns
 from metalor_lang.kernel.trees import remove_tree
 from metalor_lang.runtime import subids

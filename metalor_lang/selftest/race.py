@@ -10,8 +10,8 @@ import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.kernel import syscalls
 from metalor_lang.kernel.paths import Root
 from metalor_lang.record import dataclass

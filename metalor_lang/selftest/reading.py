@@ -5,7 +5,8 @@ Invariant: pure functions of texts, or of a folder that stands for /proc/sys; no
 
 import re
 from pathlib import Path
-from typing import Final
+
+from metalor_lang.hints import Final
 
 KINDS: Final = ("user", "mnt", "pid", "ipc", "uts", "net", "cgroup")
 """Kinds of namespaces that steps are made of, by their names in /proc/sys/user."""

@@ -6,9 +6,9 @@ process; nothing is left of it.
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from metalor_lang.errors import MachineError, MetalorError
+from metalor_lang.hints import Any
 from metalor_lang.record import asdict, dataclass
 from metalor_lang.runtime.protocol import NOT_FOUND
 from metalor_lang.runtime.request import Network, StepRequest

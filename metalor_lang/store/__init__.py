@@ -4,7 +4,8 @@ The names are loaded on first use: looking a record up needs neither the collect
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+
+from metalor_lang.hints import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from metalor_lang.store.errors import (

@@ -4,17 +4,17 @@ Invariant: a name in `blobs/sha256/` was complete and on the disk when it appear
 last bytes of a blob whose digest is wrong.
 """
 
-import hashlib
 import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Self, cast
 
 from metalor_lang.digest import valid_digest
+from metalor_lang.hints import BinaryIO, Final, Self, cast
 from metalor_lang.kernel.writeback import EarlyWriteback
+from metalor_lang.sha import new_hash
 from metalor_lang.store import files
 from metalor_lang.store.core import Core, move_new
 from metalor_lang.store.errors import DamagedBlob, DigestMismatch, MissingObject, guarded
@@ -29,7 +29,7 @@ class BlobWriter:
         self._core = core
         self._directory = directory
         self._path = core.scratch("blob")
-        self._hasher = hashlib.sha256()
+        self._hasher = new_hash()
         self._size = 0
         with guarded(core.root):
             fd = files.open_private(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
@@ -84,21 +84,8 @@ class BlobWriter:
             stream.close()
             self._stream = None
             self._core.lease.pin((digest,))
-            self._place(self._directory / digest.removeprefix("sha256:"))
+            _place(self._core, self._path, self._directory / digest.removeprefix("sha256:"), self._size)
         return digest, self._size
-
-    def _place(self, target: Path) -> None:
-        while not move_new(self._path, target):
-            # Another writer was first. Same digest, so same bytes, unless theirs was damaged since.
-            try:
-                same = target.stat().st_size == self._size
-            except FileNotFoundError:
-                continue
-            if same:
-                self._path.unlink()
-                return
-            self._core.quarantine(target, f"blob sha256:{target.name}", "its size is wrong")
-        files.sync_directory(self._directory)
 
     def discard(self) -> None:
         """Drop what was written; does nothing after a commit."""
@@ -117,6 +104,20 @@ class BlobWriter:
         self.discard()
 
 
+def _place(core: Core, path: Path, target: Path, size: int) -> None:
+    while not move_new(path, target):
+        # Another writer was first. Same digest, so same bytes, unless theirs was damaged since.
+        try:
+            same = target.stat().st_size == size
+        except FileNotFoundError:
+            continue
+        if same:
+            path.unlink()
+            return
+        core.quarantine(target, f"blob sha256:{target.name}", "its size is wrong")
+    files.sync_directory(target.parent)
+
+
 class _VerifyingReader(io.RawIOBase):
     def __init__(self, core: Core, path: Path, digest: str) -> None:
         super().__init__()
@@ -125,7 +126,7 @@ class _VerifyingReader(io.RawIOBase):
         self._digest = digest
         self._file = path.open("rb", buffering=0)
         self._left = os.fstat(self._file.fileno()).st_size
-        self._hasher = hashlib.sha256()
+        self._hasher = new_hash()
         self._checked = False
 
     def readable(self) -> bool:
@@ -215,6 +216,29 @@ class Blobs:
         with self.writer() as writer:
             writer.write(data)
             return writer.commit()[0]
+
+    def adopt(self, path: Path, digest: str) -> int:
+        """Take a whole file of the store's file system for the blob of a digest, which its bytes have; gives its size.
+
+        Args:
+            path: gone afterwards.
+            digest: of its bytes, as the caller has hashed them.
+
+        Raises:
+            StoreFull: no room.
+
+        """
+        with guarded(self._core.root):
+            fd = files.open_private(path, os.O_RDONLY)
+            try:
+                os.fchmod(fd, 0o444)
+                os.fsync(fd)
+                size = os.fstat(fd).st_size
+            finally:
+                os.close(fd)
+            self._core.lease.pin((digest,))
+            _place(self._core, path, self.path(digest), size)
+        return size
 
     def all(self) -> Iterator[tuple[str, int]]:
         """Digest and size of every blob, in order."""

@@ -4,12 +4,12 @@ Invariant: nothing damaged is deleted or crashed over: it is moved to `quarantin
 """
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
+from metalor_lang.guards import Lock
+from metalor_lang.hints import Final
 from metalor_lang.kernel import syscalls
 from metalor_lang.kernel.trees import remove_tree
 from metalor_lang.store.leases import Lease
@@ -20,7 +20,10 @@ NOBODY: Final = "0" * 16
 
 _TRIES: Final = 8
 
-DIRECTORIES: Final = ("blobs", "snapshots", "steps", "layers", "logs", "locks", "leases", "quarantine", "refs", "tmp")
+DIRECTORIES: Final = (
+    "blobs", "snapshots", "steps", "layers", "downloads", "partial", "logs", "locks", "leases", "quarantine", "refs",
+    "tmp",
+)  # fmt: skip
 
 
 class Core:
@@ -38,7 +41,7 @@ class Core:
         self.locks = Locks(root)
         self.notices: list[str] = []
         self._on_notice = on_notice
-        self._guard = threading.Lock()
+        self._guard = Lock()
         self._lease: Lease | None = None
         self._users = 0
 

@@ -8,13 +8,19 @@ import errno
 import json
 import os
 from pathlib import Path
-from typing import Final, NoReturn
 
-from metalor_lang.digest import Json, json_digest, plain_json, sha256
+from metalor_lang.digest import Json, canonical_json, plain_json, sha256
+from metalor_lang.hints import Final, NoReturn, cast
 
 FORMAT: Final = 1
 """Of every JSON file of the store; a file of another format reads as damaged."""
 
+
+_HEAD: Final = b'{"body":'
+_BETWEEN: Final = b',"digest":"'
+_TAIL: Final = b'","format":%d}\n' % FORMAT
+_DIGEST: Final = len("sha256:") + 64
+_CHUNK: Final = 1 << 16
 
 SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """Failures of an open that are the process's own trouble: no file may be called damaged for them."""
@@ -94,13 +100,26 @@ def write_whole(path: Path, data: bytes, *, scratch: Path, token: str, durable: 
 
 
 def seal(body: Json) -> bytes:
-    """The bytes of a sealed JSON file."""
-    sealed = {"body": body, "digest": json_digest(body), "format": FORMAT}
-    return json.dumps(sealed, ensure_ascii=True, allow_nan=False, sort_keys=True, indent=1).encode() + b"\n"
+    """The bytes of a sealed JSON file: canonical as a whole, so that the digest is of bytes that stand there."""
+    inner = canonical_json(body)
+    return _HEAD + inner + _BETWEEN + sha256(inner).encode() + _TAIL
 
 
 def _refuse(text: str) -> NoReturn:
     raise Damaged(f"the number {text[:20]}")
+
+
+_DECODER: Final = json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse)
+
+
+def _sealed_body(data: bytes) -> bytes | None:
+    """The bytes of the body where the file is as `seal` writes it and its digest is right, else None."""
+    start = len(data) - len(_TAIL) - _DIGEST
+    end = start - len(_BETWEEN)
+    if not data.startswith(_HEAD) or not data.endswith(_TAIL) or data[end:start] != _BETWEEN:
+        return None
+    body = data[len(_HEAD) : end]
+    return body if sha256(body).encode() == data[start : start + _DIGEST] else None
 
 
 def unseal(data: bytes) -> dict[str, Json]:
@@ -110,7 +129,13 @@ def unseal(data: bytes) -> dict[str, Json]:
         Damaged: it is no JSON object, of another format, or its digest is wrong.
 
     """
+    inner = _sealed_body(data)
     try:
+        if inner is not None:
+            sound = _DECODER.decode(inner.decode())
+            if isinstance(sound, dict):
+                return sound
+        # Not as we write it: written by hand or by an older version, or damaged.
         value = json.loads(data, parse_float=_refuse, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise Damaged(f"not JSON: {error}") from None
@@ -130,7 +155,18 @@ def unseal(data: bytes) -> dict[str, Json]:
     return body
 
 
-def read_sealed(path: Path) -> dict[str, Json] | None:
+def _read(path: Path | str) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = os.read(fd, _CHUNK)
+        while len(data) % _CHUNK == 0 and (more := os.read(fd, _CHUNK)):
+            data += more
+        return data
+    finally:
+        os.close(fd)
+
+
+def read_sealed(path: Path | str) -> dict[str, Json] | None:
     """The body of a sealed JSON file, None where there is no file.
 
     Raises:
@@ -139,7 +175,7 @@ def read_sealed(path: Path) -> dict[str, Json] | None:
 
     """
     try:
-        data = path.read_bytes()
+        data = _read(path)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -183,9 +219,9 @@ def texts_of(body: dict[str, Json], name: str) -> tuple[str, ...]:
 
     """
     value = body.get(name)
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+    if not isinstance(value, list) or not set(map(type, value)) <= {str}:
         raise Damaged(f"{name!r} is not a list of strings")
-    return tuple(str(item) for item in value)
+    return cast("tuple[str, ...]", tuple(value))
 
 
 def mapping_of(body: dict[str, Json], name: str) -> dict[str, Json]:

@@ -11,12 +11,13 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass
 from metalor_lang.store.blobs import Blobs
 from metalor_lang.store.core import Core
+from metalor_lang.store.downloads import DownloadRecord, Downloads
 from metalor_lang.store.errors import MissingObject, guarded
 from metalor_lang.store.files import Damaged
 from metalor_lang.store.leases import live_leases
@@ -36,8 +37,8 @@ class KeepPolicy:
     Args:
         newest: how many records at most (before what they stand on).
         max_age: seconds since the last use at most.
-        max_bytes: bytes of the kept snapshots at most.
-        leftovers: seconds that logs of forgotten steps and quarantined objects stay.
+        max_bytes: bytes of the kept snapshots and downloads at most.
+        leftovers: seconds that logs of forgotten steps, quarantined objects and broken downloads stay.
 
     """
 
@@ -136,6 +137,34 @@ def _closure(
     return list(found.values())
 
 
+def choose_downloads(
+    records: Iterable[Found[DownloadRecord]], policy: KeepPolicy, spent: int, now: float
+) -> set[str]:  # fmt: skip
+    """The keys of the downloads that stay under a policy. Pure.
+
+    Args:
+        records: all of them.
+        policy: its age counts, and of its bytes what the snapshots leave; most recently used first.
+        spent: bytes of the snapshots that stay.
+        now: seconds since 1970.
+
+    """
+    room = None if policy.max_bytes is None else policy.max_bytes - spent
+    kept: set[str] = set()
+    blobs: set[str] = set()
+    for found in sorted(records, key=lambda found: (-found.used, found.record.key)):
+        if policy.max_age is not None and now - found.used / 1e9 > policy.max_age:
+            break
+        cost = 0 if found.record.digest in blobs else found.record.size
+        if room is not None:
+            if cost > room:
+                break
+            room -= cost
+        kept.add(found.record.key)
+        blobs.add(found.record.digest)
+    return kept
+
+
 def named_results(root: Path) -> dict[Path, frozenset[str]]:
     """The files of named results, and the snapshots that each one names."""
     found = {}
@@ -150,12 +179,15 @@ def named_results(root: Path) -> dict[Path, frozenset[str]]:
 class Collector:
     """Garbage collection of one store."""
 
-    def __init__(self, core: Core, blobs: Blobs, snapshots: Snapshots, steps: Steps, layers: Layers) -> None:
+    def __init__(
+        self, core: Core, blobs: Blobs, snapshots: Snapshots, steps: Steps, layers: Layers, downloads: Downloads
+    ) -> None:
         self._core = core
         self._blobs = blobs
         self._snapshots = snapshots
         self._steps = steps
         self._layers = layers
+        self._downloads = downloads
 
     def run(self, policy: KeepPolicy, *, dry_run: bool = False) -> GcReport:
         """Collect once; only one process does so at a time, builds may go on.
@@ -192,11 +224,17 @@ class Collector:
         dead_snapshots = [name for name in sizes if name not in marked and name not in pinned]
         gone = set(dead_snapshots)
         dead_layers = [found for found in layers if self._layer_is_dead(found, gone, sizes, policy)]
+        spent = sum(sizes[name] for name in sizes if name not in gone)
+        downloads = list(self._downloads.all())
+        kept_downloads = choose_downloads(downloads, policy, spent, time.time())
+        dead_downloads = [found for found in downloads if found.record.key not in kept_downloads]
         live_blobs = {found.record.digest for found in layers if found not in dead_layers} | pinned
+        live_blobs |= {found.record.digest for found in downloads if found.record.key in kept_downloads}
         dead_blobs = [(digest, size) for digest, size in self._blobs.all() if digest not in live_blobs]
         dead_names = [path for path, held in names.items() if not held.isdisjoint(gone)]
         if not dry_run:
-            forgotten = [*(found.path for found in dead_steps), *(found.path for found in dead_layers), *dead_names]
+            forgotten = [found.path for found in dead_steps] + [found.path for found in dead_layers]
+            forgotten += [found.path for found in dead_downloads] + dead_names
             for path in forgotten:
                 path.unlink(missing_ok=True)
             for path in (
@@ -237,11 +275,11 @@ class Collector:
         return policy.max_age is not None and time.time() - found.used / 1e9 > policy.max_age
 
     def _leftovers(self, policy: KeepPolicy) -> list[Path]:
-        """Logs of forgotten steps and old quarantined objects, taken away."""
+        """Logs of forgotten steps, old quarantined objects and old beginnings of downloads, taken away."""
         known = {f"{file_name(found.record.key)}.log" for found in self._steps.all()}
         limit = time.time() - policy.leftovers
         taken = []
-        for directory in ("logs", "quarantine"):
+        for directory in ("logs", "quarantine", "partial"):
             for name in sorted(os.listdir(self._core.root / directory)):
                 path = self._core.root / directory / name
                 try:

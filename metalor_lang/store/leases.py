@@ -7,13 +7,13 @@ and no process with its pid, start time and boot id lives, so neither a reused p
 import errno
 import fcntl
 import os
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
+from metalor_lang.guards import Lock
+from metalor_lang.hints import Self
 from metalor_lang.record import dataclass
 from metalor_lang.store.errors import guarded
 from metalor_lang.store.files import open_private
@@ -77,7 +77,7 @@ class Lease:
         self._root = root
         self._path = root / "leases" / self.token
         self._pinned: set[str] = set()
-        self._lock = threading.Lock()
+        self._lock = Lock()
         draft = root / "leases" / f".{self.token}"
         with guarded(root), _directory_lock(root, fcntl.LOCK_SH):
             self._fd = open_private(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)

@@ -5,15 +5,15 @@ so a killed process holds none. There is no breaking of locks by time.
 """
 
 import fcntl
-import hashlib
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
+from metalor_lang.digest import sha256
+from metalor_lang.guards import Local
+from metalor_lang.hints import Final
 from metalor_lang.store.errors import guarded
 from metalor_lang.store.files import open_private
 
@@ -69,7 +69,7 @@ class Locks:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._held = threading.local()
+        self._held = Local()
 
     def prepare(self, names: Iterable[str]) -> None:
         """Make the gate's file and those of some locks, where they are missing."""
@@ -78,7 +78,7 @@ class Locks:
 
     def path(self, name: str) -> Path:
         """The file of a lock."""
-        return self._root / "locks" / hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+        return self._root / "locks" / sha256(os.fsencode(name)).removeprefix("sha256:")[:32]
 
     def take(
         self,

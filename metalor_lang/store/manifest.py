@@ -6,21 +6,23 @@ verified bytes) or by the first full verify; from then on every bit of the tree 
 """
 
 import errno
-import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final
+from types import MappingProxyType
 
 from metalor_lang.digest import sha256
 from metalor_lang.errors import MetalorError
+from metalor_lang.hints import Final
 from metalor_lang.kernel.trees import read_xattrs, walk
-from metalor_lang.record import dataclass
+from metalor_lang.record import dataclass, field
+from metalor_lang.sha import new_hash
 from metalor_lang.store.files import Damaged
 
 _CHUNK: Final = 1 << 20
+_QUOTED: Final = json.encoder.encode_basestring_ascii
 
 
 class TreeTooDeep(MetalorError):
@@ -132,20 +134,59 @@ def survey(fd: int) -> Survey:
     return Survey(rows=tuple(rows), size=size, entries=len(rows) - 1)
 
 
-def surveyed(fd: int) -> tuple[bytes, int, int]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beneath:
+    """What is known of all beneath a directory by who wrote it.
+
+    Args:
+        lines: as `surveyed` would write them.
+        size: bytes of its regular files, none of which has two names.
+        entries: how many names there are.
+
+    """
+
+    lines: str = field(repr=False)
+    size: int
+    entries: int
+
+
+NOTHING_KNOWN: Final[Mapping[str, Beneath]] = MappingProxyType({})
+
+
+def row_line(path: str, mode: int, owner: tuple[int, int], size: int, mtime: int, extra: str) -> str:
+    """The line of one entry; arguments as `Row`."""
+    return f"[{_QUOTED(path)},{mode},{owner[0]},{owner[1]},{size},{mtime},{_QUOTED(extra)}]\n"
+
+
+def lines_of(
+    prefix: str, names: Sequence[str], modes: Sequence[int], sizes: Sequence[int], owner: tuple[int, int], mtime: int
+) -> list[str]:
+    """The lines of regular files of one directory, whose path with its `/` is `prefix`."""
+    head, of = _QUOTED(prefix)[:-1], f"{owner[0]},{owner[1]}"
+    return [
+        f'[{head}{_QUOTED(name)[1:]},{mode},{of},{size},{mtime},""]\n' for name, mode, size in zip(names, modes, sizes)
+    ]
+
+
+def surveyed(fd: int, known: Mapping[str, Beneath] = NOTHING_KNOWN) -> tuple[bytes, int, int]:
     """`encode_rows(survey(fd).rows)` with its size and count of entries, without a record for each row.
+
+    Args:
+        fd: the tree.
+        known: what is beneath some directories, by their paths: they are not gone into.
 
     Raises:
         TreeTooDeep: as `survey`.
 
     """
-    quoted = json.encoder.encode_basestring_ascii
+    quoted = _QUOTED
     own = os.fstat(fd)
     lines = [f'[".",{own.st_mode},{own.st_uid},{own.st_gid},0,{own.st_mtime_ns},""]\n']
     seen: set[tuple[int, int]] = set()
     total = 0
+    told: list[Beneath] = []
     with _deep_trees_explained():
-        for entry in walk(fd):
+        for entry in walk(fd, enter=(lambda entry: entry.path not in known) if known else None):
             status = entry.stat
             mode, size, extra = status.st_mode, 0, '""'
             kind = stat.S_IFMT(mode)
@@ -163,7 +204,12 @@ def surveyed(fd: int) -> tuple[bytes, int, int]:
             lines.append(
                 f"[{quoted(entry.path)},{mode},{status.st_uid},{status.st_gid},{size},{status.st_mtime_ns},{extra}]\n"
             )
-    return "".join(lines).encode(), total, len(lines) - 1
+            if entry.path in known:
+                told.append(known[entry.path])
+                lines.append(told[-1].lines)
+    # A tree that was told is one more of the lines, and none of the entries.
+    entries = len(lines) - 1 - len(told) + sum(each.entries for each in told)
+    return "".join(lines).encode(), total + sum(each.size for each in told), entries
 
 
 def hash_contents(fd: int) -> Iterator[tuple[str, str, str]]:
@@ -184,7 +230,7 @@ def hash_contents(fd: int) -> Iterator[tuple[str, str, str]]:
 
 
 def _hash_file(name: str, dirfd: int) -> str:
-    hasher = hashlib.sha256()
+    hasher = new_hash()
     fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=dirfd)
     try:
         while chunk := os.read(fd, _CHUNK):
@@ -198,7 +244,7 @@ def _attributes(dirfd: int, name: str) -> str:
     attributes = read_xattrs(dirfd, name)
     if not attributes:
         return ""
-    hasher = hashlib.sha256()
+    hasher = new_hash()
     for key, value in attributes.items():
         hasher.update(f"{len(os.fsencode(key))}:{len(value)}:".encode() + os.fsencode(key) + value)
     return hasher.hexdigest()

@@ -6,11 +6,11 @@ build goes on at the speed of the machine, and what it tells lags behind by the 
 """
 
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
+from metalor_lang.guards import Condition
+from metalor_lang.hints import Final
 from metalor_lang.kernel import syscalls
 from metalor_lang.record import dataclass
 from metalor_lang.store import files
@@ -40,7 +40,7 @@ class Publishing:
     def __init__(self, core: Core, steps: Steps) -> None:
         self._core = core
         self._steps = steps
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._waiting: list[_Waiting] = []
         self._serving = False
         self._hurried = False
@@ -62,6 +62,8 @@ class Publishing:
         with self._changed:
             self._waiting.append(_Waiting(draft=draft, target=self._steps.path(record.key), done=done))
             if not self._serving:
+                import threading
+
                 threading.Thread(target=self._serve, name="publishing", daemon=True).start()
                 self._serving = True
             self._changed.notify_all()

@@ -4,13 +4,12 @@ Invariant: a record is returned only when its file is sound, bears the key that 
 is in the store; returning it pins those things, so that gc cannot take them in between.
 """
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Generic, TypeVar
 
-from metalor_lang.digest import Json, valid_digest
+from metalor_lang.digest import Json, sha256, valid_digest
+from metalor_lang.hints import Generic, Protocol, TypeVar
 from metalor_lang.record import dataclass, field
 from metalor_lang.store import files
 from metalor_lang.store.blobs import Blobs
@@ -72,7 +71,12 @@ class LayerRecord:
     snapshots: tuple[str, ...] = ()
 
 
-Record = TypeVar("Record", bound=StepRecord | LayerRecord)
+class _Keyed(Protocol):
+    @property
+    def key(self) -> str: ...
+
+
+Record = TypeVar("Record", bound=_Keyed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +96,7 @@ class Found(Generic[Record]):
 
 def file_name(key: str) -> str:
     """The file name of a key: its own hex digits, or the hash of any other text."""
-    return key.removeprefix("sha256:") if valid_digest(key) else hashlib.sha256(os.fsencode(key)).hexdigest()
+    return (key if valid_digest(key) else sha256(os.fsencode(key))).removeprefix("sha256:")
 
 
 def step_body(record: StepRecord) -> dict[str, Json]:
@@ -156,17 +160,30 @@ def layer_of(body: dict[str, Json]) -> LayerRecord:
     )
 
 
-class _Shelf(Generic[Record]):
+class Shelf(Generic[Record]):
+    """A directory of sealed records, one file a key.
+
+    Args:
+        core: of the store.
+        name: of the directory.
+        what: how notices call such a record.
+        encode: gives its JSON.
+        decode: reads it back; raises Damaged.
+
+    """
+
     def __init__(
         self,
         core: Core,
         name: str,
+        what: str,
         encode: Callable[[Record], dict[str, Json]],
         decode: Callable[[dict[str, Json]], Record],
     ) -> None:
         self._core = core
         self._directory = core.root / name
-        self._what = {"steps": "step record", "layers": "layer record"}[name]
+        self._prefix = f"{self._directory}/"  # joined as text: a path object for each of many keys takes longer
+        self._what = what
         self._encode = encode
         self._decode = decode
 
@@ -177,7 +194,10 @@ class _Shelf(Generic[Record]):
 
     def path(self, key: str) -> Path:
         """The file of a key, which may not exist."""
-        return self._directory / f"{file_name(key)}.json"
+        return Path(self._file(key))
+
+    def _file(self, key: str) -> str:
+        return f"{self._prefix}{file_name(key)}.json"
 
     def _names(self, record: Record) -> tuple[str, ...]:
         raise NotImplementedError
@@ -189,7 +209,7 @@ class _Shelf(Generic[Record]):
     def _note(self, record: Record) -> None:
         """A record was returned or written."""
 
-    def _read(self, path: Path) -> Record | None:
+    def _read(self, path: Path | str) -> Record | None:
         body = files.read_sealed(path)
         return None if body is None else self._decode(body)
 
@@ -213,26 +233,26 @@ class _Shelf(Generic[Record]):
         """The records of many keys at once, as `get` gives each; what cannot be used is left out."""
         found: dict[str, Record] = {}
         seen: set[str] = set()
-        damaged: list[tuple[Path, str]] = []
+        damaged: list[tuple[str, str]] = []
         with self._core.locks.gate(alone=False):
             for key in dict.fromkeys(keys):
-                path = self.path(key)
                 try:
-                    record = self._read(path)
+                    record = self._read(self._file(key))
                 except files.Damaged as error:
-                    damaged.append((path, str(error)))
+                    damaged.append((key, str(error)))
                     continue
                 if record is not None and record.key == key and self._complete(record, seen):
                     found[key] = record
             self._core.lease.pin(name for record in found.values() for name in self._names(record))
-        for path, reason in damaged:
+        for key, reason in damaged:
+            path = self.path(key)
             self._core.quarantine(path, f"{self._what} {path.stem}", reason)
         for key, record in found.items():
-            self._used(self.path(key))
+            self._used(self._file(key))
             self._note(record)
         return found
 
-    def _used(self, path: Path) -> None:
+    def _used(self, path: Path | str) -> None:
         try:
             os.utime(path)  # gc drops what was not used for longest
         except OSError:
@@ -299,11 +319,11 @@ class _Shelf(Generic[Record]):
                 continue
 
 
-class Steps(_Shelf[StepRecord]):
+class Steps(Shelf[StepRecord]):
     """The step records of a store."""
 
     def __init__(self, core: Core, snapshots: Snapshots, uses: Uses) -> None:
-        super().__init__(core, "steps", step_body, step_of)
+        super().__init__(core, "steps", "step record", step_body, step_of)
         self._snapshots = snapshots
         self._uses = uses
 
@@ -323,11 +343,11 @@ class Steps(_Shelf[StepRecord]):
         return True
 
 
-class Layers(_Shelf[LayerRecord]):
+class Layers(Shelf[LayerRecord]):
     """The remembered layers of a store."""
 
     def __init__(self, core: Core, blobs: Blobs) -> None:
-        super().__init__(core, "layers", layer_body, layer_of)
+        super().__init__(core, "layers", "layer record", layer_body, layer_of)
         self._blobs = blobs
 
     def _names(self, record: LayerRecord) -> tuple[str, ...]:

@@ -10,19 +10,23 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
 
 from metalor_lang.digest import Json, sha256
+from metalor_lang.hints import Final, Self
 from metalor_lang.kernel import syscalls
-from metalor_lang.pattern import pattern
 from metalor_lang.record import dataclass
 from metalor_lang.store import files, manifest
 from metalor_lang.store.core import Core, move_new
 from metalor_lang.store.errors import MissingObject, guarded
 from metalor_lang.store.leases import Lease
+from metalor_lang.store.manifest import NOTHING_KNOWN, Beneath
 
 KINDS: Final = frozenset({"overlay", "whole"})
-_ID: Final = pattern(r"[0-9a-f]{32}")
+_HEX: Final = "0123456789abcdef"
+
+
+def _is_id(name: str) -> bool:
+    return len(name) == 32 and not name.strip(_HEX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +81,14 @@ class Draft:
             self.discard()
             raise
 
-    def commit(self, meta: Mapping[str, Json], *, seal: bool = False, durable: bool = True) -> str:
+    def commit(
+        self,
+        meta: Mapping[str, Json],
+        *,
+        seal: bool = False,
+        durable: bool = True,
+        known: Mapping[str, Beneath] = NOTHING_KNOWN,
+    ) -> str:
         """Make it a snapshot, and give its id.
 
         Args:
@@ -85,6 +96,7 @@ class Draft:
             seal: also hash every file now, so that a later verify knows each bit (reads the whole tree).
             durable: it outlives a power cut when this returns. Without, only a record that is published later
                 (`Store.publishing`) may name it.
+            known: what is beneath some directories of it, by their paths; they are not looked at.
 
         Raises:
             StoreFull: no room; the draft is then discarded by its context.
@@ -96,7 +108,7 @@ class Draft:
         identity = os.urandom(16).hex()
         with guarded(self._core.root):
             self._core.discard(self.work)
-            self._write(identity, meta, seal, durable)
+            self._write(identity, meta, seal, durable, known)
             # Before it can be seen: gc must not find it unprotected.
             self.lease.pin((identity,))
             target = self._core.root / "snapshots" / identity
@@ -107,10 +119,12 @@ class Draft:
                 files.sync_directory(target.parent)
         return identity
 
-    def _write(self, identity: str, meta: Mapping[str, Json], seal: bool, durable: bool) -> None:
+    def _write(
+        self, identity: str, meta: Mapping[str, Json], seal: bool, durable: bool, known: Mapping[str, Beneath]
+    ) -> None:
         fd = os.open(self.fs, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            rows, size, entries = manifest.surveyed(fd)
+            rows, size, entries = manifest.surveyed(fd, known)
             files.write_new(self.path / "manifest", rows)
             if seal:
                 files.write_new(self.path / "contents", manifest.encode_contents(manifest.hash_contents(fd)))
@@ -156,9 +170,12 @@ class Snapshots:
             ValueError: not an id.
 
         """
-        if not _ID.fullmatch(identity):
-            raise ValueError(f"not a snapshot id: {identity!r}")
+        self._refuse_other(identity)
         return self._directory / identity
+
+    def _refuse_other(self, identity: str) -> None:
+        if not _is_id(identity):
+            raise ValueError(f"not a snapshot id: {identity!r}")
 
     def fs_path(self, identity: str) -> Path:
         """The tree of a snapshot."""
@@ -166,7 +183,8 @@ class Snapshots:
 
     def exists(self, identity: str) -> bool:
         """Whether the snapshot is in the store."""
-        return (self.path(identity) / "snapshot.json").exists()
+        self._refuse_other(identity)
+        return os.path.exists(f"{self._directory}/{identity}/snapshot.json")
 
     def hold(self, identities: Iterable[str]) -> bool:
         """Protect snapshots from gc while this process's lease lives; false, and nothing held, when one is missing."""
@@ -237,7 +255,7 @@ class Snapshots:
 
     def names(self) -> list[str]:
         """The ids of all names in the store, damaged ones too."""
-        return [name for name in os.listdir(self._directory) if _ID.fullmatch(name)]
+        return [name for name in os.listdir(self._directory) if _is_id(name)]
 
     def ids(self) -> Iterator[str]:
         """The same, in order."""

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
 
+from metalor_lang.hints import TYPE_CHECKING, Final, Self
 from metalor_lang.pattern import pattern
 from metalor_lang.store import files
 from metalor_lang.store.blobs import Blobs
@@ -26,6 +26,7 @@ from metalor_lang.store.snapshots import Snapshots
 from metalor_lang.store.uses import Uses
 
 if TYPE_CHECKING:
+    from metalor_lang.store.downloads import Downloads
     from metalor_lang.store.gc import GcReport, KeepPolicy
     from metalor_lang.store.tally import Tally
     from metalor_lang.store.usage import StoreUsage
@@ -51,6 +52,7 @@ class Store:
     Attributes:
         root: its directory.
         blobs, snapshots, steps, layers, locks: its parts.
+        downloads: what was fetched.
         publishing: puts step records in groups, each when all it names is safe.
 
     """
@@ -65,6 +67,7 @@ class Store:
         self.steps = Steps(core, self.snapshots, self._uses)
         self.publishing = Publishing(core, self.steps)
         self.layers = Layers(core, self.blobs)
+        self._downloads: Downloads | None = None
 
     @classmethod
     def open(cls, path: Path | None = None, *, on_notice: Callable[[str], None] | None = None) -> Self:
@@ -92,6 +95,15 @@ class Store:
         store = cls(Core(root, on_notice))
         store._recover()
         return store
+
+    @property
+    def downloads(self) -> "Downloads":
+        """What FETCH and GIT have brought."""
+        if self._downloads is None:
+            from metalor_lang.store.downloads import Downloads
+
+            self._downloads = Downloads(self._core, self.blobs)
+        return self._downloads
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -122,6 +134,10 @@ class Store:
         """Delete a file or tree made under a `scratch` name, whatever is in it; nothing there is no error."""
         self._core.discard(path)
 
+    def last_use(self, recipe: str) -> int:
+        """When steps of a recipe of this name were last used, in nanoseconds since 1970; 0 for never."""
+        return self._uses.last(recipe)
+
     def lease(self) -> AbstractContextManager[Lease]:
         """Hold this process's lease for a build: what it gets and makes is kept from gc until the context ends."""
         return self._core.leased()
@@ -130,18 +146,29 @@ class Store:
         """The file for the whole log of a step."""
         return self.root / "logs" / f"{file_name(key)}.log"
 
+    def short_of_room(self) -> bool:
+        """Whether its disk is full, as `kernel.room` judges."""
+        from metalor_lang.kernel.room import short_of_room
+
+        return short_of_room(self.root)
+
     def gc(self, keep: "KeepPolicy | None" = None, *, dry_run: bool = False) -> "GcReport":
         """Delete what the policy does not keep; without limits only what no record names."""
         from metalor_lang.store.gc import Collector, KeepPolicy
 
-        collector = Collector(self._core, self.blobs, self.snapshots, self.steps, self.layers)
+        collector = Collector(
+            self._core, self.blobs, self.snapshots, self.steps, self.layers, self.downloads
+        )  # fmt: skip
         return collector.run(keep or KeepPolicy(), dry_run=dry_run)
 
     def verify(self, full: bool = False) -> "VerifyReport":
         """Look for damage: the metadata of every file, with `full` every byte too."""
         from metalor_lang.store.verify import Verifier
 
-        return Verifier(self._core, self.blobs, self.snapshots, self.steps, self.layers).run(full=full)
+        verifier = Verifier(
+            self._core, self.blobs, self.snapshots, self.steps, self.layers, self.downloads
+        )  # fmt: skip
+        return verifier.run(full=full)
 
     def usage(self) -> "StoreUsage":
         """What is in the store."""
@@ -207,8 +234,10 @@ def _prepare(root: Path) -> None:
             help=f"close it: chmod 700 {root}",
         )
     _check_version(root, names)
-    for name in (*DIRECTORIES, "blobs/sha256"):
-        files.make_directory(root / name)
+    for name in DIRECTORIES:
+        if name not in names:
+            files.make_directory(root / name)
+    files.make_directory(root / "blobs" / "sha256")
     # Made now, so that a store without room for one more file can still be read and emptied.
     Locks(root).prepare(("store:gc", "store:recovery"))
 

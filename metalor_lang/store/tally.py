@@ -9,9 +9,9 @@ import json
 import os
 import time
 from collections.abc import Iterable
-from typing import Final
 
 from metalor_lang.digest import sha256
+from metalor_lang.hints import Final
 from metalor_lang.record import dataclass, field
 from metalor_lang.store import files
 from metalor_lang.store.core import Core

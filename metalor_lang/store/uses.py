@@ -3,12 +3,12 @@
 Invariant: noting never fails a build; what cannot be noted is not.
 """
 
-import hashlib
 import os
 import time
 from pathlib import Path
-from typing import Final
 
+from metalor_lang.digest import sha256
+from metalor_lang.hints import Final
 from metalor_lang.store import files
 
 _REFRESH: Final = 60.0
@@ -46,4 +46,4 @@ class Uses:
             return 0
 
     def _path(self, recipe: str) -> Path:
-        return self._directory / hashlib.sha256(os.fsencode(recipe)).hexdigest()[:32]
+        return self._directory / sha256(os.fsencode(recipe)).removeprefix("sha256:")[:32]

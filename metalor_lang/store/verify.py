@@ -12,6 +12,7 @@ from metalor_lang.record import dataclass
 from metalor_lang.store import files, manifest
 from metalor_lang.store.blobs import Blobs
 from metalor_lang.store.core import Core
+from metalor_lang.store.downloads import Downloads
 from metalor_lang.store.errors import DamagedBlob, MissingObject
 from metalor_lang.store.gc import named_results, stands_on
 from metalor_lang.store.leases import live_leases
@@ -61,12 +62,15 @@ class VerifyReport:
 class Verifier:
     """Verification of one store."""
 
-    def __init__(self, core: Core, blobs: Blobs, snapshots: Snapshots, steps: Steps, layers: Layers) -> None:
+    def __init__(
+        self, core: Core, blobs: Blobs, snapshots: Snapshots, steps: Steps, layers: Layers, downloads: Downloads
+    ) -> None:
         self._core = core
         self._blobs = blobs
         self._snapshots = snapshots
         self._steps = steps
         self._layers = layers
+        self._downloads = downloads
 
     def run(self, *, full: bool = False) -> VerifyReport:
         """Check every object.
@@ -145,11 +149,11 @@ class Verifier:
             return (f"{error.strerror}: {error.filename}" if error.filename else str(error),)
 
     def _check_blob(self, digest: str, full: bool) -> str:
-        records = [found.record for found in self._layers.all() if found.record.digest == digest]
         size = self._blobs.size(digest)
-        for record in records:
-            if record.size != size:
-                return f"it has {size} bytes instead of {record.size}"
+        for shelf in (self._layers, self._downloads):
+            for found in shelf.all():
+                if found.record.digest == digest and found.record.size != size:
+                    return f"it has {size} bytes instead of {found.record.size}"
         if full:
             try:
                 with self._blobs.open(digest) as stream:
@@ -182,7 +186,8 @@ class Verifier:
 
     def _drop_blob(self, digest: str, cause: str) -> Damage:
         with self._core.locks.gate(alone=True):
-            dropped = [found for found in self._layers.all() if found.record.digest == digest]
+            shelves = (self._layers, self._downloads)
+            dropped = [found for shelf in shelves for found in shelf.all() if found.record.digest == digest]
             for found in dropped:
                 found.path.unlink(missing_ok=True)
             self._core.quarantine(self._blobs.path(digest), f"blob {digest}", cause)

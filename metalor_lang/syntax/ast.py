@@ -4,8 +4,8 @@ Invariant: nodes are immutable and compare by meaning: spans take no part in equ
 """
 
 from enum import StrEnum
-from typing import ClassVar
 
+from metalor_lang.hints import ClassVar
 from metalor_lang.record import dataclass, field
 from metalor_lang.source import SourceFile, Span
 

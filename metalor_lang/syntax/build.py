@@ -4,9 +4,9 @@ Invariant: a problem is kept (the first one counts) and the node is built nevert
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
 from metalor_lang.diagnostics.model import Diagnostic, Edit
+from metalor_lang.hints import Final
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
 from metalor_lang.syntax.automaton.machine import Raw

@@ -3,17 +3,20 @@
 Invariant: every byte that is no UTF-8 and every character that is refused gives one diagnostic at its place.
 """
 
-import unicodedata
-
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.pattern import pattern
 from metalor_lang.source import SourceFile, Span
 
-_BAD = pattern(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)")
+BAD_CLASS = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+"""What no recipe may hold, as a class of a regular expression; besides them a carriage return without a line feed."""
+
+_BAD = pattern(rf"{BAD_CLASS}|\r(?!\n)")
 
 
 def _bad_character(char: str) -> tuple[str, str, str]:
     """Code, message and help for a character that no recipe may hold."""
+    import unicodedata
+
     number = f"U+{ord(char):04X}"
     if char == "\r":
         return "E0103", "a carriage return without a line feed", "end lines with LF or CRLF"
@@ -33,6 +36,8 @@ def _bad_character(char: str) -> tuple[str, str, str]:
 
 def bad_characters(source: SourceFile) -> tuple[Diagnostic, ...]:
     """One diagnostic for each character that no recipe may hold."""
+    if source.text.replace("\n", "").replace("\t", "").isprintable():
+        return ()  # nearly every recipe: all that is refused is unprintable
     out = []
     for found in _BAD.finditer(source.text):
         code, message, help = _bad_character(found.group())

@@ -5,16 +5,24 @@ Invariant: `moved(x, n)` is what reading the same text n characters further on w
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, Final, TypeVar
 
+from metalor_lang.hints import Any, Final, Protocol, TypeVar
 from metalor_lang.record import fields
 from metalor_lang.source import Span
 
 T = TypeVar("T")
-_Mover = Callable[[Any, int], Any]
+_Mover = Callable[[Any, Any], Any]
 
 
-def moved(value: T, by: int) -> T:
+class Adds(Protocol):
+    """What an offset is added to: each offset may be moved by another number."""
+
+    def __radd__(self, offset: int) -> int:
+        """The offset afterwards."""
+        ...
+
+
+def moved(value: T, by: "int | Adds") -> T:
     """A node, a diagnostic, or a tuple of such, with its spans moved.
 
     Args:
@@ -22,6 +30,8 @@ def moved(value: T, by: int) -> T:
         by: how many characters; may be negative.
 
     """
+    if by == 0:
+        return value
     result: T = _MOVERS[type(value)](value, by)
     return result
 

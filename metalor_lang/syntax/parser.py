@@ -8,7 +8,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
-from metalor_lang.diagnostics.model import Diagnostic, Label
+from metalor_lang.diagnostics.model import Diagnostic, Edit, Label
 from metalor_lang.pattern import pattern
 from metalor_lang.primitives import significant_lines
 from metalor_lang.source import SourceFile, Span
@@ -37,9 +37,18 @@ def parse(source: SourceFile) -> tuple[Recipe, tuple[Diagnostic, ...]]:
             statements.append(statement)
         elif diagnostic is not None:
             diagnostics.append(diagnostic)
-    diagnostics += misplaced_version(statements)
-    diagnostics.sort(key=lambda diagnostic: (diagnostic.span.start, diagnostic.span.end))
-    return Recipe(statements=tuple(statements), source=source), tuple(diagnostics)
+    return Recipe(statements=tuple(statements), source=source), gathered(source, statements, diagnostics)
+
+
+def gathered(source: SourceFile, statements: Sequence[Statement], found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """What is wrong with the statements of a source, with what only all of it together shows, sorted by place."""
+    found = [*found, *misplaced_version(statements)]
+    if any(each.code == "E0228" for each in found):
+        from metalor_lang.syntax.rewrites import with_block
+
+        found = [with_block(source, each) for each in found]
+    found.sort(key=lambda each: (each.span.start, each.span.end))
+    return tuple(found)
 
 
 class Reading:
@@ -73,8 +82,10 @@ class Reading:
                     if diagnostic is None:
                         yield at, end, statement, None, True
                     else:
+                        from metalor_lang.syntax.rewrites import with_edits
+
                         self.recovering = tokens[0][0]
-                        yield at, end, None, diagnostic, False
+                        yield at, end, None, with_edits(self.source, at, diagnostic), False
                     at = end
                     continue
             from metalor_lang.syntax.recovery import read_line
@@ -135,9 +146,16 @@ def directives(source: SourceFile) -> list[Diagnostic]:
                 message=f"`# {found.group(1).lower()}=` does nothing here: no other program reads a recipe",
                 span=Span(start, start + len(found.group().rstrip())),
                 help="remove the line; RECIPE 1 says which language it is",
+                edits=(Edit(span=Span(source.line_span(number).start, _behind(source, number)), text="", safe=True),),
             )
         )
     return out
+
+
+def _behind(source: SourceFile, number: int) -> int:
+    """Where the line behind one starts."""
+    end = source.text.find("\n", source.line_span(number).start)
+    return len(source.text) if end < 0 else end + 1
 
 
 def misplaced_version(statements: Sequence[Statement]) -> list[Diagnostic]:

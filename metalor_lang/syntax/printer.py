@@ -3,14 +3,14 @@
 Invariant: formatting keeps the meaning and every comment, and formatting twice changes nothing more.
 """
 
-import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from json.encoder import encode_basestring
 
+from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.pattern import pattern
 from metalor_lang.primitives import WHITE_SPACE
-from metalor_lang.record import dataclass, field
+from metalor_lang.record import dataclass, field, replace
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax import ast
 
@@ -30,38 +30,55 @@ def format_recipe(source: SourceFile) -> str:
     blanks, an array that was written over several lines has one string a line, lines end with LF, blank lines come
     one at a time. Words stay as they were written.
     """
-    from metalor_lang.syntax.grammar import scan
-    from metalor_lang.syntax.lines import slices
     from metalor_lang.syntax.parser import parse
 
     if parse(source)[1]:
         return source.text
-    out: list[str] = []
+    return "".join(f"{laid.text}\n" for laid in lay_out(source) if laid.text is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """Lines of a source (1-based, the last one included), and how they are laid out; None for lines that go."""
+
+    first: int
+    last: int
+    text: str | None
+
+
+def lay_out(source: SourceFile) -> list[Laid]:
+    """A recipe without errors in canonical form, piece by piece: each statement, each line between them."""
+    from metalor_lang.syntax.grammar import scan
+    from metalor_lang.syntax.lines import slices
+
+    out: list[Laid] = []
     number = 1
     for cut in slices(source):
         first = source.position(cut.start).line
         out += _between(source, number, first)
         text = source.text[cut.start : cut.end]
-        out.append(_Layout(text, scan(text)[0]).text())
         number = source.position(max(cut.end - 1, cut.start)).line + 1
+        out.append(Laid(first, number - 1, _Layout(text, scan(text)[0]).text()))
     out += _between(source, number, source.line_count + 1)
-    return _joined(out)
+    return _thinned(out)
 
 
-def _between(source: SourceFile, start: int, end: int) -> Iterator[str]:
+def _between(source: SourceFile, start: int, end: int) -> Iterator[Laid]:
     """The comment and blank lines of a range of lines."""
     for number in range(start, end):
-        yield source.line(number).strip(_BLANKS)
+        yield Laid(number, number, source.line(number).strip(_BLANKS))
 
 
-def _joined(lines: Sequence[str]) -> str:
-    kept: list[str] = []
-    for line in lines:
-        if line or (kept and kept[-1]):
-            kept.append(line)
-    while kept and not kept[-1]:
-        kept.pop()
-    return "".join(line + "\n" for line in kept)
+def _thinned(pieces: Sequence[Laid]) -> list[Laid]:
+    """Without blank lines at the start, at the end, and behind other blank lines."""
+    last = max((at for at, piece in enumerate(pieces) if piece.text), default=-1)
+    out: list[Laid] = []
+    blank = True
+    for at, piece in enumerate(pieces):
+        goes = not piece.text and (blank or at > last)
+        blank = not piece.text
+        out.append(replace(piece, text=None) if goes else piece)
+    return out
 
 
 @dataclass(slots=True)
@@ -299,6 +316,9 @@ def _double(word: ast.Word, *, in_array: bool) -> str:
         if isinstance(part, ast.Ref):
             out.append(f"${{{part.name}}}")
             continue
+        if "$" not in part.value:
+            out.append(_escaped(part.value))
+            continue
         last = index + 1 == len(word.parts)
 
         def dollars(found: re.Match[str], text: str = part.value, last: bool = last) -> str:
@@ -321,5 +341,7 @@ def _double(word: ast.Word, *, in_array: bool) -> str:
 
 def _escaped(text: str) -> str:
     """Text with JSON's escapes, and those characters escaped that no recipe may hold."""
-    quoted = json.dumps(text, ensure_ascii=False)[1:-1]
+    quoted = encode_basestring(text)[1:-1]
+    if quoted.isprintable():
+        return quoted
     return re.sub(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069]", lambda found: f"\\u{ord(found.group()):04x}", quoted)

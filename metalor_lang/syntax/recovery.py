@@ -5,9 +5,9 @@ a statement word. Imported when the first bad statement is met.
 """
 
 import re
-from typing import TYPE_CHECKING
 
 from metalor_lang.diagnostics.model import Diagnostic
+from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.primitives import WHITE_SPACE
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.ast import Statement
@@ -16,6 +16,7 @@ from metalor_lang.syntax.build import build_statement
 from metalor_lang.syntax.explain import REFUSED_WORDS, explain
 from metalor_lang.syntax.grammar import scan
 from metalor_lang.syntax.lines import Open, Slice, cut_slice, touches
+from metalor_lang.syntax.rewrites import with_edits
 from metalor_lang.syntax.statements import BY_WORD
 
 _WORD = re.compile(r"[^ \t\r\n]*")
@@ -84,11 +85,12 @@ def parse_slice(source: SourceFile, cut: Slice) -> tuple[Statement | None, Diagn
     text = source.text[cut.start : cut.end]
     tokens, refusal = scan(text)
     if refusal is not None:
-        return None, explain(source, cut, tokens, refusal)
+        return None, with_edits(source, cut.start, explain(source, cut, tokens, refusal))
     solid: list[Raw] = []
     in_block = False
     for kind, start, end in tokens:
         in_block = in_block or kind in ("RAW_OPEN", "TEXT_OPEN")
         if kind not in GAPS or (in_block and kind == "NL"):
             solid.append((kind, cut.start + start, cut.start + end))
-    return build_statement(source.text, solid, cut.end)
+    statement, wrong = build_statement(source.text, solid, cut.end)
+    return statement, None if wrong is None else with_edits(source, cut.start, wrong)

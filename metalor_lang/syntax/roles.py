@@ -38,6 +38,7 @@ ROLES: dict[str, str] = {
     "RAW_OPEN": "a block between '''",
     "RAW_CLOSE": "the closing '''",
     "RAW_LINE": "",
+    "SH_LINE": "",
     "TEXT_OPEN": 'a block between """',
     "TEXT_CLOSE": 'the closing """',
     "TEXT": "",

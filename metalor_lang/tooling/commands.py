@@ -4,8 +4,8 @@ Invariant: knows no command by name.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
 
+from metalor_lang.hints import Protocol
 from metalor_lang.source import Span
 from metalor_lang.tooling.items import Item, ItemKind
 from metalor_lang.tooling.paths import Candidate

@@ -7,8 +7,8 @@ parser takes there is offered, unless it is text of the user's own (`FREE`).
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.record import dataclass
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.syntax import ast
@@ -41,7 +41,8 @@ MARKS: Final = {
 
 FREE: Final = frozenset(
     {"WS", "NL", "BACKSLASH", "COMMENT", "$END", "ARG_NAME", "ENV_KEY", "STAGE_NAME", "DOLLARS_BRACE", "DOLLAR", "WORD",
-     "VALUE", "REST", "SINGLE", "STRING", "ITEM", "ESCAPE", "SH_TEXT", "RAW_LINE", "TEXT"}
+     "VALUE", "REST", "SINGLE", "STRING", "ITEM", "ESCAPE", "SH_TEXT", "SH_LINE", "RAW_LINE",
+     "TEXT"}
 )  # fmt: skip
 """Terminals that are the user's own text: names and values are offered for them where some are known."""
 
@@ -184,7 +185,7 @@ class _Asked:
 
     def values(self) -> Iterator[Item]:
         """What the word, the value or the string at the cursor can be."""
-        if "SH_TEXT" in self.typed.accepts or ("RAW_LINE" in self.typed.accepts and self.slot.word == "SH"):
+        if self.typed.accepts & {"SH_TEXT", "SH_LINE"}:
             yield from self._shell()
             return
         if not self.typed.accepts & _VALUES:

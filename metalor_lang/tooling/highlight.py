@@ -15,7 +15,8 @@ from metalor_lang.syntax.lines import cut_slice
 from metalor_lang.tooling.roles import Role, roles
 from metalor_lang.tooling.unfinished import may_become, unfinished
 
-_BLANK: Final = re.compile(r"[ \t\r\n]*")
+_BLANK: Final = re.compile(r"(?:[ \t\n]|\r\n)*")
+_COMMENT: Final = re.compile(r"#[^\r\n]*")
 
 
 class Piece(NamedTuple):
@@ -42,10 +43,9 @@ def highlight(text: str, cursor: int | None = None) -> tuple[Piece, ...]:
         at = found.end()
         if at == len(text):
             break
-        if text[at] == "#":
-            end = _line_end(text, at)
-            out.append(Piece(at, end, Role.COMMENT))
-            at = end
+        if comment := _COMMENT.match(text, at):
+            out.append(Piece(at, comment.end(), Role.COMMENT))
+            at = _refused(text, comment.end(), out)
             continue
         at = _statement(text, at, out)
     if cursor is not None:
@@ -66,7 +66,11 @@ def _statement(text: str, start: int, out: list[Piece]) -> int:
     out += (Piece(start + token.start, start + token.end, table[token.type]) for token in tokens)
     if refusal is None:
         return len(text)
-    at = start + refusal.at
+    return _refused(text, start + refusal.at, out)
+
+
+def _refused(text: str, at: int, out: list[Piece]) -> int:
+    """What stands between an offset and the end of its line is wrong; where that line ends."""
     end = _line_end(text, at)
     if at < end:
         out.append(Piece(at, end, Role.ERROR))

@@ -5,8 +5,8 @@ Invariant: replacing an item's span with its text and suffix gives the beginning
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Protocol
 
+from metalor_lang.hints import Protocol
 from metalor_lang.record import dataclass
 from metalor_lang.source import Span
 

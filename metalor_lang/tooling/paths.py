@@ -6,8 +6,8 @@ Invariant: a candidate's text is a whole component; a folder ends in `/` and sta
 import posixpath
 import re
 from collections.abc import Iterator
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.record import dataclass
 from metalor_lang.tooling.items import ItemKind, Place, Surroundings, Where
 

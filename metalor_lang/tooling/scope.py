@@ -49,16 +49,19 @@ class Scope:
     workdir: str | None = None
 
 
-class _EverythingIsThere:
+class EverythingIsThere:
     """Contexts that answer every question without looking."""
 
     def names(self) -> frozenset[str]:
+        """No named contexts."""
         return frozenset()
 
     def find(self, context: str, source: str, *, glob: bool, excludes: tuple[str, ...]) -> SourceMiss | None:
+        """It is there."""
         return None
 
     def exists(self, path: str) -> bool:
+        """It does."""
         return True
 
 
@@ -73,7 +76,7 @@ def scope_of(recipe: ast.Recipe) -> Scope:
     """The scope behind the last statement of a recipe."""
     report = Report()
     known = declare(recipe, {}, host_platform(), None, report, strict=False).known
-    names = Names(source=recipe.source, report=report, arguments=known, contexts=_EverythingIsThere())
+    names = Names(source=recipe.source, report=report, arguments=known, contexts=EverythingIsThere())
     arguments = {name: each.value for name, each in known.items()}
     stages: list[tuple[ast.From, list[ast.Statement]]] = []
     for node in recipe.statements:
@@ -121,7 +124,7 @@ def _base(node: ast.From, seen: StageNames, facts: list[StageFacts], known: Mapp
 
     text = expand(node.base.parts, value_of)
     try:
-        base = None if text is None else classify(text, seen, _EverythingIsThere())
+        base = None if text is None else classify(text, seen, EverythingIsThere())
     except ValueProblem:
         base = None
     match base:

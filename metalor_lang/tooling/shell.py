@@ -5,8 +5,8 @@ Invariant: nothing is offered that the shell would read as anything but itself.
 
 import re
 from collections.abc import Iterator
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.tooling import paths
 from metalor_lang.tooling.items import ItemKind, Place, Surroundings, Where
 from metalor_lang.tooling.paths import Candidate

@@ -3,8 +3,7 @@
 Invariant: the active part is a part of the form that is shown; the words are those of the table of statements.
 """
 
-from typing import Final
-
+from metalor_lang.hints import Final
 from metalor_lang.record import dataclass
 from metalor_lang.source import Span
 from metalor_lang.syntax.statements import BY_WORD, StatementSpec

@@ -4,8 +4,8 @@ Invariant: read off the settled tokens alone, so that it holds for every stateme
 """
 
 from collections.abc import Sequence
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.record import dataclass
 from metalor_lang.syntax.grammar import Token
 from metalor_lang.tooling.unfinished import Unfinished

@@ -5,8 +5,8 @@ Invariant: `accepts` is what the parser says of the settled tokens; nothing is g
 
 import re
 from functools import lru_cache
-from typing import Final
 
+from metalor_lang.hints import Final
 from metalor_lang.primitives import significant_lines
 from metalor_lang.record import dataclass
 from metalor_lang.source import SourceFile

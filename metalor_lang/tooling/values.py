@@ -4,10 +4,10 @@ Invariant: every kind of flag value and every statement has a row; a row that li
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final
 
 from metalor_lang.checker.flags import SIGNALS
 from metalor_lang.checker.platforms import ARCHITECTURES, host_platform
+from metalor_lang.hints import Final
 from metalor_lang.record import dataclass
 from metalor_lang.syntax.ast import UnsetKind
 from metalor_lang.syntax.statements import ValueKind

@@ -193,7 +193,10 @@ def judge(code: int, said: str, reason: str) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize("room", ["size=1m", "size=2m", "size=3m", "size=16m", "size=64m,nr_inodes=80"])
+_FEW_FILES = [f"size=64m,nr_inodes={files}" for files in range(48, 128, 8)]  # each ends at another step's other call
+
+
+@pytest.mark.parametrize("room", ["size=1m", "size=2m", "size=3m", "size=16m", *_FEW_FILES])
 def test_a_store_that_fills_up(ground: Ground, tmp_path: Path, room: str) -> None:
     """A store on a small tmpfs; then the same store gets room and the build goes on."""
 

@@ -151,8 +151,10 @@ def others_seconds(count: int) -> dict[str, float | None]:
 # --- editing and planning -------------------------------------------------------------------------------------------
 
 
-def keystroke_seconds(count: int = 2_000, strokes: int = 200, seed: int = 1) -> list[float]:
-    """From a keystroke anywhere in a recipe of so many lines to its diagnostics, once for each stroke.
+def keystroke_seconds(count: int = 2_000, strokes: int = 200, seed: int = 1, part: float = 1.0) -> list[float]:
+    """From a keystroke in a recipe of so many lines to its diagnostics, once for each stroke.
+
+    The strokes are anywhere in the first `part` of it.
 
     Characters are typed and taken away again, and every third one breaks its statement for a moment.
     """
@@ -164,7 +166,7 @@ def keystroke_seconds(count: int = 2_000, strokes: int = 200, seed: int = 1) -> 
     live.edit(0, 1, "")
     taken = []
     for stroke in range(strokes // 2):
-        at = draw.randrange(len(live.source.text))
+        at = draw.randrange(int(len(live.source.text) * part))
         char = '"' if stroke % 3 == 0 else "x"
         for start, end, text in ((at, at, char), (at, at + 1, "")):
             begin = time.perf_counter()

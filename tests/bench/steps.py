@@ -3,6 +3,7 @@
 import gc
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -66,6 +67,15 @@ def gc_half(root: Path) -> float:
     return taken
 
 
+def build_holding(megabytes: int, recipe: str, env: Mapping[str, str], folder: Path) -> float:
+    """Seconds of an uncached build, in a process of its own that holds so much memory, without the process's start."""
+    words = [sys.executable, "-m", "tests.bench.steps", str(megabytes), str(folder / recipe)]
+    done = subprocess.run(
+        words, env=dict(env), cwd=Path(__file__).parents[2], check=True, capture_output=True, text=True
+    )
+    return float(done.stdout.splitlines()[-1])
+
+
 def holding(megabytes: int, work: Callable[[], object]) -> float:
     """Time `work()` while this process holds so much memory, written to, as a builder with large heaps does."""
     held = [bytearray(os.urandom(1 << 20)) for _ in range(megabytes)]
@@ -75,3 +85,10 @@ def holding(megabytes: int, work: Callable[[], object]) -> float:
     taken = time.perf_counter() - began
     assert len(held) == megabytes
     return taken
+
+
+if __name__ == "__main__":
+    from metalor_lang.cli.main import main
+
+    taken = holding(int(sys.argv[1]), lambda: main(["build", sys.argv[2], "--no-cache", "--progress=plain"]))
+    print(taken)

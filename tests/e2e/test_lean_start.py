@@ -12,7 +12,9 @@ from tests.support.bases import base
 
 pytestmark = pytest.mark.integration
 
-NEVER = frozenset({"lark", "prompt_toolkit", "pygments", "pathspec", "wcwidth", "dataclasses", "inspect", "logging"})
+NEVER = frozenset(
+    {"typing", "lark", "prompt_toolkit", "pygments", "pathspec", "wcwidth", "dataclasses", "inspect", "logging"}
+)
 """What no right recipe needs, whether it is checked or found built."""
 NOT_CACHED = frozenset(
     {"subprocess", "socket", "concurrent", "tempfile", "shutil", "secrets", "tarfile", "pickle", "difflib", "textwrap"}
@@ -80,7 +82,7 @@ def test_checking_imports_no_parser_generator_and_no_runtime(built: Path) -> Non
 
 
 def test_formatting_imports_no_parser_generator(built: Path) -> None:
-    assert top(modules(built, "fmt", "--check", "fifty.metalor")) & (NEVER - {"pathspec"}) == set()
+    assert top(modules(built, "fmt", "--check", "fifty.metalor")) & (NEVER - {"pathspec", "typing"}) == set()
 
 
 def test_a_build_that_finds_everything_imports_nothing_that_builds(built: Path) -> None:
@@ -125,4 +127,5 @@ def test_a_step_that_runs_is_found_by_the_same_measure(built: Path) -> None:
     recipe = built / "more.metalor"
     recipe.write_text((built / "fifty.metalor").read_text() + 'RUN ["/bin/true"]\n')
     found = modules(built, "build", "more.metalor")
-    assert {name for name in found if OURS_NOT_CACHED.match(name)} and "subprocess" in found
+    assert {name for name in found if OURS_NOT_CACHED.match(name)} and "threading" in found
+    assert top(found) & {"subprocess", "socket", "concurrent", "logging", "shutil", "difflib"} == set()

@@ -1,12 +1,8 @@
-"""A COPY on top of the last whole copy gives what copying everything gives: the same view, the same layer."""
+"""A COPY on top of the last whole copy, or written ahead as a tree, gives what copying everything gives: the same view,
+the same layer.
+"""
 
-import io
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,96 +10,18 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from metalor_lang.build import copies
-from metalor_lang.build.contexts import LocalContexts
-from metalor_lang.build.events import NullSink
-from metalor_lang.build.perform import Machine
 from metalor_lang.errors import MetalorError
-from metalor_lang.oci.diff import diff
-from metalor_lang.oci.layer import write_layer
-from metalor_lang.plan.graph import CopyFiles, CopySource, Kind
 from metalor_lang.runtime.rootfs import CopySnapshotter, OverlaySnapshotter
-from metalor_lang.store.records import StepRecord
-from metalor_lang.store.store import Store
+from tests.support.copyshop import EPOCH, files, shop
 from tests.support.copytrees import plant
-from tests.support.listing import tree_listing
 
 pytestmark = pytest.mark.integration
-
-Chain = tuple[str, ...]
-OLD = 1_000_000_000
-EPOCH = 1_500_000_000
 
 
 @pytest.fixture(autouse=True)
 def _edit_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copies, "_FEW", 0)
     monkeypatch.setattr(copies, "_PART", 1)
-
-
-class Shop:
-    """A store, a base tree in it, a context."""
-
-    def __init__(self, path: Path, snapshotter: type = OverlaySnapshotter) -> None:
-        self.path = path
-        self.context = path / "ctx"
-        self.context.mkdir()
-        self.store = Store.open(path / "store")
-        self.snapshotter = snapshotter(self.store)
-        self.count = 0
-
-    def base(self, tree: dict[str, str]) -> Chain:
-        with self.snapshotter.draft(()) as draft:
-            plant(draft.upper, tree)
-            for folder, folders, files in os.walk(draft.upper, topdown=False):
-                for name in (*folders, *files):
-                    os.utime(os.path.join(folder, name), (OLD, OLD), follow_symlinks=False)
-            return draft.commit({})
-
-    def perform(self, chain: Chain, files: CopyFiles, *, anew: bool = False, epoch: int = EPOCH) -> Chain:
-        """Do a COPY as a build does, and record it."""
-        self.count += 1
-        key = f"sha256:{self.count:064x}"
-        with LocalContexts(self.context / "../recipe.metalor", default=self.context) as contexts:
-            machine = Machine(
-                store=self.store, runtime=None, snapshotter=self.snapshotter, bases=None,  # type: ignore[arg-type]
-                contexts=contexts, events=NullSink(), titles={}, anew=anew,
-            )  # fmt: skip
-            if anew:  # the other side of a comparison: it leaves no trace
-                machine._copies = SimpleNamespace(remember=lambda *_: None)  # type: ignore[assignment]
-            step: Any = SimpleNamespace(action=files, key=key, text="COPY", kind=Kind.COPY)
-            stage: Any = SimpleNamespace(epoch=epoch)
-            after = machine.perform(stage, step, chain, {}, None)  # type: ignore[arg-type]
-        if not anew:
-            self.store.steps.put(StepRecord(key=key, chain=after, parent=chain))
-        return after
-
-    def facts(self, before: Chain, after: Chain) -> tuple[object, ...]:
-        with self.snapshotter.view(before) as one, self.snapshotter.view(after) as two:
-            root = os.stat(".", dir_fd=two.fd)
-            written = write_layer(diff(one, two), two, io.BytesIO())
-            return tree_listing(two.fd), root.st_mode, root.st_mtime_ns, written.diff_id
-
-
-@contextmanager
-def shop(snapshotter: type = OverlaySnapshotter) -> Iterator[Shop]:
-    with tempfile.TemporaryDirectory() as name:
-        made = Shop(Path(name), snapshotter)
-        try:
-            yield made
-        finally:
-            made.store.close()
-
-
-def files(sources: str, destination: str, **more: Any) -> CopyFiles:
-    return CopyFiles(
-        stage=None,
-        context="",
-        sources=tuple(CopySource(path=word, glob="*" in word) for word in sources.split()),
-        destination=destination,
-        workdir="/",
-        user="",
-        **more,
-    )
 
 
 TREE = {f"src/d{number}/f{name}": f"{number}{name}" for number in range(4) for name in range(5)} | {"src/l": "-> d0/f0"}
@@ -179,7 +97,9 @@ def test_a_damaged_memory_copies_whole() -> None:
         copy = files("src", "/app/")
         at.perform(base, copy)
         for name in (at.store.root / "copies").iterdir():
-            name.write_bytes(name.read_bytes().replace(b"d2/f3", b"d2/f9"))
+            data = name.read_bytes()
+            assert b"\0f3\0f\0" in data
+            name.write_bytes(data.replace(b"\0f3\0f\0", b"\0f9\0f\0"))
         (at.context / "src/d2/f3").write_text("edited")
         assert at.perform(base, copy)[:-1] == base
 

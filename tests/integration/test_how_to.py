@@ -1,14 +1,21 @@
 """The how-to pages do what they say: one as an ordinary user, one with emulators in PATH."""
 
+import json
+import re
 import subprocess
+import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+from pygments.lexers import get_lexer_by_name
+from pygments.token import Error, Keyword
 
+from metalor_lang.lsp.acting import FIX_ALL
 from tests.support import emulators
-from tests.support.documents import ROOT
+from tests.support.documents import ROOT, fences
 from tests.support.ordinary import run_as_user
-from tests.support.walkthrough import walk
+from tests.support.walkthrough import by_ourselves, environment, walk
 
 pytestmark = pytest.mark.integration
 HOW_TO = ROOT / "docs" / "how-to"
@@ -33,6 +40,54 @@ def test_notebook(tmp_path: Path) -> None:
     assert walk(HOW_TO / "notebook.md", tmp_path) >= 3
 
 
+def test_ci_annotations(tmp_path: Path) -> None:
+    page = HOW_TO / "ci-annotations.md"
+    assert walk(page, tmp_path) >= 8
+    # The page has put the recipe right: commands of the servers' files find nothing, and leave the reports they name.
+    work, ran = tmp_path / "work", 0
+    for text in (line for fence in fences(page) if fence.language == "yaml" for line in fence.body.splitlines()):
+        if command := re.search(r"metalor (check|fmt) .*", text):
+            by_ourselves(command[0], work, environment(tmp_path)).check_returncode()
+            ran += 1
+    assert ran == 5
+    assert json.loads((work / "metalor.sarif").read_text())["runs"][0]["results"] == []
+    assert json.loads((work / "gl-code-quality-report.json").read_text()) == []
+    assert ElementTree.parse(work / "metalor-junit.xml").getroot().get("tests") == "1"
+
+
+def test_visual_studio_code(tmp_path: Path) -> None:
+    page = HOW_TO / "editors-vscode.md"
+    assert walk(page, tmp_path) == 1
+    folder = tmp_path / "work" / "metalor-vscode"
+    # The lock file is complete and fits: npm knows what it would fetch without asking anybody.
+    command = ["npm", "ci", "--dry-run", "--offline", "--cache", str(tmp_path / "empty")]
+    done = subprocess.run(command, cwd=folder, text=True, capture_output=True)
+    assert done.returncode == 0 and "vscode-languageclient" in done.stdout, done.stderr
+    manifest = json.loads((folder / "package.json").read_text())
+    assert manifest["contributes"]["languages"][0]["id"] == "metalor"
+    assert json.loads((folder / manifest["contributes"]["grammars"][0]["path"]).read_text())["scopeName"]
+    (settings,) = (json.loads(fence.body) for fence in fences(page) if fence.words == ("settings.json",))
+    assert list(settings["[metalor]"]["editor.codeActionsOnSave"]) == [FIX_ALL]
+
+
+def test_colours_in_documents(tmp_path: Path) -> None:
+    page = HOW_TO / "colours-in-documents.md"
+    assert walk(page, tmp_path) >= 2
+    (program,) = (fence.body for fence in fences(page) if fence.language == "python")
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path / "work", check=True, capture_output=True, text=True
+    )
+    assert '<span class="k">FROM</span>' in done.stdout
+    shown = [fence for fence in fences(page) if fence.language.startswith("metalor")]
+    assert len(shown) == 2
+    for fence in shown:
+        lexer = get_lexer_by_name(fence.language)
+        assert type(lexer).__module__.startswith("metalor_lang.")
+        found = {kind for kind, _ in lexer.get_tokens(fence.body)}
+        assert Keyword in found and Error not in found
+
+
 def test_every_page_is_tried() -> None:
-    tried = Path(__file__).read_text() + Path(__file__).with_name("test_library_documents.py").read_text()
+    others = (Path(__file__).with_name(f"test_{name}.py").read_text() for name in ("library_documents", "editors"))
+    tried = "".join((Path(__file__).read_text(), *others))
     assert all(page.name in tried for page in HOW_TO.glob("*.md"))

@@ -8,7 +8,7 @@ import pytest
 
 from metalor_lang.runtime import cgroups
 from metalor_lang.runtime.client import NamespaceRuntime, start_runtime
-from metalor_lang.runtime.request import Limits
+from metalor_lang.runtime.limits import Limits
 from tests.support.tinyroot import Steps, make_root
 from tests.support.worlds import BACKENDS, runtime_of
 

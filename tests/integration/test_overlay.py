@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 import threading
@@ -151,6 +152,21 @@ def test_one_layer_alone_is_its_directory(tmp_path: Path) -> None:
 def test_a_missing_layer_is_named(tmp_path: Path, tier: str) -> None:
     with pytest.raises(FileNotFoundError, match="absent"):
         mount_view([*layers(tmp_path, 1), tmp_path / "absent"])
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_what_the_machine_lacks_is_not_said_of_overlays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def failing(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.delenv(TIER_VARIABLE, raising=False)
+    monkeypatch.setattr(overlay, "_WAYS", dict.fromkeys(Tier, failing))
+    with pytest.raises(OSError, match=os.strerror(number)):
+        mount_view(layers(tmp_path, 2))
+    with pytest.raises(OSError, match=os.strerror(number)):
+        probe(tmp_path)
 
 
 def test_the_trial_finds_the_first_way_and_remembers_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

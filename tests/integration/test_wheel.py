@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from metalor_lang.editors.model import model
+from metalor_lang.editors.write import outputs
 from tests.support.documents import ROOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.network]
@@ -27,3 +29,17 @@ def test_the_wheel_parses_every_example(tmp_path: Path) -> None:
     command = [str(tmp_path / "venv" / "bin" / "metalor"), "fmt", "--check", *recipes]
     done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, env={"HOME": str(tmp_path)})
     assert done.returncode == 0, done.stdout + done.stderr
+
+    command = [command[0], "editors", "vim", "--path", "vim"]
+    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, env={"HOME": str(tmp_path)})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "vim" / "syntax" / "metalor.vim").is_file()
+
+    # Pygments finds the lexer by name, and every editor's files are in the package.
+    command = [str(tmp_path / "venv" / "bin" / "pygmentize"), "-l", "metalor", "-f", "raw", recipes[0]]
+    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, env={"HOME": str(tmp_path)})
+    assert "Token.Keyword\t'FROM'" in done.stdout, done.stdout + done.stderr
+    (package,) = (tmp_path / "venv").glob("lib/python3.*/site-packages/metalor_lang")
+    for path in outputs(model()):
+        installed = package / path if path.startswith("grammar/") else package.parent / path
+        assert installed.read_bytes() == (ROOT / path).read_bytes(), path

@@ -144,11 +144,17 @@ def test_colours_are_the_parsers(text: str) -> None:
 def _whole(text: str) -> list[tuple[int, int, str]]:
     """The pieces as the rule says, from the parser alone: nothing is cut beforehand."""
     out, at = [], 0
-    while (at := at + len(text[at:]) - len(text[at:].lstrip(" \t\r\n"))) < len(text):
-        end = text.find("\n", at) if "\n" in text[at:] else len(text)
-        end -= end > at and text[end - 1 : end + 1] == "\r\n"
+    while True:
+        while text.startswith((" ", "\t", "\n", "\r\n"), at):
+            at += 1 + text.startswith("\r", at)
+        if at == len(text):
+            break
         if text[at] == "#":
-            out.append((at, end, "comment"))
+            refused = min((found for mark in "\r\n" if (found := text.find(mark, at)) >= 0), default=len(text))
+            end = text.find("\n", at) if "\n" in text[at:] else len(text)
+            end -= text[end - 1 : end + 1] == "\r\n"
+            out.append((at, refused, "comment"))
+            out += [(refused, end, "error")] if refused < end else []
             at = end
             continue
         tokens, refusal = grammar.scan(text[at:])

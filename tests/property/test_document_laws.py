@@ -8,7 +8,7 @@ from metalor_lang.checker.checker import check
 from metalor_lang.checker.live import LiveRecipe
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax import ast, document
-from metalor_lang.syntax.document import Document
+from metalor_lang.syntax.document import Document, Reread
 from metalor_lang.syntax.moving import moved
 from metalor_lang.syntax.parser import parse
 from tests.property.test_automaton_agrees import _SCRAPS
@@ -77,6 +77,47 @@ def test_an_edit_reads_only_what_it_touches(monkeypatch: pytest.MonkeyPatch) -> 
             assert 0 < len(read) < 12, (place, new)
             made.edit(place, place + len(new), before[place])
             assert made.text == text
+
+
+def test_typing_moves_what_follows_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "FROM a:1\nENV A=x\n" + "".join(f"ENV A{number}=${{A}}\n" for number in range(2000))
+    live = LiveRecipe("x", text, FakeContexts())
+    counts = []
+
+    def counting(value, by):
+        counts.append(by)
+        return moved(value, by)
+
+    monkeypatch.setattr(document, "moved", counting)
+    often = 0
+    for _ in range(200):
+        counts.clear()
+        live.edit(15, 15, "y")
+        assert live.diagnostics() == ()
+        often += len(counts) > 100
+    assert often == 200 // document._ROOM + 1
+    counts.clear()
+    live.edit(15, 215, "")
+    live.edit(len(text), len(text), "USERS x\n")
+    found = live.diagnostics()
+    assert len(counts) < 100
+    recipe, wrong = parse(SourceFile("x", live.source.text))
+    assert len(found) == 1 and found == wrong
+    assert deep(live.recipe.statements) == deep(recipe.statements)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_reading_again_gives_what_parse_gives(seed: int) -> None:
+    draw = random.Random(seed)
+    again = Reread()
+    text = "".join(draw.choice(TEXTS) for _ in range(3))[:3000]
+    for _ in range(60):
+        start, end, new = random_edit(text, draw)
+        text = draw.choice((text[:start] + new + text[end:], text[:start] + new + text[end:], new + text, text))[:4000]
+        source = SourceFile(draw.choice("xxxy"), text)
+        recipe, found = again(source)
+        fresh, wrong = parse(source)
+        assert (recipe.source, deep(recipe.statements), found) == (source, deep(fresh.statements), wrong)
 
 
 def test_a_moved_tree_is_the_tree_further_on() -> None:

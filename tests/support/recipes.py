@@ -16,7 +16,7 @@ from metalor_lang.checker.program import (
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.digest import sha256
 from metalor_lang.plan.evaluator import evaluate
-from metalor_lang.plan.graph import BaseInfo, BindMount, CopyFiles, ImageState, Plan
+from metalor_lang.plan.graph import BaseInfo, BindMount, CloneGit, CopyFiles, FetchFile, ImageState, Plan
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.parser import parse
 
@@ -71,11 +71,18 @@ class FakeInputs:
         location = getattr(base, "location", None) or getattr(base, "path", "")
         return self.bases.get(location) or base_info(location)
 
-    def content(self, files: CopyFiles) -> str:
+    def content(self, files: CopyFiles, epoch: int) -> str:
         return sha256(repr((self.seed, [source.path for source in files.sources])).encode())
 
     def bound(self, mount: BindMount) -> str:
         return sha256(repr((self.seed, mount.source)).encode())
+
+    def pinned(self, action: FetchFile | CloneGit) -> str:
+        return sha256(repr((self.seed, action.url)).encode()).removeprefix("sha256:")[: self.width(action)]
+
+    @staticmethod
+    def width(action: FetchFile | CloneGit) -> int:
+        return 64 if isinstance(action, FetchFile) else 40
 
 
 def base_info(name: str, **state: object) -> BaseInfo:

@@ -16,6 +16,7 @@ from xml.sax.saxutils import escape
 
 import pyte
 
+from metalor_lang.editors.render import FONTS, INK, PAPER
 from tests.support import bases
 from tests.support.documents import ROOT
 from tests.support.screens import KEYS, Screen
@@ -181,8 +182,6 @@ _COLOURS = {
     "brightgreen": "#98c379", "brightbrown": "#e5c07b", "brightblue": "#61afef", "brightmagenta": "#c678dd",
     "brightcyan": "#56b6c2", "brightwhite": "#ffffff",
 }  # fmt: skip
-_INK, _PAPER = "#dcdfe4", "#1c1f26"
-_FONTS = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 _WIDE, _HIGH = 8.4, 18
 
 
@@ -193,14 +192,14 @@ def svg(screen: pyte.Screen, title: str) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
         f'height="{height:g}" role="img">',
         f"<title>{escape(title)}</title>",
-        f'<rect width="100%" height="100%" rx="8" fill="{_PAPER}"/>',
-        f'<g font-family="{_FONTS}" font-size="14" xml:space="preserve">',
+        f'<rect width="100%" height="100%" rx="8" fill="{PAPER}"/>',
+        f'<g font-family="{FONTS}" font-size="14" xml:space="preserve">',
     ]
     for y in range(screen.lines):
         out += _row(screen, y)
     if not screen.cursor.hidden:
         x, y = 12 + screen.cursor.x * _WIDE, 12 + screen.cursor.y * _HIGH
-        out.append(f'<rect x="{x:g}" y="{y + 1:g}" width="{_WIDE:g}" height="16" fill="{_INK}" opacity="0.6"/>')
+        out.append(f'<rect x="{x:g}" y="{y + 1:g}" width="{_WIDE:g}" height="16" fill="{INK}" opacity="0.6"/>')
     return "\n".join([*out, "</g>", "</svg>", ""])
 
 
@@ -214,9 +213,9 @@ def _row(screen: pyte.Screen, y: int) -> list[str]:
         while end < screen.columns and screen.buffer[y][end]._replace(data="") == look:
             end += 1
         text = "".join(screen.buffer[y][at].data for at in range(x, end))
-        fore, back = _colour(first.fg, _INK), _colour(first.bg, "")
+        fore, back = _colour(first.fg, INK), _colour(first.bg, "")
         if first.reverse:
-            fore, back = back or _PAPER, fore
+            fore, back = back or PAPER, fore
         left, top = 12 + x * _WIDE, 12 + y * _HIGH
         if back:
             out.append(f'<rect x="{left:g}" y="{top:g}" width="{(end - x) * _WIDE:g}" height="{_HIGH}" fill="{back}"/>')

@@ -22,6 +22,14 @@ KEYS = {
 }  # fmt: skip
 
 
+class _Pyte(pyte.HistoryScreen):
+    """With what Vim asks of keyboards, which only looks like a colour (`CSI > 4 ; 2 m`, `CSI ? 4 m`)."""
+
+    def select_graphic_rendition(self, *attrs: int, private: bool = False) -> None:
+        if not private:
+            super().select_graphic_rendition(*attrs)
+
+
 class Screen:
     """A terminal with one program in it."""
 
@@ -32,7 +40,7 @@ class Screen:
             argv[0], list(argv[1:]), cwd=str(folder), env=dict(env), dimensions=(rows, columns), timeout=None
         )
         self.child.delaybeforesend = None
-        self.screen = pyte.HistoryScreen(columns, rows, history=1000)
+        self.screen = _Pyte(columns, rows, history=1000)
         self.screen.write_process_input = self._answer  # type: ignore[method-assign]
         self._stream = pyte.ByteStream(self.screen)
         self.heard: Callable[[bytes], None] = lambda data: None

@@ -44,6 +44,16 @@ def by_ourselves(command: str, work: Path, env: dict[str, str]) -> "subprocess.C
     )
 
 
+def environment(folder: Path, path: str | None = None) -> dict[str, str]:
+    """What commands are typed with: a store of their own in `folder`, and `metalor` of this checkout."""
+    return dict(
+        os.environ,
+        BASES=str(bases.directory()),
+        METALOR_STORE=str(folder / "store"),
+        PATH=f"{Path(sys.executable).parent}:{path or os.environ['PATH']}",
+    )
+
+
 def walk(document: Path, folder: Path, *, path: str | None = None, type_it: Type = by_ourselves) -> int:
     """Do everything in `folder`; how many commands were typed.
 
@@ -52,12 +62,7 @@ def walk(document: Path, folder: Path, *, path: str | None = None, type_it: Type
         type_it: who types.
 
     """
-    env = dict(
-        os.environ,
-        BASES=str(bases.directory()),
-        METALOR_STORE=str(folder / "store"),
-        PATH=f"{Path(sys.executable).parent}:{path or os.environ['PATH']}",
-    )
+    env = environment(folder, path)
     work = folder / "work"
     work.mkdir()
     ran = 0

@@ -4,15 +4,19 @@ Invariant: outputs are written only when every needed stage is built; the store 
 """
 
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from metalor_lang.build.api import Session, several_platforms
+from metalor_lang.build.api import Session, recipe_name, several_platforms
+from metalor_lang.build.builder import Options
+from metalor_lang.build.early import likely, started
 from metalor_lang.build.foreign import emulators
 from metalor_lang.build.sketch import remember, sketch
 from metalor_lang.cli.common import ShownFailure, build_in, build_options, machine, open_store, recipe_options
 from metalor_lang.errors import Exit
+from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.oci.media import Compression
 from metalor_lang.screen.console import console
+from metalor_lang.store.store import Store
 
 if TYPE_CHECKING:
     import argparse
@@ -41,8 +45,15 @@ def run(arguments: "argparse.Namespace") -> int:
     try:
         with (
             open_store(arguments, screen) as (store, world),
+            started(world, _runs_soon(arguments, how, store)) as early,
             Session(
-                arguments.recipe, options, store=store, events=screen, unpacker=arguments.unpacker, owner=world.owner
+                arguments.recipe,
+                options,
+                store=store,
+                events=screen,
+                unpacker=arguments.unpacker,
+                owner=world.owner,
+                ahead=not how.expect_cached,
             ) as session,
             store.lease(),
         ):
@@ -51,7 +62,7 @@ def run(arguments: "argparse.Namespace") -> int:
                 from metalor_lang.build.export import check_outputs
 
                 check_outputs(plans, outputs, session.source)
-            with machine(store, world, screen, emulators=emulators(plans)) as (runtime, snapshotter):
+            with machine(store, world, screen, emulators=emulators(plans), early=early) as (runtime, snapshotter):
                 try:
                     results = build_in(
                         session, plans, runtime, snapshotter, how, after.keep if after is not None else None
@@ -87,6 +98,12 @@ def run(arguments: "argparse.Namespace") -> int:
         print(f"{session.name} is in the store; run it: metalor run {again}")
         print(f"write it as an image: metalor export {session.name} oci:{session.name}-image:latest")
     return Exit.DONE
+
+
+def _runs_soon(arguments: "argparse.Namespace", how: Options, store: Store) -> bool:
+    if how.no_cache or how.expect_cached:
+        return how.no_cache
+    return likely(store, arguments.recipe, recipe_name(Path(arguments.recipe)))
 
 
 def _aftermath(arguments: "argparse.Namespace") -> "Aftermath | None":

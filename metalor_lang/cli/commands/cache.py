@@ -9,10 +9,10 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.cli.common import open_store
 from metalor_lang.errors import Exit, UsageError
+from metalor_lang.hints import Final
 from metalor_lang.screen.text import one_line, parse_size, size
 from metalor_lang.store.gc import KeepPolicy
 from metalor_lang.store.store import Store, default_path
@@ -58,6 +58,7 @@ def _list(store: Store, arguments: argparse.Namespace) -> int:
             "blobs": usage.blobs,
             "blob_bytes": usage.blob_bytes,
             "layers": usage.layers,
+            "downloads": sum(1 for _ in store.downloads.all()),
         }
         print(json.dumps({"path": str(store.root), "recipes": recipes, **totals}, ensure_ascii=False))
         return Exit.DONE
@@ -70,7 +71,7 @@ def _list(store: Store, arguments: argparse.Namespace) -> int:
             )
     print(
         f"{store.root}: {len(usage.snapshots)} snapshots ({size(usage.snapshot_bytes)}),"
-        f" {usage.blobs} blobs ({size(usage.blob_bytes)}), {usage.layers} layers"
+        f" {usage.blobs} blobs ({size(usage.blob_bytes)}), {usage.layers} layers{_downloads(store)}"
     )
     return Exit.DONE
 
@@ -86,9 +87,14 @@ def _sums(store: Store) -> int:
     layers = sum(name.endswith(".json") for name in os.listdir(store.layers.directory))
     print(
         f"{store.root}: {tally.snapshots} snapshots ({size(tally.snapshot_bytes)}),"
-        f" {len(blobs)} blobs ({size(sum(blobs))}), {layers} layers"
+        f" {len(blobs)} blobs ({size(sum(blobs))}), {layers} layers{_downloads(store)}"
     )
     return Exit.DONE
+
+
+def _downloads(store: Store) -> str:
+    count = sum(name.endswith(".json") for name in os.listdir(store.downloads.directory))
+    return f", {count} downloads" if count else ""
 
 
 def _age(seconds: float) -> str:

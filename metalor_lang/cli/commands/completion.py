@@ -6,7 +6,8 @@ Invariant: every subcommand, option and fixed choice of the table is in every sc
 import argparse
 from collections.abc import Callable
 
-from metalor_lang.cli.table import COMMANDS, Command, Operand, Option, Value
+from metalor_lang.cli.table import COMMANDS
+from metalor_lang.cli.table.model import Command, Operand, Option, Value
 from metalor_lang.errors import Exit
 
 

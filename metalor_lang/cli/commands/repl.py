@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from metalor_lang.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from metalor_lang.build.events import EventSink

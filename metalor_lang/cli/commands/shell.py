@@ -5,9 +5,9 @@ Invariant: the exit status is the shell's own; ENTRYPOINT plays no part.
 
 import argparse
 import os
-from typing import Final
 
 from metalor_lang.cli.launching import run_image
+from metalor_lang.hints import Final
 
 PLAIN: Final = ("/bin/sh",)
 # For a person the image's bash where it has one: Debian's sh edits no lines.

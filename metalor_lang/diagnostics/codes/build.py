@@ -110,4 +110,18 @@ BUILD: tuple[Code, ...] = (
         why="The recipe is right, but the machine refused what it needs: a mount, a namespace, room on the disk."
         " `metalor doctor` says what is missing.",
     ),
+    Code(
+        id="E0610",
+        title="A file or a commit could not be fetched",
+        why="FETCH or GIT asked a server and did not get what the recipe says: the server refused or cannot be reached,"
+        " the file has another hash, or there is no such commit. Nothing of it is kept, except the beginning of a file"
+        " whose transfer broke: the next build goes on from there. Names and passwords come from `~/.netrc`.",
+    ),
+    Code(
+        id="E0611",
+        title="An archive could not be unpacked",
+        why="`FETCH --unpack` takes tar (plain, gzip, xz, zstd or bzip2) and zip, told by their first bytes. An archive"
+        " that is damaged, climbs out of its folder, holds devices, or unpacks into far more than it should, is"
+        " refused, and nothing of it is kept.",
+    ),
 )

@@ -1,7 +1,5 @@
-"""Diagnostics as text: for people, for one-line tools, for programs."""
+"""Diagnostics as text: for people here, for other programs each in its module."""
 
 from metalor_lang.diagnostics.render.human import render_human
-from metalor_lang.diagnostics.render.json import render_json
-from metalor_lang.diagnostics.render.short import render_short
 
-__all__ = ["render_human", "render_json", "render_short"]
+__all__ = ["render_human"]

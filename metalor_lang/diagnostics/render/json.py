@@ -1,22 +1,18 @@
 """Diagnostics for programs.
 
-Invariant: one JSON document with the schema below; fields are added, never renamed. Lines and columns are 1-based and
-count code points, offsets are 0-based code points of the text without a byte order mark; an end is exclusive.
-
-    {"version": 1, "path": str, "diagnostics": [{
-        "code": str, "severity": "error"|"note", "message": str, "help": str, "span": SPAN,
-        "labels": [{"text": str, "span": SPAN}],
-        "edits": [{"text": str, "safe": bool, "span": SPAN}]}]}
-    SPAN = {"start": {"line": int, "column": int, "offset": int}, "end": {…}}
+Invariant: one JSON document a run, as docs/reference/check.schema.json says; fields are added, never renamed. Lines and
+columns are 1-based and count code points, offsets are 0-based code points of the text without a byte order mark; an end
+is exclusive.
 """
 
 import json
 from collections.abc import Sequence
 
+from metalor_lang.diagnostics.findings import Findings
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.source import SourceFile, Span
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 JsonObject = dict[str, object]
 
@@ -45,11 +41,17 @@ def diagnostic_json(diagnostic: Diagnostic, source: SourceFile) -> JsonObject:
     }
 
 
-def render_json(diagnostics: Sequence[Diagnostic], source: SourceFile) -> str:
+def render_json(files: Sequence[Findings]) -> str:
     """The document, ended by a newline; all but ASCII is escaped, so any terminal and pipe carries it."""
     document = {
         "version": SCHEMA_VERSION,
-        "path": source.path,
-        "diagnostics": [diagnostic_json(diagnostic, source) for diagnostic in diagnostics],
+        "files": [
+            {
+                "path": file.source.path,
+                "diagnostics": [diagnostic_json(diagnostic, file.source) for diagnostic in file.diagnostics],
+                "waiting": list(file.waiting),
+            }
+            for file in files
+        ],
     }
     return json.dumps(document, indent=2) + "\n"

@@ -4,9 +4,9 @@ Invariant: it says what the table of codes says and nothing else.
 """
 
 import textwrap
-from typing import Final
 
 from metalor_lang.diagnostics.codes.model import Code
+from metalor_lang.hints import Final
 
 WIDTH: Final = 100
 

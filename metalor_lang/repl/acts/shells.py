@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
 
 from metalor_lang.build.events import StepFinished, StepOutput, StepRef
 from metalor_lang.build.failures import describe_status
@@ -16,6 +15,7 @@ from metalor_lang.build.lookup import Chain
 from metalor_lang.build.perform import DEFAULT_PATH
 from metalor_lang.build.users import Identity, resolve
 from metalor_lang.errors import UsageError
+from metalor_lang.hints import Final
 from metalor_lang.oci.diff import candidates, diff
 from metalor_lang.record import dataclass
 from metalor_lang.repl.acts.trees import described, differences

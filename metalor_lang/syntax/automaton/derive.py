@@ -7,8 +7,8 @@ the stacks from which the same terminals are tried in the same order, and the sa
 import hashlib
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.record import dataclass
 from metalor_lang.syntax.grammar import build_parser
 

@@ -6,8 +6,8 @@ A state's expression is compiled when the state is first reached: a recipe meets
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final
 
+from metalor_lang.hints import Any, Final
 from metalor_lang.syntax.automaton.table import STATES, TERMINALS
 
 Raw = tuple[str, int, int]

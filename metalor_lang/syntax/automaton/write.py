@@ -20,7 +20,7 @@ def rendered(automaton: Automaton) -> str:
         "Invariant: what `derive` gives for the grammar whose SHA-256 stands here.",
         '"""',
         "",
-        "from typing import Final",
+        "from metalor_lang.hints import Final",
         "",
         f'GRAMMAR: Final = "{automaton.grammar}"',
         "",

@@ -89,6 +89,7 @@ def exec_words(w: Where) -> Diagnostic | None:
             w.here(1),
         )
     text = w.rest.strip(" \t")
+    written = w.whole()
     quoted = re.fullmatch(r"\"([^\"\\]*[ \t][^\"\\]*)\"|'([^']*[ \t][^']*)'", text)
     if quoted is not None:
         # A whole command line in quotes would be the name of one program.
@@ -98,10 +99,14 @@ def exec_words(w: Where) -> Diagnostic | None:
         goes_on = text.endswith("\\")
         line = text.removesuffix("\\").rstrip() + (" …" if goes_on else "")
         help = "the lines below it stay as they are" if goes_on else f"or write RUN {array}"
-        edits = (Edit(span=w.span(w.solid[0].start, w.solid[0].end), text="SH"),) if w.solid[0].type == "RUN" else ()
+        edits: tuple[Edit, ...] = ()
+        if (run := next((token for token in w.solid[:2] if token.type == "RUN"), None)) is not None:
+            edits = (Edit(span=w.span(run.start, run.end), text="SH"),)
+            if quoted is not None:
+                edits = (*edits, Edit(span=written, text=text))
         message = f"RUN takes an exec array; for shell text write `SH {shortened(line)}`"
-        return w.say("E0210", message, help, w.whole(), edits=edits)
-    return w.say("E0211", f"{w.word} takes an exec array, not shell text", f"write {w.word} {array}", w.whole())
+        return w.say("E0210", message, help, written, edits=edits)
+    return w.say("E0211", f"{w.word} takes an exec array, not shell text", f"write {w.word} {array}", written)
 
 
 def shortened(text: str) -> str:
@@ -109,7 +114,7 @@ def shortened(text: str) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
 
 
-def _as_array(text: str) -> str:
+def array_of(text: str) -> str:
     """The exec array that does what a line of shell says, or one that calls a shell with it."""
     words: list[str] = []
     if not _SHELL_META.search(text):
@@ -120,6 +125,12 @@ def _as_array(text: str) -> str:
     if words[:1] == ["exec"]:
         words = words[1:]  # what an array starts takes the shell's place anyway
     if not words or "=" in words[0] or words[0] in _BUILTINS:
-        words = ["/bin/sh", "-c", text]
-    quoted = ", ".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in words)
-    return f"[{shortened(quoted)}]" if len(quoted) <= 60 else '["/bin/sh", "-c", "…"]'
+        # What the shell is to expand when it runs must not be expanded while the recipe is read.
+        words = ["/bin/sh", "-c", re.sub(r"(\$+)\{", r"\1${", text)]
+    return "[" + ", ".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in words) + "]"
+
+
+def _as_array(text: str) -> str:
+    """As `array_of`, in a length that a help can have."""
+    array = array_of(text)
+    return f"[{shortened(array[1:-1])}]" if len(array) <= 62 else '["/bin/sh", "-c", "…"]'

@@ -3,10 +3,26 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 from tests.bench.rows import Bar, Row, faster
 from tests.bench.timing import beside, median, seconds, timed
 from tests.bench.workload import FILES, Bench, many_files
+
+
+def _bare(bench: Bench, source: Path) -> float | None:
+    """Seconds of the work that no COPY can leave out, done in C; None without a compiler."""
+    program, target = bench.disk / "copying", bench.disk / "copied"
+    compiler = shutil.which("cc")
+    if compiler is None:
+        return None
+    code = Path(__file__).parents[1] / "copying.c"
+    subprocess.run([compiler, "-O2", "-o", str(program), str(code), "-lpthread", "-ldl"], check=True)
+    taken = []
+    for _ in range(3):
+        taken.append(seconds(lambda: subprocess.run([str(program), str(source), str(target)], check=True)))
+        shutil.rmtree(target)
+    return sorted(taken)[1]
 
 
 def copies(bench: Bench) -> Iterator[Row]:
@@ -35,6 +51,7 @@ def copies(bench: Bench) -> Iterator[Row]:
         return median(timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL)), 1)
 
     found = beside(cold, cp, 3)
+    bare = _bare(bench, source)
     same = beside(lambda: bench.build(recipe, store=fresh), walk, 7)
     changed = []
     for number in range(5):
@@ -64,6 +81,14 @@ def copies(bench: Bench) -> Iterator[Row]:
             *faster(found.ours, times["cold"], "BuildKit", "Buildah"),
         ),
     )
+    if bare is not None:
+        yield Row(
+            case="the same beside C",
+            ours=found.ours,
+            floor=bare,
+            floor_name=f"copy, SHA-256 and sync by two threads in C: {bare / found.floor:.2f} × cp -a",
+            steady=found.steady,
+        )
     yield Row(
         case="the same, nothing changed",
         ours=same.ours,

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from tests.bench.rows import Bar, Row, faster
+from tests.bench.steps import build_holding
 from tests.bench.timing import beside, median, timed
-from tests.bench.workload import METALOR, Bench
+from tests.bench.workload import METALOR, Bench, environment
 from tests.support.ordinary import run_as_user
 
 STEPS = 50
@@ -129,6 +130,29 @@ def rootless(bench: Bench) -> Iterator[Row]:
         floor_name="the same as root",
         steady=found.steady,
         bars=(Bar(text="≤ 1.2 × root", measured=found.ours / found.floor, limit=1.2),),
+    )
+
+
+HELD = 100
+
+
+def large(bench: Bench) -> Iterator[Row]:
+    """A step of a builder with much memory beside one of a small builder."""
+    one, many = bench.recipe("held-one.metalor", body(1)), bench.recipe("held.metalor", body(STEPS))
+    env = environment(bench.store)
+
+    def a_step(megabytes: int) -> float:
+        first = build_holding(megabytes, one, env, bench.disk)
+        return (build_holding(megabytes, many, env, bench.disk) - first) / (STEPS - 1)
+
+    found = beside(lambda: a_step(HELD), lambda: a_step(0), 5)
+    yield Row(
+        case=f"a step of a builder that holds {HELD} MB",
+        ours=found.ours,
+        floor=found.floor,
+        floor_name="the same of a small one",
+        steady=found.steady,
+        bars=(Bar(text="≤ 1.1 × a small builder's", measured=found.ours / found.floor, limit=1.1),),
     )
 
 

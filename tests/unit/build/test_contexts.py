@@ -210,7 +210,7 @@ def test_a_young_file_is_not_remembered(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "metalor digests 2\n", "metalor digests 2\n" + "x" * 200, "metalor digests 1\n", "\xff"]
+    "text", ["", "[]", "metalor digests 3\n", "metalor digests 3\n" + "x" * 200, "metalor digests 1\n", "\xff"]
 )
 def test_a_damaged_cache_is_only_slow(tmp_path, text):
     plant(tmp_path / "c", {"f": "F"})

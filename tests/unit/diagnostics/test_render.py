@@ -1,12 +1,10 @@
-"""How diagnostics look: for people, one a line, and for programs."""
-
-import json
+"""How diagnostics look for people."""
 
 import pytest
 from wcwidth import wcswidth
 
-from metalor_lang.diagnostics.model import Diagnostic, Edit, Label
-from metalor_lang.diagnostics.render import render_human, render_json, render_short
+from metalor_lang.diagnostics.model import Diagnostic, Label
+from metalor_lang.diagnostics.render import render_human
 from metalor_lang.source import SourceFile, Span
 
 
@@ -90,35 +88,3 @@ def test_spans_over_lines() -> None:
     source = SourceFile("a", "".join(f"line {number}\n" for number in range(9)))
     text = render_human([Diagnostic(code="E0109", message="open", span=Span(0, 40))], source)
     assert text.count("^^^^^^") == 4
-
-
-def test_short() -> None:
-    source = SourceFile("a.metalor", "USER a b\nx\n")
-    found = [at(source, "b", help="one"), at(source, "x")]
-    assert render_short(found, source) == "a.metalor:1:8: error[E0209]: no (one)\na.metalor:2:1: error[E0209]: no\n"
-
-
-def test_json() -> None:
-    source = SourceFile("ü.metalor", "USER a b\n")
-    found = at(
-        source, "b", edits=(Edit(span=Span(7, 8), text="", safe=True),), labels=(Label(span=Span(5, 6), text="first"),)
-    )
-    text = render_json([found], source)
-    assert text.isascii() and text.endswith("\n")
-    place = {"start": {"line": 1, "column": 8, "offset": 7}, "end": {"line": 1, "column": 9, "offset": 8}}
-    first = {"start": {"line": 1, "column": 6, "offset": 5}, "end": {"line": 1, "column": 7, "offset": 6}}
-    assert json.loads(text) == {
-        "version": 1,
-        "path": "ü.metalor",
-        "diagnostics": [
-            {
-                "code": "E0209",
-                "severity": "error",
-                "message": "no",
-                "help": "",
-                "span": place,
-                "labels": [{"text": "first", "span": first}],
-                "edits": [{"text": "", "safe": True, "span": place}],
-            }
-        ],
-    }

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from metalor_lang.errors import Exit
-from metalor_lang.kernel import process
+from metalor_lang.kernel import process, spawn
 from metalor_lang.kernel.process import ToolFailed, ToolMissing, run_tool
 
 
@@ -94,7 +94,7 @@ def test_a_tool_dies_with_us(tmp_path: Path) -> None:
 def test_a_spawned_child_gets_only_what_is_passed() -> None:
     read, write = os.pipe()
     code = f"import os; os.write({write}, str(sorted(map(int, os.listdir('/proc/self/fd')))).encode())"
-    child = process.spawn([sys.executable, "-I", "-S", "-c", code], pass_fds=(write,), env={})
+    child = spawn.spawn([sys.executable, "-I", "-S", "-c", code], pass_fds=(write,), env={})
     os.close(write)
     assert child.wait(20) == 0 and child.poll() == 0
     told = os.read(read, 1000).decode()
@@ -102,8 +102,17 @@ def test_a_spawned_child_gets_only_what_is_passed() -> None:
     assert told == f"[0, 1, 2, {', '.join(map(str, sorted({write, 3 if write != 3 else 4})))}]"  # one is listdir's own
 
 
+def test_a_spawned_child_gets_nothing_that_we_inherited(tmp_path: Path) -> None:
+    kept = os.open(tmp_path, os.O_RDONLY)
+    os.set_inheritable(kept, True)
+    script = f"import os, sys\ntry: os.fstat({kept})\nexcept OSError: sys.exit(7)"
+    child = spawn.spawn([sys.executable, "-I", "-S", "-c", script])
+    os.close(kept)
+    assert child.wait(20) == 7
+
+
 def test_a_spawned_child_can_be_waited_for_and_killed() -> None:
-    child = process.spawn(["sleep", "60"])
+    child = spawn.spawn(["sleep", "60"])
     assert child.poll() is None and child.wait(0.05) is None
     assert os.getsid(child.pid) == child.pid
     child.kill()

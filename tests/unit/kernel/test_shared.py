@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from metalor_lang.build.statcache import packed
-from metalor_lang.kernel import bulk, process, shared
+from metalor_lang.kernel import bulk, shared, spawn
 
 
 @pytest.fixture
@@ -38,7 +38,9 @@ def copy_jobs(root: int) -> list[bulk.CopyJob]:
     for number in range(40):
         names, sizes = names_and_sizes(root, f"from/d{number}")
         owner = os.geteuid(), os.getegid()
-        jobs.append(((f"from/d{number}", f"to/d{number}"), names, sizes, [0o640] * 5, owner, 10**18 + number))
+        jobs.append(
+            ((f"from/d{number}", f"to/d{number}"), names, sizes, [0o640] * 5, owner, 10**18 + number, number % 2 == 0)
+        )
     return jobs
 
 
@@ -68,13 +70,44 @@ def test_a_worker_says_what_we_would(root: int) -> None:
 @pytest.mark.parametrize("files", [1, shared.WORTH])
 def test_copies_are_whole(root: int, files: int) -> None:
     jobs = copy_jobs(root)
-    shared.do_all(jobs, (root, root), files=files)
-    for (source, target), names, _, _, _, time in jobs:
+    answers = shared.do_all(jobs, (root, root), files=files)
+    for ((source, target), names, _, _, _, time, hashed), (status, shas) in zip(jobs, answers):
+        assert status == packed([os.stat(f"{source}/{name}", dir_fd=root) for name in names])
+        texts = [Path(f"/proc/self/fd/{root}/{source}/{name}").read_bytes() for name in names]
+        assert shas == (b"".join(hashlib.sha256(text).digest() for text in texts) if hashed else b"")
         for name in names:
             one, two = (Path(f"/proc/self/fd/{root}/{folder}/{name}") for folder in (source, target))
             assert one.read_bytes() == two.read_bytes()
             assert two.stat().st_mode & 0o7777 == 0o640
             assert two.stat().st_mtime_ns == time
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0])
+@pytest.mark.parametrize("folder", [0o755, 0o2775])
+def test_modes_are_what_was_asked_for(root: int, umask: int, folder: int) -> None:
+    os.chmod("to/d0", folder, dir_fd=root)
+    names, sizes = names_and_sizes(root, "from/d0")
+    modes = [0o644, 0o755, 0o644, 0o4755, 0o600]
+    before = os.umask(umask)
+    try:
+        bulk.do((("from/d0", "to/d0"), names, sizes, modes, (os.geteuid(), os.getegid()), 0, False), (root, root))
+    finally:
+        os.umask(before)
+    made = [os.stat(f"to/d0/{name}", dir_fd=root) for name in names]
+    assert [info.st_mode & 0o7777 for info in made] == modes
+    assert {(info.st_uid, info.st_gid) for info in made} == {(os.geteuid(), os.getegid())}
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_a_worker_begins_while_jobs_are_made(root: int) -> None:
+    jobs = hash_jobs(root)
+    called = []
+    with shared.Team((root,), worker=True) as team:
+        for job in jobs:
+            team.add(job)
+        answers = team.finish(mostly=lambda: called.append(len(called)))
+    assert answers == shared.do_all(jobs, (root,), files=1)
+    assert called == [0]
 
 
 @pytest.mark.usefixtures("two_processors")
@@ -93,14 +126,14 @@ def test_the_job_that_failed_is_named(root: int, files: int, number: int) -> Non
 
 @pytest.mark.usefixtures("two_processors")
 def test_a_worker_that_dies_is_an_error(root: int, monkeypatch) -> None:
-    real = process.spawn
+    real = spawn.spawn
 
     def killed(*words, **more):
         child = real(*words, **more)
         os.kill(child.pid, signal.SIGKILL)
         return child
 
-    monkeypatch.setattr(process, "spawn", killed)
+    monkeypatch.setattr(spawn, "spawn", killed)
     with pytest.raises(shared.Failed):
         shared.do_all(hash_jobs(root), (root,), files=shared.WORTH)
 

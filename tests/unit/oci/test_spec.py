@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metalor_lang.oci.config import ConfigFields, HistoryEntry, ImageConfig, rfc3339, seconds_of
+from metalor_lang.oci.config import ConfigFields, HistoryEntry, ImageConfig
 from metalor_lang.oci.document import LIMIT
 from metalor_lang.oci.errors import BadDocument, UnknownMediaType
+from metalor_lang.oci.moments import rfc3339, seconds_of
 from metalor_lang.oci.spec import (
     DOCKER_CONFIG,
     DOCKER_INDEX,

@@ -185,7 +185,7 @@ class Failing(FakeInputs):
         super().__init__()
         self.error = error
 
-    def content(self, files: CopyFiles) -> str:
+    def content(self, files: CopyFiles, epoch: int) -> str:
         raise self.error
 
 
@@ -281,7 +281,7 @@ def test_what_the_machine_cannot_do_is_no_error_of_the_recipe() -> None:
 
 UNSUPPORTED = {
     "nothing": ("SH --tmpfs=/t --network=none --timeout=1s --user=a --workdir=/ x\nTEST SH x", []),
-    "fetch": ("FETCH --unpinned http://x/ /x", ["FETCH"]),
+    "fetch": ("FETCH --unpinned http://x/ /x", []),
     "git": ("GIT --unpinned=main http://x/ /x", ["GIT"]),
     "layer": ('LAYER "x"', ["LAYER"]),
     "cache": ("SH --cache=/c x", ["--cache"]),

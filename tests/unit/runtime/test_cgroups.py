@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from metalor_lang.runtime import cgroups
-from metalor_lang.runtime.request import Limits
+from metalor_lang.runtime.limits import Limits
 
 
 def version_1(tmp_path: Path) -> tuple[Path, Path]:

@@ -1,0 +1,501 @@
+;;; metalor-mode.el --- Major mode for metalor build recipes -*- lexical-binding: t; coding: utf-8 -*-
+
+;; Version: 1.0
+;; Package-Requires: ((emacs "27.1"))
+;; Keywords: languages, tools
+;; SPDX-License-Identifier: Apache-2.0
+
+;;; Commentary:
+
+;; @WRITTEN@
+;;
+;; Colours are exact: the automaton of the language's own parser stands below as a table, and walks through the
+;; buffer line by line.  The text of SH is coloured as `sh-mode' would.  Besides: indentation, an index of stages
+;; and names (imenu), stages as headings (outline), what `metalor check' finds (flymake), and `metalor lsp' for
+;; eglot.
+
+;;; Code:
+
+(require 'flymake)
+(require 'imenu)
+(require 'json)
+(require 'subr-x)
+
+(defvar eglot-server-programs)
+(declare-function sh-set-shell "sh-script" (shell &optional no-query-flag insert-flag))
+
+(defgroup metalor nil
+  "Build recipes of metalor."
+  :group 'languages
+  :prefix "metalor-")
+
+(defcustom metalor-command "metalor"
+  "The program that checks recipes, and that is their language server."
+  :type 'string)
+
+(defcustom metalor-indent-offset 4
+  "By how many columns a line is indented that continues a statement."
+  :type 'integer
+  :safe #'integerp)
+
+(defcustom metalor-shell-limit 20000
+  "How many characters of shell text are coloured as such; longer ones stay plain."
+  :type 'integer)
+
+;;;; Faces, one for each role
+
+@FACES@
+
+;;;; The automaton
+
+(defconst metalor--roles
+  @ROLES@
+  "The face of each role.")
+
+(defconst metalor--patterns
+  (vector
+@PATTERNS@)
+  "What may stand in a state: a group for each of its moves.")
+
+(defconst metalor--states
+  [
+@STATES@]
+  "States: pattern, state in which the next line starts, moves.
+A move is a role and the state behind it.  State 0 is between statements; a next
+line in it continues nothing.")
+
+(defconst metalor--bad
+  @BAD@
+  "A character that no recipe may hold.")
+
+;;;; Reading a buffer
+;;
+;; Text properties say what the automaton found: `metalor-role' of each character, `metalor-next' of a line's end
+;; (the state in which the next line starts, if it is not 0), and `metalor-shell', which is one object over each text
+;; that the shell reads as a whole.
+
+(defun metalor--state-at-line-start ()
+  "The state at the start of the line, where point is."
+  (or (and (not (bobp)) (get-text-property (1- (point)) 'metalor-next)) 0))
+
+(defun metalor--read (start end)
+  "Put into properties what the lines between START and END are."
+  (save-restriction
+    (widen)
+    (goto-char start)
+    (forward-line 0)
+    (let* ((case-fold-search nil)
+           (state (metalor--state-at-line-start))
+           (shell (and (> state 0) (get-text-property (1- (point)) 'metalor-shell)))
+           next)
+      (while (< (point) end)
+        (let ((from (point)) (to (line-end-position)))
+          (remove-list-of-text-properties
+           from (min (1+ to) (point-max)) '(metalor-role metalor-next metalor-shell syntax-table))
+          (when (and (> to from) (eq (char-before to) ?\r))
+            (setq to (1- to)))
+          (setq next (metalor--read-line state to shell)
+                state (car next)
+                shell (cdr next))
+          (goto-char to)
+          (let ((newline (line-end-position)))
+            (when (and (> state 0) (< newline (point-max)))
+              (put-text-property newline (1+ newline) 'metalor-next state)
+              (when shell
+                (put-text-property to (1+ newline) 'metalor-shell shell))))
+          (forward-line 1)
+          (when (eobp)
+            (setq end (point))))))))
+
+(defun metalor--read-line (state end shell)
+  "Read a line up to END, beginning in STATE and in the shell text SHELL.
+Return the next line's state and shell text.  A CR that ends the line stands
+behind END."
+  (let (quoted)
+    (while (< (point) end)
+      (let* ((row (aref metalor--states state))
+             (from (point))
+             (move (and (aref row 0)
+                        (looking-at (aref metalor--patterns (aref row 0)))
+                        (metalor--move)))
+             (role (if move (aref (aref row 2) (* 2 move)) 'error))
+             (to (if move (match-end 0) end)))
+        (setq state (if move (aref (aref row 2) (1+ (* 2 move))) -1)
+              shell (metalor--shell-after role shell))
+        (when role
+          (put-text-property from to 'metalor-role role)
+          (metalor--put-syntax role from to)
+          (when (and (eq role 'string) (eq (char-after from) ?\"))
+            (setq quoted (not quoted)))
+          (metalor--put-bad from to))
+        (when shell
+          (put-text-property from to 'metalor-shell shell))
+        (goto-char to)))
+    ;; A word in double quotes ends with its line, whatever is missing.
+    (when (and quoted (< end (point-max)))
+      (put-text-property end (1+ end) 'syntax-table (string-to-syntax "|"))))
+  (let ((next (if (< state 0) 0 (aref (aref metalor--states state) 1))))
+    (cons next (and (> next 0) shell))))
+
+(defun metalor--move ()
+  "The number of the move that matched, from a state's."
+  (let ((group 1))
+    (while (not (match-beginning group))
+      (setq group (1+ group)))
+    (1- group)))
+
+(defun metalor--shell-after (role shell)
+  "The shell text that a token of ROLE behind SHELL belongs to."
+  (cond ((eq role 'shell) (or shell (list 'shell)))
+        ((memq role '(nil comment continuation)) shell)))
+
+(defun metalor--put-syntax (role from to)
+  "Tell Emacs's own commands that ROLE stands between FROM and TO."
+  (cond ((eq role 'comment)
+         (put-text-property from (1+ from) 'syntax-table (string-to-syntax "<")))
+        ((not (eq role 'string)))
+        ((eq (char-after from) ?\')
+         (put-text-property from (1+ from) 'syntax-table (string-to-syntax "|"))
+         (put-text-property (1- to) to 'syntax-table (string-to-syntax "|")))
+        ((eq (char-after from) ?\")
+         (put-text-property from (1+ from) 'syntax-table (string-to-syntax "|")))))
+
+(defun metalor--put-bad (from to)
+  "Mark the characters between FROM and TO that no recipe may hold."
+  (goto-char from)
+  (while (re-search-forward metalor--bad to t)
+    (put-text-property (match-beginning 0) (match-end 0) 'metalor-role 'error)))
+
+(defun metalor--role (&optional position)
+  "The role of the character at POSITION, or at point."
+  (syntax-propertize (min (1+ (or position (point))) (point-max)))
+  (get-text-property (or position (point)) 'metalor-role))
+
+(defun metalor--line-state ()
+  "The state at the start of the current line; 0 if it continues nothing."
+  (save-excursion
+    (forward-line 0)
+    (syntax-propertize (point))
+    (metalor--state-at-line-start)))
+
+(defun metalor--block-p (state)
+  "Non-nil if lines in STATE belong to a block, out of which a fence leads."
+  (let ((moves (aref (aref metalor--states state) 2)) (at 0) found)
+    (while (< at (length moves))
+      (when (eq (aref moves at) 'fence)
+        (setq found (= state (aref (aref metalor--states state) 1))))
+      (setq at (+ at 2)))
+    found))
+
+;;;; Colours
+
+(defun metalor--fontify (limit)
+  "Put faces on everything up to LIMIT.
+A matcher for `font-lock-keywords' that leaves nothing to do."
+  (syntax-propertize limit)
+  (let (texts)
+    (while (< (point) limit)
+      (let* ((from (point))
+             (to (next-single-property-change from 'metalor-role nil limit))
+             (role (get-text-property from 'metalor-role))
+             (text (get-text-property from 'metalor-shell)))
+        (when role
+          (put-text-property from to 'face (cdr (assq role metalor--roles))))
+        (when (and (eq role 'shell) (not (eq text (cdar texts))))
+          (push (cons from text) texts))
+        (goto-char to)))
+    (dolist (each texts)
+      (metalor--fontify-shell (car each) limit)))
+  nil)
+
+(defconst metalor--font-lock-keywords '((metalor--fontify))
+  "All there is to do for font-lock.")
+
+(defun metalor--shell-bounds (position)
+  "The start and the end of the shell text at POSITION."
+  (cons (if (and (> position (point-min))
+                 (eq (get-text-property (1- position) 'metalor-shell) (get-text-property position 'metalor-shell)))
+            (previous-single-property-change position 'metalor-shell nil (point-min))
+          position)
+        (next-single-property-change position 'metalor-shell nil (point-max))))
+
+(defun metalor--fontify-shell (from limit)
+  "Put the faces of `sh-mode' on the shell text at FROM, up to LIMIT."
+  (let* ((bounds (metalor--shell-bounds from))
+         (start (car bounds))
+         (end (cdr bounds)))
+    (when (<= (- end start) metalor-shell-limit)
+      (dolist (each (metalor--shell-faces (metalor--shell-text start end)))
+        (let ((at (max from (+ start (nth 0 each))))
+              (to (min limit (+ start (nth 1 each)))))
+          (while (< at to)
+            (let ((next (next-single-property-change at 'metalor-role nil to)))
+              (when (eq (get-text-property at 'metalor-role) 'shell)
+                (put-text-property at next 'face (list (nth 2 each) 'metalor-shell-face)))
+              (setq at next))))))))
+
+(defun metalor--shell-text (start end)
+  "The shell's text between START and END.
+Comment lines of ours are blanks to it."
+  (let ((text (buffer-substring-no-properties start end)) (at start))
+    (while (< at end)
+      (let ((to (next-single-property-change at 'metalor-role nil end)))
+        (when (eq (get-text-property at 'metalor-role) 'comment)
+          (dotimes (offset (- to at))
+            (aset text (+ (- at start) offset) ?\s)))
+        (setq at to)))
+    text))
+
+(defvar metalor--shell-memory nil
+  "The shell text that was looked at last, and its faces.")
+
+(defun metalor--shell-faces (text)
+  "The faces that `sh-mode' gives TEXT: a list of (START END FACE)."
+  (unless (equal text (car metalor--shell-memory))
+    (setq metalor--shell-memory (cons text (metalor--shell-faces-of text))))
+  (cdr metalor--shell-memory))
+
+(defun metalor--shell-faces-of (text)
+  "Colour TEXT in a hidden buffer, and return its faces."
+  (with-current-buffer (get-buffer-create " *metalor-shell*")
+    (let ((inhibit-message t) (message-log-max nil) (at 1) faces)
+      (unless (derived-mode-p 'sh-mode)
+        (delay-mode-hooks (sh-mode))
+        (sh-set-shell "bash" nil nil))
+      (buffer-disable-undo)
+      (erase-buffer)
+      (insert text)
+      (font-lock-ensure)
+      (while (< at (point-max))
+        (let ((to (next-single-property-change at 'face nil (point-max)))
+              (face (get-text-property at 'face)))
+          (when face
+            (push (list (1- at) (1- to) face) faces))
+          (setq at to)))
+      (nreverse faces))))
+
+(defvar font-lock-beg)
+(defvar font-lock-end)
+
+(defun metalor--extend-region ()
+  "Let font-lock look at the shell's texts as a whole."
+  (syntax-propertize font-lock-end)
+  (let* ((from (and (> font-lock-beg (point-min)) (get-text-property (1- font-lock-beg) 'metalor-shell)
+                    (car (metalor--shell-bounds (1- font-lock-beg)))))
+         (to (and (< font-lock-end (point-max)) (get-text-property font-lock-end 'metalor-shell)
+                  (cdr (metalor--shell-bounds font-lock-end))))
+         changed)
+    (when (and from (< from font-lock-beg) (<= (- font-lock-beg from) metalor-shell-limit))
+      (setq font-lock-beg from changed t))
+    (when (and to (> to font-lock-end) (<= (- to font-lock-end) metalor-shell-limit))
+      (setq font-lock-end to changed t))
+    changed))
+
+;;;; Indentation
+
+(defun metalor-indent-line ()
+  "Indent the line.
+Statements stand at the margin, and what continues them is indented by
+`metalor-indent-offset'.  The lines of a block are its text, whose margin is
+the closing fence's column: only an empty one is indented, as the line before."
+  (interactive)
+  (let* ((state (metalor--line-state))
+         (column (save-excursion (back-to-indentation) (current-column)))
+         (wanted (cond ((= state 0) 0)
+                       ((metalor--block-p state) (metalor--block-column))
+                       ((save-excursion (back-to-indentation) (eq (char-after) ?\])) 0)
+                       (t metalor-indent-offset))))
+    (if (null wanted)
+        'noindent
+      (if (<= (current-column) column)
+          (indent-line-to wanted)
+        (save-excursion (indent-line-to wanted))))))
+
+(defun metalor--block-column ()
+  "The column of a line in a block; nil to leave it alone."
+  (save-excursion
+    (back-to-indentation)
+    (cond ((not (eolp)) nil)
+          ((= 0 (progn (forward-line -1) (metalor--line-state))) metalor-indent-offset)
+          (t (current-indentation)))))
+
+;;;; Index, headings, statements
+
+(defun metalor--statement ()
+  "The first word of the statement around point, and move there."
+  (forward-line 0)
+  (while (and (> (metalor--line-state) 0) (not (bobp)))
+    (forward-line -1))
+  (back-to-indentation)
+  (and (eq (metalor--role) 'keyword)
+       (buffer-substring-no-properties
+        (point) (next-single-property-change (point) 'metalor-role nil (line-end-position)))))
+
+(defun metalor--index ()
+  "The index for imenu: stages, arguments and variables."
+  (syntax-propertize (point-max))
+  (save-excursion
+    (goto-char (point-min))
+    (let (stages arguments variables)
+      (while (< (point) (point-max))
+        (let ((role (get-text-property (point) 'metalor-role)) (at (point)))
+          (cond
+           ((and (eq role 'keyword) (looking-at "FROM\\_>") (= 0 (metalor--line-state)))
+            (push (cons (metalor--stage-name) at) stages))
+           ((eq role 'name)
+            (let ((word (save-excursion (metalor--statement)))
+                  (name (buffer-substring-no-properties
+                         at (next-single-property-change at 'metalor-role nil (point-max)))))
+              (cond ((equal word "ARG") (push (cons name at) arguments))
+                    ((equal word "ENV") (push (cons name at) variables))))))
+          (goto-char (next-single-property-change at 'metalor-role nil (point-max)))))
+      (delq nil
+            (list (and stages (cons "Stages" (nreverse stages)))
+                  (and arguments (cons "Arguments" (nreverse arguments)))
+                  (and variables (cons "Variables" (nreverse variables))))))))
+
+(defun metalor--stage-name ()
+  "The name of the stage at whose FROM point is, or its base."
+  (let ((at (point)) (end (line-end-position)) name base)
+    (while (< at end)
+      (let ((to (next-single-property-change at 'metalor-role nil end)))
+        (pcase (get-text-property at 'metalor-role)
+          ('name (setq name (buffer-substring-no-properties at to)))
+          ((or 'word 'string 'expansion 'variable 'escape)
+           (setq base (concat base (buffer-substring-no-properties at to)))))
+        (setq at to)))
+    (or name base "FROM")))
+
+(defun metalor-beginning-of-stage (&optional count)
+  "Go to the COUNTth FROM before point, or with a negative COUNT behind it."
+  (interactive "^p")
+  (let ((case-fold-search nil) (step (if (< (or count 1) 0) 1 -1)) found)
+    (dotimes (_ (abs (or count 1)))
+      (let ((start (point)) (target nil))
+        (when (> step 0)
+          (end-of-line))
+        (while (and (not target) (re-search-forward "^[ \t]*\\(FROM\\)\\_>" nil t step))
+          (when (save-excursion (goto-char (match-beginning 1)) (= 0 (metalor--line-state)))
+            (setq target (match-beginning 1))))
+        (setq found target)
+        (goto-char (or target (if (> step 0) (point-max) (progn (goto-char start) (point-min)))))))
+    (and found t)))
+
+(defun metalor-end-of-stage ()
+  "Go to the end of the stage around point."
+  (interactive "^")
+  (metalor-beginning-of-stage -1))
+
+;;;; Flymake
+
+(defvar-local metalor--flymake-process nil
+  "The check that is under way.")
+
+(defun metalor-flymake (report &rest _)
+  "Let `metalor check' look at the buffer, and REPORT its errors."
+  (unless (executable-find metalor-command)
+    (error "Cannot find %s" metalor-command))
+  (when (process-live-p metalor--flymake-process)
+    (kill-process metalor--flymake-process))
+  (let ((source (current-buffer))
+        (output (generate-new-buffer " *metalor-check*")))
+    (setq metalor--flymake-process
+          (make-process
+           :name "metalor-check" :noquery t :connection-type 'pipe :buffer output :coding 'utf-8-unix
+           :command (append (list metalor-command "check" "--format" "json")
+                            (and buffer-file-name (list "--stdin-filename" (file-local-name buffer-file-name)))
+                            (list "-"))
+           :sentinel
+           (lambda (process _event)
+             (when (memq (process-status process) '(exit signal))
+               (unwind-protect
+                   (when (and (buffer-live-p source)
+                              (eq process (buffer-local-value 'metalor--flymake-process source)))
+                     (if (< (process-exit-status process) 2)
+                         (funcall report (metalor--diagnostics output source))
+                       (funcall report :panic :explanation (with-current-buffer output (buffer-string)))))
+                 (kill-buffer output))))))
+    (save-restriction
+      (widen)
+      (process-send-region metalor--flymake-process (point-min) (point-max))
+      (process-send-eof metalor--flymake-process))))
+
+(defun metalor--diagnostics (output source)
+  "The diagnostics of SOURCE in OUTPUT, for flymake."
+  (with-current-buffer output
+    (goto-char (point-min))
+    (mapcar
+     (lambda (each)
+       (let-alist each
+         (pcase-let ((`(,start . ,end) (metalor--region source .span.start.offset .span.end.offset)))
+           (flymake-make-diagnostic
+            source start end
+            (pcase .severity ("error" :error) ("warning" :warning) (_ :note))
+            (concat .code ": " .message (and .help (not (equal .help "")) (concat "\n" .help)))))))
+     (let ((json-object-type 'alist) (json-array-type 'list) (json-null nil) (json-false nil))
+       (and (re-search-forward "^{" nil t)
+            (goto-char (match-beginning 0))
+            (alist-get 'diagnostics (car (alist-get 'files (json-read)))))))))
+
+(defun metalor--region (source start end)
+  "The positions in SOURCE of the offsets START and END.
+They are some character's even if the offsets are the same."
+  (with-current-buffer source
+    (save-restriction
+      (widen)
+      (let* ((last (1- (point-max)))
+             (from (+ (point-min) (min start last)))
+             (to (+ (point-min) (min end last))))
+        (when (<= to from)
+          (if (memq (char-after from) '(nil ?\n))
+              (setq to from from (max (point-min) (1- from)))
+            (setq to (1+ from))))
+        (cons from to)))))
+
+;;;; The mode
+
+(defvar metalor-mode-syntax-table
+  (let ((table (make-syntax-table)))
+    (modify-syntax-entry ?\" "." table)
+    (modify-syntax-entry ?\' "." table)
+    (modify-syntax-entry ?\\ "." table)
+    (modify-syntax-entry ?# "." table)
+    (modify-syntax-entry ?$ "." table)
+    (modify-syntax-entry ?= "." table)
+    (modify-syntax-entry ?- "_" table)
+    (modify-syntax-entry ?_ "_" table)
+    (modify-syntax-entry ?= "." table)
+    (modify-syntax-entry ?\n ">" table)
+    table)
+  "Comments and strings are where `metalor--put-syntax' says.")
+
+;;;###autoload
+(define-derived-mode metalor-mode prog-mode "Metalor"
+  "Major mode for metalor build recipes."
+  (setq-local syntax-propertize-function #'metalor--read)
+  (setq-local parse-sexp-lookup-properties t)
+  (setq-local comment-start "# ")
+  (setq-local comment-start-skip "#+[ \t]*")
+  (setq-local comment-end "")
+  (setq-local font-lock-defaults
+              '(metalor--font-lock-keywords nil nil nil (font-lock-syntactic-face-function . ignore)))
+  (add-hook 'font-lock-extend-region-functions #'metalor--extend-region nil t)
+  (setq-local indent-line-function #'metalor-indent-line)
+  (setq-local tab-width 4)
+  (setq-local indent-tabs-mode nil)
+  (setq-local imenu-create-index-function #'metalor--index)
+  (setq-local outline-regexp "FROM\\_>")
+  (setq-local outline-level (lambda () 1))
+  (setq-local beginning-of-defun-function #'metalor-beginning-of-stage)
+  (setq-local end-of-defun-function #'metalor-end-of-stage)
+  (add-hook 'flymake-diagnostic-functions #'metalor-flymake nil t))
+
+;;;###autoload
+(add-to-list 'auto-mode-alist '("\\.metalor\\'" . metalor-mode))
+
+(with-eval-after-load 'eglot
+  (add-to-list 'eglot-server-programs (list 'metalor-mode metalor-command "lsp")))
+
+(provide 'metalor-mode)
+
+;;; metalor-mode.el ends here

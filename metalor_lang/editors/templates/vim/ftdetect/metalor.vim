@@ -1,0 +1,4 @@
+" Which files are metalor recipes.
+" @WRITTEN@
+
+autocmd BufNewFile,BufRead *.metalor setfiletype metalor

@@ -1,0 +1,53 @@
+"""A store that is only looked at.
+
+Invariant: nothing is made, locked, pinned, touched or repaired; what a record names may be gone a moment later.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from metalor_lang.store import files
+from metalor_lang.store.records import StepRecord, file_name, step_of
+from metalor_lang.store.store import VERSION
+
+
+class Glance:
+    """The step records of a store.
+
+    Args:
+        root: the store's folder, which need not exist.
+
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def there(self) -> bool:
+        """Whether there is a store that this version reads."""
+        try:
+            return (self.root / "VERSION").read_bytes() == VERSION.encode()
+        except OSError:
+            return False
+
+    def steps(self, keys: Iterable[str]) -> dict[str, StepRecord]:
+        """The records of keys whose snapshots are there; as `Steps.get_all`, but only looked at."""
+        found: dict[str, StepRecord] = {}
+        seen: set[str] = set()
+        for key in dict.fromkeys(keys):
+            try:
+                body = files.read_sealed(self.root / "steps" / f"{file_name(key)}.json")
+                record = None if body is None else step_of(body)
+            except (files.Damaged, OSError):
+                continue
+            if record is not None and record.key == key and self._complete(record, seen):
+                found[key] = record
+        return found
+
+    def _complete(self, record: StepRecord, seen: set[str]) -> bool:
+        for identity in record.chain:
+            if identity not in seen:
+                if "/" in identity or not (self.root / "snapshots" / identity).is_dir():
+                    return False
+                seen.add(identity)
+        return True

@@ -1,0 +1,221 @@
+"""The shape of a recipe: stages with what stands in them, what can be folded, what surrounds a place.
+
+Invariant: spans nest: what is below another thing lies in it.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Final
+
+from metalor_lang.record import dataclass
+from metalor_lang.source import SourceFile, Span
+from metalor_lang.syntax import ast
+from metalor_lang.syntax.grammar import Token, scan
+from metalor_lang.syntax.lines import Slice, slices
+from metalor_lang.syntax.printer import print_statement
+
+_LONGEST: Final = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A stage, a statement, or a name that one declares.
+
+    Args:
+        word: the statement's word; "" for a name in one.
+        title: how a list shows it.
+        detail: what a list shows beside it.
+        span: all of it; of a stage to the end of its last statement.
+        head: what to show when it is chosen.
+
+    """
+
+    word: str
+    title: str
+    detail: str
+    span: Span
+    head: Span
+    parts: tuple["Part", ...] = ()
+
+
+def outline(recipe: ast.Recipe) -> tuple[Part, ...]:
+    """The statements before the first stage, and the stages."""
+    out: list[Part] = []
+    stage: ast.From | None = None
+    inside: list[Part] = []
+    count = 0
+    for node in recipe.statements:
+        if isinstance(node, ast.From):
+            if stage is not None:
+                out.append(_stage(stage, count, inside))
+            stage, inside = node, []
+            count += 1
+        elif stage is None:
+            out.append(_part(node))
+        else:
+            inside.append(_part(node))
+    if stage is not None:
+        out.append(_stage(stage, count, inside))
+    return tuple(out)
+
+
+def _stage(node: ast.From, number: int, inside: list[Part]) -> Part:
+    end = inside[-1].span.end if inside else node.span.end
+    return Part(
+        word="FROM",
+        title=node.stage or f"stage {number}",
+        detail=_short(print_statement(node)),
+        span=Span(node.span.start, end),
+        head=node.stage_span or node.base.span,
+        parts=tuple(inside),
+    )
+
+
+def _part(node: ast.Statement) -> Part:
+    whole = _short(print_statement(node))
+    match node:
+        case ast.Arg():
+            return Part(word=node.word, title=node.name, detail=whole, span=node.span, head=node.name_span)
+        case ast.Env() | ast.Label() | ast.Annotate():
+            pairs = tuple(
+                Part(word="", title=pair.key, detail=_short(whole), span=pair.span, head=pair.key_span)
+                for pair in node.pairs
+            )
+            if len(pairs) == 1:
+                return Part(word=node.word, title=whole, detail="", span=node.span, head=node.pairs[0].key_span)
+            return Part(word=node.word, title=whole, detail="", span=node.span, head=node.word_span, parts=pairs)
+        case _:
+            return Part(word=node.word, title=whole, detail="", span=node.span, head=node.word_span)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+
+
+# ---- folding -------------------------------------------------------------------------------------------------------
+
+
+class FoldKind(StrEnum):
+    """What is folded."""
+
+    STAGE = "stage"
+    STATEMENT = "statement"
+    COMMENT = "comment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fold:
+    """Lines that can be hidden behind the first: 1-based, the last one included."""
+
+    first: int
+    last: int
+    kind: FoldKind
+
+
+def folds(source: SourceFile, recipe: ast.Recipe) -> tuple[Fold, ...]:
+    """Stages, statements over several lines, and runs of comment lines, in order."""
+    out: list[Fold] = []
+
+    def add(first: int, last: int, kind: FoldKind) -> None:
+        if last > first:
+            out.append(Fold(first=first, last=last, kind=kind))
+
+    for part in outline(recipe):
+        if part.word == "FROM":
+            add(_line(source, part.span.start), _last(source, part.span), FoldKind.STAGE)
+    inside: set[int] = set()
+    for cut in slices(source):
+        first, last = _line(source, cut.start), _last(source, Span(cut.start, max(cut.start, cut.end)))
+        inside.update(range(first, last + 1))
+        add(first, last, FoldKind.STATEMENT)
+    begun: int | None = None
+    for number in range(1, source.line_count + 2):
+        comment = number not in inside and source.line(number).lstrip(" \t").startswith("#")
+        if comment and begun is None:
+            begun = number
+        elif not comment and begun is not None:
+            add(begun, number - 1, FoldKind.COMMENT)
+            begun = None
+    return tuple(sorted(out, key=lambda fold: (fold.first, -fold.last)))
+
+
+def _line(source: SourceFile, offset: int) -> int:
+    return source.position(offset).line
+
+
+def _last(source: SourceFile, span: Span) -> int:
+    """The line of the last character of a span."""
+    return _line(source, max(span.start, span.end - 1))
+
+
+# ---- what surrounds a place ------------------------------------------------------------------------------------------
+
+
+def surroundings(source: SourceFile, recipe: ast.Recipe, offset: int) -> tuple[Span, ...]:
+    """The spans that a selection at an offset grows through, the smallest first; the last one is the whole text."""
+    found: set[Span] = {Span(0, len(source.text))}
+    for part in outline(recipe):
+        if part.word == "FROM":
+            found.add(part.span)
+    cut = statement_at(source, offset)
+    if cut is not None:
+        found.add(Span(cut.start, cut.end))
+        found.update(Span(cut.start + token.start, cut.start + token.end) for token in tokens_of(source, cut))
+    for node in recipe.statements:
+        if node.span.start <= offset <= node.span.end:
+            found.update(_inside(node))
+    number = _line(source, offset)
+    line = source.line(number)
+    start = source.line_span(number).start
+    if line.strip():
+        found.add(Span(start + len(line) - len(line.lstrip()), start + len(line.rstrip())))
+    around = sorted(
+        (span for span in found if span.start <= offset <= span.end), key=lambda span: (len(span), -span.start)
+    )
+    out: list[Span] = []
+    for span in around:  # each holds the one before
+        if not out or (span != out[-1] and span.start <= out[-1].start and out[-1].end <= span.end):
+            out.append(span)
+    return tuple(out)
+
+
+def statement_at(source: SourceFile, offset: int) -> Slice | None:
+    """The text of the statement that an offset is in, or at the end of."""
+    for cut in slices(source):
+        if cut.start <= offset <= cut.end:
+            return cut
+        if cut.start > offset:
+            break
+    return None
+
+
+def tokens_of(source: SourceFile, cut: Slice) -> tuple[Token, ...]:
+    """The tokens of a statement as far as it is right, white space left out; offsets are the statement's."""
+    tokens, _ = scan(source.text[cut.start : cut.end])
+    return tuple(token for token in tokens if token.type not in ("WS", "NL", "BACKSLASH"))
+
+
+def _inside(node: ast.Node | ast.Word | ast.Array | ast.Pair | ast.Flag | ast.Block | ast.ShellText) -> Iterator[Span]:
+    """The spans of everything below a node."""
+    yield node.span
+    match node:
+        case ast.Word(parts=parts) | ast.Block(parts=parts):
+            yield from (part.span for part in parts)
+        case ast.Array(items=items):
+            for item in items:
+                yield from _inside(item)
+        case ast.Pair(value=value):
+            yield from _inside(value)
+        case ast.Flag(value=ast.Word() as value):
+            yield from _inside(value)
+        case ast.Node():
+            for flag in node.flags:
+                yield from _inside(flag)
+            for name in type(node).__slots__:
+                below = getattr(node, name)
+                for each in below if isinstance(below, tuple) else (below,):
+                    if isinstance(each, ast.Node | ast.Word | ast.Array | ast.Pair | ast.Block | ast.ShellText):
+                        yield from _inside(each)
+        case _:
+            pass
