@@ -13,16 +13,18 @@ from pathlib import Path
 from types import TracebackType
 
 from metalor_lang.build.bases import Bases
-from metalor_lang.build.builder import Builder, BuildResult, Chain, Options, build_together
+from metalor_lang.build.builder import Builder
 from metalor_lang.build.events import BuildFinished, EventSink, Notice, NullSink
 from metalor_lang.build.failures import Refused, refuse
 from metalor_lang.build.folders import Folders
 from metalor_lang.build.foreign import emulators
 from metalor_lang.build.inputs import BuildInputs
 from metalor_lang.build.late import LateMachine
+from metalor_lang.build.model import BuildResult, Chain, Options
 from metalor_lang.build.remotes import Remotes
 from metalor_lang.build.several import Shared, named
 from metalor_lang.build.telling import Telling
+from metalor_lang.build.together import build_together
 from metalor_lang.checker.checker import check
 from metalor_lang.checker.platforms import PlatformError, parse_platforms, same_platform
 from metalor_lang.checker.program import Platform, Program

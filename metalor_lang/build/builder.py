@@ -6,7 +6,7 @@ nothing behind; with the lock of its key held, a step runs once however many bui
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from metalor_lang.build.events import (
     BuildStarted,
@@ -22,102 +22,20 @@ from metalor_lang.build.events import (
     StepStarted,
 )
 from metalor_lang.build.failures import BuildFailed, Interrupted, failed_with, not_cached, sayable
-from metalor_lang.build.lookup import Chain as Chain
 from metalor_lang.build.lookup import Place, find_records, read_stages, usable
-from metalor_lang.build.several import Shared, twins
+from metalor_lang.build.model import BuildResult, Chain, Options, Performer, StageResult
+from metalor_lang.build.several import Shared
 from metalor_lang.build.telling import Telling
-from metalor_lang.build.walk import walk
 from metalor_lang.checker.program import ImageBase, RootfsBase, ScratchBase, StageBase
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import MachineError, MetalorError
 from metalor_lang.guards import Lock
-from metalor_lang.hints import Protocol
 from metalor_lang.plan.describe import base_name
 from metalor_lang.plan.graph import Configure, Kind, Plan, PlannedStage, Step
-from metalor_lang.record import dataclass
-from metalor_lang.runtime.limits import Limits
 from metalor_lang.store.errors import StoreError
 from metalor_lang.store.locks import Held
 from metalor_lang.store.records import StepRecord
 from metalor_lang.store.store import Store
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageResult:
-    """A built stage.
-
-    Args:
-        stage: as planned.
-        start: the chain that the stage began with (its base's).
-        chain: the chain after its last step.
-
-    """
-
-    stage: PlannedStage
-    start: Chain
-    chain: Chain
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildResult:
-    """What a build gave: every needed stage, and how many steps ran, were cached, were left out."""
-
-    plan: Plan
-    stages: Mapping[int, StageResult]
-    ran: int
-    cached: int
-    skipped: tuple[Step, ...]
-
-    @property
-    def target(self) -> StageResult:
-        """The stage that was asked for."""
-        return self.stages[self.plan.target]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How to build.
-
-    Args:
-        jobs: how many stages at once; 0 for one a CPU.
-        no_cache: run every step anew.
-        expect_cached: fail at the first step that would run.
-        no_tests: leave TEST out.
-        limits: what a step may use; in no key, as it changes no result.
-
-    """
-
-    jobs: int = 0
-    no_cache: bool = False
-    expect_cached: bool = False
-    no_tests: bool = False
-    limits: Limits = Limits()
-
-
-class Performer(Protocol):
-    """Does what steps say; the builder decides whether they must."""
-
-    def base(self, stage: PlannedStage) -> Chain:
-        """The chain of an image or rootfs base, unpacked."""
-        ...
-
-    def perform(
-        self, stage: PlannedStage, step: Step, chain: Chain, sources: Mapping[int, Chain], ref: StepRef
-    ) -> Chain:
-        """Run a step on a chain and give the chain after it; raises BuildFailed, MetalorError, Interrupted."""
-        ...
-
-    def unpacked(self, stage: PlannedStage) -> Chain | None:
-        """The chain of an image or rootfs base that the store has already, else None."""
-        ...
-
-    def ready(self) -> None:
-        """Start what steps need; called before the first one runs, in the thread that builds; raises MachineError."""
-        ...
-
-    def stop(self) -> None:
-        """End running commands soon; later ones end at once."""
-        ...
 
 
 class Builder:
@@ -166,6 +84,8 @@ class Builder:
             KeyboardInterrupt: after everything that ran has ended.
 
         """
+        from metalor_lang.build.together import build_together  # which needs builders
+
         return build_together((self,))[0]
 
     def stop(self) -> None:
@@ -438,61 +358,6 @@ class Builder:
             made = self._shared.made(step.key) if self._shared is not None else None
             return usable(made, step, chain, inputs, self._began)
         return usable(self._store.steps.get(step.key), step, chain, inputs, self._began)
-
-
-def build_together(builders: Sequence[Builder]) -> tuple[BuildResult, ...]:
-    """Build several plans of one recipe at the same time, as `Builder.build` does one; a stage that is the same in two
-    is built for both.
-
-    Args:
-        builders: one for each platform, with the same options.
-
-    Raises:
-        as `Builder.build`.
-
-    """
-    plans = [builder.plan for builder in builders]
-    same = twins(plans)
-    width = 1 + max(index for plan in plans for index in plan.stages)
-    nodes = {which * width + index: (which, index) for which, plan in enumerate(plans) for index in plan.stages}
-
-    def work(node: int, done: Mapping[int, StageResult]) -> StageResult:
-        which, index = nodes[node]
-        stage = plans[which].stages[index]
-        if (which, index) in same:
-            first = done[same[which, index] * width + index]
-            return StageResult(stage=stage, start=first.start, chain=first.chain)
-        mine = {nodes[each][1]: result for each, result in done.items() if nodes[each][0] == which}
-        return builders[which].stage(index, mine)
-
-    needs: dict[int, tuple[int, ...]] = {}
-    for node, (which, index) in nodes.items():
-        if (which, index) in same:
-            needs[node] = (same[which, index] * width + index,)
-        else:
-            stage = plans[which].stages[index]
-            needs[node] = tuple(which * width + need for need in stage.needs if need in plans[which].stages)
-
-    def stop() -> None:
-        for builder in builders:
-            builder.stop()
-
-    first = builders[0]
-    own = tuple(plans[which].stages[index] for which, index in nodes.values() if (which, index) not in same)
-    first.announce(tuple(str(plan.program.platform) for plan in plans), own)
-    everything = [builder.look_up() for builder in builders]
-    if all(everything):
-        results: dict[int, StageResult] = {}
-        for node in sorted(needs):  # a stage needs earlier ones only
-            results[node] = work(node, results)
-    else:
-        for builder in builders:
-            builder.ready()
-        results = walk(needs, work, jobs=first.jobs, stop=stop)
-    return tuple(
-        builder.result({index: results[which * width + index] for index in plans[which].stages})
-        for which, builder in enumerate(builders)
-    )
 
 
 def _failed(ref: StepRef, failure: BuildFailed, took: int) -> StepFailed:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from metalor_lang.build.bases import Bases
-from metalor_lang.build.builder import Chain
+from metalor_lang.build.model import Chain
 from metalor_lang.build.perform import DEFAULT_PATH
 from metalor_lang.build.users import resolve
 from metalor_lang.checker.platforms import host_platform

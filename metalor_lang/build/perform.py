@@ -11,7 +11,6 @@ from contextlib import ExitStack, suppress
 from functools import partial
 
 from metalor_lang.build.bases import Bases
-from metalor_lang.build.builder import Chain
 from metalor_lang.build.caching import take
 from metalor_lang.build.contexts import LocalContexts
 from metalor_lang.build.copies import Copies
@@ -22,6 +21,7 @@ from metalor_lang.build.failures import BuildFailed, Interrupted, command_failed
 from metalor_lang.build.files import make_workdir, write_file
 from metalor_lang.build.growing import beneath
 from metalor_lang.build.logs import StepLog
+from metalor_lang.build.model import Chain
 from metalor_lang.build.needles import Masker
 from metalor_lang.build.nursery import Nursery
 from metalor_lang.build.placing import CopyError

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from metalor_lang.build.bases import Bases
-from metalor_lang.build.builder import BuildResult, Chain, StageResult
+from metalor_lang.build.model import BuildResult, Chain, StageResult
 from metalor_lang.checker.platforms import host_platform, same_platform
 from metalor_lang.checker.program import ImageBase, Platform, RootfsBase, StageBase
 from metalor_lang.errors import UsageError

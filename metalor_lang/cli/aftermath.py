@@ -9,7 +9,7 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-from metalor_lang.build.builder import Chain
+from metalor_lang.build.model import Chain
 from metalor_lang.cli.commands.repl import at_a_terminal
 from metalor_lang.cli.common import ShownFailure, limits_of, recipe_options
 from metalor_lang.errors import UsageError

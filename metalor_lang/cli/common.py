@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from metalor_lang.build.api import STANDARD_INPUT, RecipeOptions, Session, parse_epoch
-from metalor_lang.build.builder import BuildResult, Chain, Options
 from metalor_lang.build.events import EventSink, Notice
 from metalor_lang.build.failures import BuildFailed, Refused
 from metalor_lang.build.late import LateRuntime, LateSnapshotter
+from metalor_lang.build.model import BuildResult, Chain, Options
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import UsageError
 from metalor_lang.hints import TYPE_CHECKING, Final

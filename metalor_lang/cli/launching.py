@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from metalor_lang.build.api import Session, one_platform, recipe_name
-from metalor_lang.build.builder import Options
 from metalor_lang.build.events import NullSink
 from metalor_lang.build.launch import PREFIXES, Launch, from_reference, launch
+from metalor_lang.build.model import Options
 from metalor_lang.build.sketch import choose_one, recall, remember, sketch
 from metalor_lang.cli.common import build_in, build_options, limits_of, machine, open_store, recipe_options
 from metalor_lang.errors import UsageError

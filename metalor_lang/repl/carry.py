@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from metalor_lang.build.api import one_platform
-from metalor_lang.build.builder import Builder, Options, Performer
+from metalor_lang.build.builder import Builder
 from metalor_lang.build.events import EventSink
 from metalor_lang.build.failures import Refused
 from metalor_lang.build.foreign import emulators
+from metalor_lang.build.model import Options, Performer
 from metalor_lang.checker.checker import check
 from metalor_lang.checker.program import ImageBase, Program, RootfsBase
 from metalor_lang.checker.scope import PROXIES

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from metalor_lang.build.api import RecipeOptions, Session
-from metalor_lang.build.builder import Options
 from metalor_lang.build.events import NullSink
 from metalor_lang.build.export import Exporter
 from metalor_lang.build.failures import Refused
+from metalor_lang.build.model import Options
 from metalor_lang.build.sketch import sketch
 from metalor_lang.oci.layout import Layout
 from metalor_lang.oci.media import Compression

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from metalor_lang.build.api import Session, recipe_name, several_platforms
-from metalor_lang.build.builder import Options
 from metalor_lang.build.early import likely, started
 from metalor_lang.build.foreign import emulators
+from metalor_lang.build.model import Options
 from metalor_lang.build.sketch import remember, sketch
 from metalor_lang.cli.common import ShownFailure, build_in, build_options, machine, open_store, recipe_options
 from metalor_lang.errors import Exit

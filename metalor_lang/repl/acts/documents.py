@@ -10,10 +10,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from metalor_lang.build.builder import BuildResult, StageResult
 from metalor_lang.build.export import Exporter, check_outputs
 from metalor_lang.build.failures import Refused
 from metalor_lang.build.lookup import read_stages
+from metalor_lang.build.model import BuildResult, StageResult
 from metalor_lang.build.owning import owned
 from metalor_lang.build.sketch import remember, sketch
 from metalor_lang.checker.program import Base, ImageBase, RootfsBase, Transport

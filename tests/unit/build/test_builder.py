@@ -7,10 +7,11 @@ import time
 
 import pytest
 
-from metalor_lang.build.builder import Builder, Options
+from metalor_lang.build.builder import Builder
 from metalor_lang.build.cached import cached_steps
 from metalor_lang.build.events import Recorder, StepCached, StepFailed, StepFinished, StepSkipped, StepStarted
 from metalor_lang.build.failures import BuildFailed, Interrupted, command_failed
+from metalor_lang.build.model import Options
 from metalor_lang.checker.checker import check
 from metalor_lang.errors import Exit, MachineError, MetalorError
 from metalor_lang.plan.evaluator import evaluate

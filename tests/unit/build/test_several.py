@@ -4,10 +4,12 @@ import threading
 
 import pytest
 
-from metalor_lang.build.builder import Builder, Options, build_together
+from metalor_lang.build.builder import Builder
 from metalor_lang.build.events import BuildStarted, Recorder, StepCached, StepStarted
 from metalor_lang.build.failures import BuildFailed, Interrupted, command_failed
+from metalor_lang.build.model import Options
 from metalor_lang.build.several import Shared, named, twins
+from metalor_lang.build.together import build_together
 from metalor_lang.checker.checker import check
 from metalor_lang.checker.platforms import parse_platforms
 from metalor_lang.plan.evaluator import evaluate
