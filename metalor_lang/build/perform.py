@@ -11,7 +11,6 @@ from contextlib import ExitStack, suppress
 from functools import partial
 
 from metalor_lang.build.bases import Bases
-from metalor_lang.build.caching import take
 from metalor_lang.build.contexts import LocalContexts
 from metalor_lang.build.copies import Copies
 from metalor_lang.build.copying import Elsewhere, copy_into
@@ -274,15 +273,7 @@ class Machine:
                 draft.root.makedirs(action.workdir)
             elif not found:
                 raise failed_with(no_workdir(action.workdir, there=found is not None), step, "E0604")
-            caches = take(
-                self._store,
-                action,
-                stage.platform,
-                identity,
-                stack,
-                on_wait=lambda text: self._events.emit(Notice(text=text, title=ref.title)),
-                stop=self._stopping.is_set,
-            )
+            caches = self._caches(stage, action, identity, ref, stack)
             request = self._request(stage, action, identity, sources, caches, stack)
             log = stack.enter_context(StepLog(self._store.logs_path(step.key)))
 
@@ -315,6 +306,24 @@ class Machine:
                 message=status.message,
                 room=room,
             )
+
+    def _caches(
+        self, stage: PlannedStage, action: Exec, identity: Identity, ref: StepRef, stack: ExitStack
+    ) -> Mapping[str, BindSpec]:
+        """The mounts of the step's caches, held until `stack` ends."""
+        if not any(isinstance(mount, CacheMount) for mount in action.mounts):
+            return {}
+        from metalor_lang.build.caching import take  # with what reads and writes archives
+
+        return take(
+            self._store,
+            action,
+            stage.platform,
+            identity,
+            stack,
+            on_wait=lambda text: self._events.emit(Notice(text=text, title=ref.title)),
+            stop=self._stopping.is_set,
+        )
 
     def _request(
         self,
