@@ -115,7 +115,8 @@ def site(folder: Path) -> Iterator[Site]:
     (folder / "www").mkdir(parents=True)
     (folder / "passwords").write_text(f"{USER}:{{PLAIN}}{PASSWORD}\n")
     make_certificates(folder)
-    found = Site(folder=folder, plain=free_port(), secure=free_port())
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        found = Site(folder=folder, plain=first.getsockname()[1], secure=second.getsockname()[1])
     (folder / "nginx.conf").write_text(_CONFIG.format(folder=folder, plain=found.plain, secure=found.secure))
     argv = [program, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
     with (folder / "said").open("wb") as said:
