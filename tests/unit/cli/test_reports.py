@@ -147,7 +147,7 @@ def test_gitlab_wants_paths_of_the_repository(path: str) -> None:
 
 def test_junit() -> None:
     suites = ET.fromstring(FORMATS["junit"](FILES))
-    assert suites.attrib == {"name": "metalor check", "tests": "3", "failures": "2", "errors": "0"}
+    assert suites.attrib == {"name": "metalor check", "tests": "3", "failures": "2", "errors": "0", "time": "0"}
     assert [(suite.get("name"), suite.get("tests"), suite.get("failures")) for suite in suites] == [
         ("dir/a b.metalor", "2", "2"),
         ("r", "1", "0"),
@@ -158,6 +158,7 @@ def test_junit() -> None:
         "name": "2:10 E0233 A key and a value without an equals sign",
         "file": "dir/a b.metalor",
         "line": "2",
+        "time": "0",
     }
     assert case[0].get("message") == "100%: a, b" and "= help: write <x>" in (case[0].text or "")
     assert len(suites[1][0]) == 0
