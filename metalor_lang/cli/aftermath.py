@@ -14,7 +14,7 @@ from metalor_lang.cli.commands.repl import at_a_terminal
 from metalor_lang.cli.common import ShownFailure, limits_of, recipe_options
 from metalor_lang.errors import UsageError
 from metalor_lang.plan.graph import Step
-from metalor_lang.repl.core import Failed
+from metalor_lang.repl.faults import Failed
 from metalor_lang.repl.journal import Journal
 from metalor_lang.repl.opening import header_of, interrupts_to, open_session
 from metalor_lang.repl.plain import Hearer, PlainEvents

@@ -12,12 +12,12 @@ from metalor_lang.build.api import RecipeOptions
 from metalor_lang.build.events import EventSink
 from metalor_lang.build.failures import BuildFailed, Interrupted, Refused
 from metalor_lang.build.lookup import Chain
-from metalor_lang.diagnostics.model import Diagnostic
-from metalor_lang.errors import MetalorError, machine_error
+from metalor_lang.errors import MetalorError
 from metalor_lang.hints import Final
 from metalor_lang.plan.graph import Step
-from metalor_lang.record import dataclass, replace
+from metalor_lang.record import replace
 from metalor_lang.repl.carry import Ahead, Carrier, Performers, joined
+from metalor_lang.repl.faults import Failed, Stumble, Typed, mistake, placed
 from metalor_lang.repl.ground import Ground
 from metalor_lang.repl.journal import Journal, Story, Written
 from metalor_lang.repl.outcome import (
@@ -26,7 +26,6 @@ from metalor_lang.repl.outcome import (
     Entry,
     Failure,
     Interruption,
-    Mistake,
     Nobody,
     Person,
     Refusal,
@@ -35,7 +34,6 @@ from metalor_lang.repl.outcome import (
 )
 from metalor_lang.repl.pieces import Piece
 from metalor_lang.repl.timeline import (
-    Line,
     Queue,
     Timeline,
     Version,
@@ -43,6 +41,7 @@ from metalor_lang.repl.timeline import (
     after,
     cells,
     entries,
+    first_of,
     length,
     queued,
     waiting,
@@ -51,50 +50,12 @@ from metalor_lang.runtime.cancel import Cancel
 from metalor_lang.runtime.client import Runtime
 from metalor_lang.runtime.limits import Limits
 from metalor_lang.runtime.rootfs import Snapshotter
-from metalor_lang.source import SourceFile, Span
+from metalor_lang.source import SourceFile
 from metalor_lang.store.store import Store
 
 _LOOK: Final = "nothing of it is kept; `:shell --failed` looks at what it left behind"
 
 Here = Version[Ground]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stumble:
-    """The last statement that failed while it ran.
-
-    Args:
-        text: as typed.
-        line: what it stood on.
-        chain: the files as it left them, None when it was no command.
-
-    """
-
-    text: str
-    line: Line
-    chain: Chain | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
-    """Where a build failed.
-
-    Args:
-        offset: of the statement in the recipe's text.
-        chain: the files as it left them, None when it was no command.
-
-    """
-
-    offset: int
-    chain: Chain | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Typed:
-    """A text as it was typed, for errors in it: where the statement at hand begins."""
-
-    source: SourceFile
-    start: int
 
 
 class Core:
@@ -304,7 +265,7 @@ class Core:
 
         """
         queue = self.now.queue
-        todo = _items(self.queue_of(texts), len(texts))
+        todo = first_of(self.queue_of(texts), len(texts))
         yield from self._advance(todo, lambda index: queue, typed=typed)
 
     def up_to(self, failed: Failed) -> Iterator[Result]:
@@ -325,7 +286,7 @@ class Core:
 
     def proceed(self, count: int, *, breaks: bool = True, anew: bool = False) -> Iterator[Result]:
         """Carry out statements that wait, each into a version of its own; stops before those with a break."""
-        todo = _items(self.now.queue, count)
+        todo = first_of(self.now.queue, count)
         yield from self._advance(todo, lambda index: todo[index].rest, breaks=breaks, anew=anew)
 
     def rework(self, version: Here, count: int, *, anew: bool = False, keep_failed: bool = True) -> Iterator[Result]:
@@ -338,7 +299,7 @@ class Core:
             keep_failed: when one goes wrong, stand before it; else stay in the version that counted before.
 
         """
-        todo = _items(version.queue, count)
+        todo = first_of(version.queue, count)
         made = [version]
         results = self._advance(
             todo, lambda index: todo[index].rest, start=version, keep=made.append, breaks=False, anew=anew
@@ -414,13 +375,13 @@ class Core:
                 anew=anew,
             )
         except Refused as error:
-            found, source = _placed(error.diagnostics, error.source, start, typed)
+            found, source = placed(error.diagnostics, error.source, start, typed)
             return Refusal(diagnostics=found, source=source)
         except BuildFailed as error:
             self.stumble = Stumble(text=item.text, line=version.line, chain=self.kept[-1] if self.kept else None)
             whole = joined([*(each.entry.text for each in cells(version.line)), item.text], str(version.place.path))[0]
             diagnostic = replace(error.diagnostic, help=_LOOK) if self.kept else error.diagnostic
-            found, source = _placed((diagnostic,), whole, start, typed)
+            found, source = placed((diagnostic,), whole, start, typed)
             return Failure(
                 diagnostic=found[0],
                 source=source,
@@ -446,53 +407,3 @@ def _written(version: Here) -> Written:
 def _last_serial(version: Here) -> int:
     numbers = [entry.serial for entry in entries(version.line)]
     return max([*numbers, *(item.serial for item in waiting(version.queue))], default=0)
-
-
-def _items(queue: Queue, count: int) -> tuple[Waiting, ...]:
-    found: list[Waiting] = []
-    while queue is not None and len(found) < count:
-        found.append(queue)
-        queue = queue.rest
-    return tuple(found)
-
-
-def mistake(error: MetalorError | OSError) -> Mistake:
-    """An error of the machine or of a command; an OSError that only a bug explains is raised again."""
-    if isinstance(error, OSError):
-        shown = machine_error(error)
-        if shown is None:
-            raise error
-        error = shown
-    return Mistake(message=error.message, help=error.help, exit=error.exit)
-
-
-def went_wrong(results: Sequence[Result]) -> bool:
-    """Whether the last result says that nothing more is to be done."""
-    return bool(results) and isinstance(results[-1], WRONG)
-
-
-def _placed(
-    diagnostics: tuple[Diagnostic, ...], source: SourceFile, start: int, typed: Typed | None
-) -> tuple[tuple[Diagnostic, ...], SourceFile]:
-    """Diagnostics in what was typed, when all that they point to lies there."""
-    if typed is None:
-        return diagnostics, source
-
-    spans = [span for each in diagnostics for span in (each.span, *(label.span for label in each.labels))]
-    if any(span.start < start for span in spans):
-        return diagnostics, source
-    return tuple(moved(each, typed.start - start) for each in diagnostics), typed.source
-
-
-def moved(diagnostic: Diagnostic, by: int) -> Diagnostic:
-    """A diagnostic in a text in which everything stands further on; edits that would stand before it are left out."""
-
-    def move(span: Span) -> Span:
-        return Span(max(span.start + by, 0), max(span.end + by, 0))
-
-    return replace(
-        diagnostic,
-        span=move(diagnostic.span),
-        labels=tuple(replace(label, span=move(label.span)) for label in diagnostic.labels),
-        edits=tuple(replace(edit, span=move(edit.span)) for edit in diagnostic.edits if edit.span.start + by >= 0),
-    )

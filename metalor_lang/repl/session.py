@@ -19,7 +19,8 @@ from metalor_lang.oci.fetch import references
 from metalor_lang.plan.graph import ImageState
 from metalor_lang.repl.carry import checked, joined
 from metalor_lang.repl.commands import BY_NAME
-from metalor_lang.repl.core import Core, Failed, Typed, mistake, moved, went_wrong
+from metalor_lang.repl.core import Core
+from metalor_lang.repl.faults import Failed, Typed, mistake, moved, went_wrong
 from metalor_lang.repl.journal import Story
 from metalor_lang.repl.outcome import WRONG, Done, Entry, Interruption, Left, Outcome, Result, Said, View
 from metalor_lang.repl.pieces import needs_more, pieces

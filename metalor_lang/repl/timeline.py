@@ -88,6 +88,15 @@ def waiting(queue: Queue) -> Iterator[Waiting]:
         queue = queue.rest
 
 
+def first_of(queue: Queue, count: int) -> tuple[Waiting, ...]:
+    """The first statements that wait, `count` at the most."""
+    found: list[Waiting] = []
+    while queue is not None and len(found) < count:
+        found.append(queue)
+        queue = queue.rest
+    return tuple(found)
+
+
 def queued(serial: int, text: str, rest: Queue, cell: Cell | None = None) -> Waiting:
     """A statement put before others that wait."""
     return Waiting(serial=serial, text=text, cell=cell, rest=rest, count=length(rest) + 1)
