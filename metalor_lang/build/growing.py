@@ -7,7 +7,6 @@ between, and what is in it need not be looked at again.
 
 import os
 import stat
-import threading
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -18,9 +17,9 @@ from metalor_lang.build.opening import SourceOpener
 from metalor_lang.build.permissions import Chmod, parse_mode
 from metalor_lang.build.sources import changed, unlike
 from metalor_lang.hints import Final, Self
-from metalor_lang.kernel import syscalls
 from metalor_lang.kernel.shared import WORTH
 from metalor_lang.kernel.trees import copy_file_contents
+from metalor_lang.kernel.writeback import begin_sync
 from metalor_lang.record import dataclass, field
 from metalor_lang.store.manifest import Beneath, lines_of, row_line
 
@@ -168,13 +167,13 @@ class Growth:
         """The tree, when all directories of `found` were added; errors as `grow`."""
         fd, dress = self._fd, self._dress
         digests: dict[str, bytes] = {}
-        for batch, shas in self._copying.finish(opener, mostly=partial(_write_back, fd) if self._many else None):
+        for batch, shas in self._copying.finish(opener, mostly=partial(begin_sync, fd) if self._many else None):
             digests[batch.target] = digests.get(batch.target, b"") + shas
         for place, path, info in self._large:
             _copy_large(fd, opener, place, path, info, dress)
         _dress_directories(fd, found, dress)
         if self._many:
-            _write_back(fd)
+            begin_sync(fd)
         return Tree(
             path=self.path,
             found=found,
@@ -239,21 +238,6 @@ def _exact(fd: int, found: Found, dress: Dress) -> bool:
             if has != (stat.S_IFREG | dress.mode(info.st_mode, False), *dress.owner, info.st_size, dress.time):
                 return False
     return True
-
-
-def _write_back(fd: int) -> None:
-    """Have what was written so far brought to the disk, while others go on; whoever must be sure syncs again."""
-
-    def work(own: int) -> None:
-        try:
-            syncfs(own)
-        except OSError:
-            pass  # the sync that counts will say so
-        finally:
-            os.close(own)
-
-    syncfs = syscalls.syncfs
-    threading.Thread(target=work, args=(os.dup(fd),), name="write-back", daemon=True).start()
 
 
 def chown_all(tree: Tree, owner: tuple[int, int]) -> None:

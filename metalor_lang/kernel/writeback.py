@@ -1,7 +1,10 @@
-"""A file that grows, written to the disk while it grows.
+"""What is being written, brought to the disk meanwhile.
 
-Invariant: nothing is promised by it; who needs the file on the disk asks for that (fsync), and finds little left to do.
+Invariant: nothing is promised by it; who needs it on the disk asks for that (fsync, syncfs), and finds little left.
 """
+
+import os
+from contextlib import suppress
 
 from metalor_lang.hints import Final
 from metalor_lang.kernel import syscalls
@@ -30,3 +33,22 @@ class EarlyWriteback:
         if self._written - self._begun >= _STEP:
             syscalls.start_writeback(self._fd, self._begun, self._written - self._begun)
             self._begun = self._written
+
+
+def begin_sync(fd: int) -> None:
+    """Have what was written so far to the file system of an open file brought to the disk, while others go on."""
+    import threading
+
+    def work() -> None:
+        with suppress(OSError):  # the sync that counts will say so
+            try:
+                syncfs(own)
+            finally:
+                os.close(own)
+
+    syncfs = syscalls.syncfs
+    own = os.dup(fd)
+    try:
+        threading.Thread(target=work, name="write-back", daemon=True).start()
+    except RuntimeError:  # as many threads as there may be: then later, at once
+        os.close(own)

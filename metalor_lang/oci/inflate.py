@@ -112,6 +112,11 @@ class Meter:
         self._lock = threading.Lock()
         self._used = 0
 
+    @property
+    def used(self) -> int:
+        """How many they are."""
+        return self._used
+
     def use(self, count: int, entry: str = "") -> None:
         """Take `count` bytes.
 
@@ -130,13 +135,29 @@ class Inflater:
     """Chunks of one blob, read, inflated and hashed in a thread while the caller writes files.
 
     Use as a context manager around the iteration; leaving it ends the thread.
+
+    Args:
+        source: the compressed bytes.
+        compression: of them.
+        meter: of the whole image.
+        budgets: limits over it.
+        whole: called in the thread when all is inflated: its processor is free from then on.
+
     """
 
-    def __init__(self, source: Source, compression: Compression, meter: Meter, budgets: Budgets) -> None:
+    def __init__(
+        self,
+        source: Source,
+        compression: Compression,
+        meter: Meter,
+        budgets: Budgets,
+        whole: Callable[[], None] | None = None,
+    ) -> None:
         self._source = _Counted(source)
         self.compression = compression
         self._meter = meter
         self._budgets = budgets
+        self._whole = whole
         self._hash = hashlib.sha256()
         self._queue: queue.Queue[tuple[bytes, int] | BaseException | None] = queue.Queue(_QUEUED)
         self._stop = threading.Event()
@@ -202,6 +223,8 @@ class Inflater:
                 self._queue.put((chunk, self._source.count - self._held))
             if self._source.read(1):
                 raise LayerRefused("", "bytes follow its end")
+            if self._whole is not None:
+                self._whole()
             self._queue.put(None)
         except BaseException as error:
             if not self._stop.is_set():

@@ -13,6 +13,7 @@ from pathlib import Path
 from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import Root
 from metalor_lang.kernel.process import ToolFailed, run_tool
+from metalor_lang.kernel.writeback import begin_sync
 from metalor_lang.oci.apply import Applier
 from metalor_lang.oci.budget import Budgets, LayerRefused, printable
 from metalor_lang.oci.entries import Density, Tally, vet
@@ -24,6 +25,8 @@ from metalor_lang.oci.tarstream import Chunks, TarStream
 from metalor_lang.record import dataclass
 
 DEFAULT_BUDGETS: Final = Budgets()
+_MUCH: Final = 16 << 20
+"""Bytes of an image from which on the disk begins before the end: it pays for one more commit of the file system."""
 _UMOCI_ENTRY: Final = re.compile(r"unpack entry: (?P<entry>.*?): (?P<reason>.+)")
 
 
@@ -95,20 +98,33 @@ def apply_layers(
     meter = Meter(budgets)
     with Root(os.dup(dest_dirfd)) as root:
         applier = Applier(root, budgets, meter, notice)
+        begun = 0
+
+        def settle() -> None:
+            # Whoever keeps the tree syncs it, and finds most of it on the disk.
+            nonlocal begun
+            if meter.used - begun >= _MUCH:
+                begun = meter.used
+                begin_sync(root.fd)
+
         try:
             for layer in layers:
-                with _inflated(layer, meter, budgets) as inflater:
+                with _inflated(layer, meter, budgets, settle) as inflater:
                     applier.apply(TarStream(Chunks(inflater), budgets), Density(inflater, budgets))
             applier.finish()
+            if begun:
+                begin_sync(root.fd)
         finally:
             applier.close()
 
 
 @contextmanager
-def _inflated(layer: LayerSource, meter: Meter, budgets: Budgets) -> Iterator[Inflater]:
+def _inflated(
+    layer: LayerSource, meter: Meter, budgets: Budgets, whole: Callable[[], None] | None = None
+) -> Iterator[Inflater]:
     source = layer.open()
     try:
-        with Inflater(source, layer.compression, meter, budgets) as inflater:
+        with Inflater(source, layer.compression, meter, budgets, whole) as inflater:
             yield inflater
             inflater.finish(layer.diff_id)
     finally:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from metalor_lang.kernel.paths import Root
+from metalor_lang.kernel.writeback import begin_sync
+from metalor_lang.oci import unpack as unpacking
 from metalor_lang.oci.budget import LayerRefused, UnpackFailed, printable
 from metalor_lang.oci.layout import Layout
 from metalor_lang.oci.media import Compression
@@ -25,6 +27,7 @@ def apply(target: Path, *layers: bytes) -> list[str]:
         )
         for data in layers
     ]
+    target.mkdir(exist_ok=True)
     with Root.at(target) as root:
         apply_layers(sources, root.fd, notice=notices.append)
     return notices
@@ -122,6 +125,24 @@ def test_a_full_disk_is_the_machines_fault(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(UnpackFailed, match="cannot write the entry 'a' of a layer: No space left") as caught:
         apply(tmp_path, file("a"))
     assert "METALOR_STORE" in caught.value.help
+
+
+def test_much_is_brought_to_the_disk_before_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When all is inflated, and again when all is written; what is little is left to whoever keeps the tree."""
+    begun: list[str] = []
+
+    def begin(fd: int) -> None:
+        begun.append(threading.current_thread().name)
+        begin_sync(fd)
+
+    monkeypatch.setattr(unpacking, "begin_sync", begin)
+    apply(tmp_path / "little", file("a", bytes(1 << 20)))
+    assert begun == []
+    apply(tmp_path / "much", file("a", bytes(9 << 20)), file("b", bytes(9 << 20)), file("c"))
+    assert begun == ["inflate", "MainThread"]
+    for thread in threading.enumerate():
+        if thread.name == "write-back":
+            thread.join(60)
 
 
 def test_no_thread_and_no_descriptor_stays_behind(tmp_path: Path) -> None:
