@@ -114,16 +114,20 @@ def _exec(argv: "list[str]", environment: "dict[str, str]") -> None:
 
 
 def _has_pipefail(shell: str, environment: "dict[str, str]") -> bool:
-    """Ask the shell itself, in a child that says nothing."""
-    pid = os.fork()
-    if not pid:
-        try:
-            null = os.open("/dev/null", os.O_RDWR)
-            for number in range(3):
-                os.dup2(null, number)
-            _exec([shell, "-c", "set -o pipefail"], environment)
-        finally:
-            os._exit(1)
+    """Ask the shell itself, in a child that says nothing.
+
+    The child shares our memory until its exec: after a fork the kernel would copy what either of us touches.
+
+    Args:
+        shell: an absolute path, as that of the default shell is.
+        environment: of the command.
+
+    """
+    silent = [(os.POSIX_SPAWN_OPEN, number, "/dev/null", os.O_RDWR, 0) for number in range(3)]
+    try:
+        pid = os.posix_spawn(shell, [shell, "-c", "set -o pipefail"], environment, file_actions=silent)
+    except OSError:
+        return False  # the exec of the command says why
     return os.waitpid(pid, 0)[1] == 0
 
 
