@@ -6,11 +6,13 @@ look-up went through; else the tree is asked again.
 
 import os
 import stat
+from _thread import LockType
 from collections.abc import Callable
 from pathlib import Path
 
 from metalor_lang.build.lookup import Chain
 from metalor_lang.build.users import GROUPS, USERS, Identity, resolve
+from metalor_lang.guards import Lock
 from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import Root, split
 from metalor_lang.record import dataclass, field
@@ -23,6 +25,8 @@ class _Known:
     users: dict[str, Identity] = field(default_factory=dict)
     directories: dict[str, bool | None] = field(default_factory=dict)
     tops: set[str] = field(default_factory=set)
+    # Stages that begin on one base at the same time: one of them looks, the others need not even mount what they ask.
+    asked: LockType = field(default_factory=Lock, repr=False, compare=False)
 
 
 class Facts:
@@ -41,22 +45,25 @@ class Facts:
 
         """
         known = self._of(chain)
-        found = known.users.get(user)
-        if found is None:
-            root = view()
-            found = known.users[user] = resolve(root, user)
-            known.tops.update(_tops(root, USERS), _tops(root, GROUPS))
-        return found
+        with known.asked:
+            found = known.users.get(user)
+            if found is None:
+                root = view()
+                found = resolve(root, user)
+                known.tops.update(_tops(root, USERS), _tops(root, GROUPS))
+                known.users[user] = found
+            return found
 
     def directory(self, chain: Chain, path: str, view: Callable[[], Root]) -> bool | None:
         """Whether a path is a directory, links followed; None where there is nothing. Arguments as `identity`."""
         known = self._of(chain)
-        if path not in known.directories:
-            root = view()
-            found = root.stat(path, follow=True)
-            known.directories[path] = None if found is None else stat.S_ISDIR(found.st_mode)
-            known.tops.update(_tops(root, path))
-        return known.directories[path]
+        with known.asked:
+            if path not in known.directories:
+                root = view()
+                found = root.stat(path, follow=True)
+                known.tops.update(_tops(root, path))
+                known.directories[path] = None if found is None else stat.S_ISDIR(found.st_mode)
+            return known.directories[path]
 
     def changed(self, before: Chain, after: Chain, upper: Path) -> None:
         """Take over what is known of a chain to the one that a step made of it.
@@ -68,11 +75,15 @@ class Facts:
 
         """
         known = self._known.get(before)
-        if known is not None and known.tops.isdisjoint(os.listdir(upper)):
-            # A copy: what is asked of the older chain later need not hold for the younger one.
-            self._known[after] = _Known(
-                users=dict(known.users), directories=dict(known.directories), tops=set(known.tops)
-            )
+        if known is None:
+            return
+        names = os.listdir(upper)
+        with known.asked:
+            if known.tops.isdisjoint(names):
+                # A copy: what is asked of the older chain later need not hold for the younger one.
+                self._known[after] = _Known(
+                    users=dict(known.users), directories=dict(known.directories), tops=set(known.tops)
+                )
 
     def _of(self, chain: Chain) -> _Known:
         return self._known.setdefault(chain, _Known())

@@ -4,6 +4,8 @@ import os
 import random
 import shutil
 import stat
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -117,3 +119,39 @@ def test_what_is_asked_of_an_older_tree_says_nothing_of_a_younger_one(tmp_path: 
         facts.changed(("1",), ("1", "2"), tmp_path / "upper")
         assert facts.directory(("1",), "/a", lambda: old) is True
         assert facts.directory(("1", "2"), "/a", lambda: new) is None
+
+
+def test_stages_that_begin_together_look_once(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text("app:x:7:8::/home:/bin/sh\n")
+    facts, looks = Facts(), []
+    begin = threading.Barrier(4)
+    answers: list[tuple[int, bool | None]] = []
+    with Root.at(tmp_path) as root:
+
+        def view() -> Root:
+            looks.append(threading.current_thread().name)
+            time.sleep(0.05)  # the others are waiting by now
+            return root
+
+        def stage() -> None:
+            begin.wait(10)
+            answers.append((facts.identity(("base",), "app", view).uid, facts.directory(("base",), "/etc", view)))
+
+        threads = [threading.Thread(target=stage) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+    assert answers == [(7, True)] * 4
+    assert len(looks) == 2  # for the user, and for the directory
+
+
+def test_a_look_that_failed_is_made_again(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    facts = Facts()
+    with Root.at(tmp_path) as root:
+        with pytest.raises(UserError):
+            facts.identity(("base",), "app", lambda: root)
+        (tmp_path / "etc/passwd").write_text("app:x:7:8::/home:/bin/sh\n")
+        assert facts.identity(("base",), "app", lambda: root).uid == 7
