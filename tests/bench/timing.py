@@ -1,5 +1,6 @@
 """Ours and a floor, measured in turns, so that a drift of the machine meets both."""
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -28,6 +29,12 @@ def median(work: Timed, times: int) -> float:
     return statistics.median(work() for _ in range(times))
 
 
+def settled(work: Timed) -> float:
+    """What it gives, with nothing left to be written to the disk when it begins."""
+    os.sync()
+    return work()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
     ours: float
@@ -38,6 +45,8 @@ class Beside:
 def beside(ours: Timed, floor: Timed, times: int) -> Beside:
     """Medians of both, in turns; begun again when the floors before and after differ too much.
 
+    Each begins when what the other wrote is on the disk: who syncs a file system would wait for it, too.
+
     Args:
         ours: gives its own seconds.
         floor: gives its own seconds.
@@ -45,10 +54,10 @@ def beside(ours: Timed, floor: Timed, times: int) -> Beside:
 
     """
     for _ in range(_TRIES):
-        floors, taken = [floor()], []
+        floors, taken = [settled(floor)], []
         for _ in range(times):
-            taken.append(ours())
-            floors.append(floor())
+            taken.append(settled(ours))
+            floors.append(settled(floor))
         if steady := _steady(floors):
             break
     return Beside(ours=statistics.median(taken), floor=statistics.median(floors), steady=steady)

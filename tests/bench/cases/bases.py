@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench.rows import Bar, Row, faster
-from tests.bench.timing import beside, median, timed
+from tests.bench.timing import beside, median, settled, timed
 from tests.bench.workload import Bench
 
 
@@ -32,7 +32,7 @@ def cold(bench: Bench) -> Iterator[Row]:
         peers[name] = None
         if peer is not None:
             peer.reset("debian:12")
-            peers[name] = peer.load(layout, "debian:12")
+            peers[name] = settled(lambda peer=peer: peer.load(layout, "debian:12"))  # type: ignore[misc]
     if shutil.which("umoci"):
         peers["umoci"] = _umoci(layout, bench.disk / "umoci")
     shutil.rmtree(bench.disk / "tar")
@@ -58,6 +58,6 @@ def cold(bench: Bench) -> Iterator[Row]:
 
 def _umoci(layout: Path, target: Path) -> float:
     command = ["umoci", "unpack", "--rootless", "--keep-dirlinks", "--image", f"{layout}:12", str(target)]
-    taken = median(timed(lambda: subprocess.run(command, check=True, capture_output=True)), 1)
+    taken = settled(timed(lambda: subprocess.run(command, check=True, capture_output=True)))
     shutil.rmtree(target)
     return taken
