@@ -82,7 +82,7 @@ def _operands(found: dict[str, object], operands: Sequence[Operand], given: Sequ
             return False
         if operand.count == "1" and len(own) == 1:
             found[operand.dest] = own[0]
-        elif operand.count == "?" and last and len(own) <= 1:
+        elif operand.count == "?" and (not own or (last and len(own) == 1)):
             found[operand.dest] = own[0] if own else None
         elif operand.count == "+" and last and own:
             found[operand.dest] = list(own)

@@ -73,7 +73,7 @@ def spawn(argv: Sequence[str], *, pass_fds: Sequence[int] = (), env: Mapping[str
         (os.POSIX_SPAWN_DUP2, 2, 1),
         # Onto itself: it stays open at the exec (posix_spawn_file_actions_adddup2(3)).
         *((os.POSIX_SPAWN_DUP2, fd, fd) for fd in pass_fds),
-        *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inherited() if fd not in pass_fds),
+        *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inherited() if fd not in pass_fds and not _out_of_reach(fd)),
     ]
     return Child(
         os.posix_spawn(
@@ -85,6 +85,14 @@ def spawn(argv: Sequence[str], *, pass_fds: Sequence[int] = (), env: Mapping[str
             setsigdef=(SIGPIPE, SIGXFSZ),  # which Python ignores, and an exec would keep ignored
         )
     )
+
+
+def _out_of_reach(fd: int) -> bool:
+    """Whether a descriptor was left to us with a number above our limit, which no action may name: marked instead."""
+    if fd < os.sysconf("SC_OPEN_MAX"):
+        return False
+    os.set_inheritable(fd, False)
+    return True
 
 
 def _inherited() -> list[int]:

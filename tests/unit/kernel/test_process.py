@@ -111,6 +111,19 @@ def test_a_spawned_child_gets_nothing_that_we_inherited(tmp_path: Path) -> None:
     assert child.wait(20) == 7
 
 
+def test_a_descriptor_above_the_limit_is_not_inherited_either() -> None:
+    """It was opened before the limit was lowered: no call may name it any more, but an exec would keep it."""
+    listing = "import os, sys; sys.exit(any(int(fd) > 30 for fd in os.listdir('/proc/self/fd')))"
+    script = f"""if True:
+        import os, resource, sys
+        from metalor_lang.kernel.spawn import spawn
+        os.dup2(0, 40)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
+        sys.exit(spawn([sys.executable, "-I", "-S", "-c", {listing!r}]).wait())
+    """
+    assert subprocess.run([sys.executable, "-c", script], stdin=subprocess.DEVNULL, check=False).returncode == 0
+
+
 def test_a_spawned_child_can_be_waited_for_and_killed() -> None:
     child = spawn.spawn(["sleep", "60"])
     assert child.poll() is None and child.wait(0.05) is None
