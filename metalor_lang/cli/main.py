@@ -20,12 +20,13 @@ from metalor_lang.screen.color import color
 
 INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141
+GARBAGE: Final = (50_000, 20, 50)
+"""Most of what a command makes lives to its end: looking for garbage every 700 objects finds none."""
 
 
 def entry() -> None:
     """Entry point of the installed command."""
-    # Most of what a command makes lives to its end: looking for garbage every 700 objects finds none.
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(*GARBAGE)
     status = main(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):

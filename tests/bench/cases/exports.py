@@ -12,7 +12,7 @@ from typing import Final
 from metalor_lang.oci.compressors import MEMBER_SIZE, compressor
 from metalor_lang.oci.media import Compression
 from tests.bench.rows import Bar, Row
-from tests.bench.timing import beside, median, timed
+from tests.bench.timing import beside, median, seconds, timed
 from tests.bench.workload import FILES, Bench, many_files
 
 PACKERS: Final[Mapping[str, str]] = {"gzip": "igzip -1", "zstd": "zstd -q -3"}
@@ -72,10 +72,14 @@ def _export(bench: Bench, title: str, recipe: str, tree: Path, compression: str,
         steady=found.steady,
     )
     if compression == "gzip":
-        again = median(lambda: bench.build(recipe, *command, store=fresh), 7)
+        # `metalor export` writes what was built; the build looks at what COPY reads first, which has a row of its own.
+        name = recipe.removesuffix(".metalor")
+        again = median(lambda: seconds(lambda: bench.metalor("export", name, f"oci:{out}:1", store=fresh)), 7)
+        built = median(lambda: bench.build(recipe, *command, store=fresh), 7)
         yield Row(
-            case="the same, nothing changed, whole process",
+            case="exported again, nothing changed, whole process",
             ours=again,
+            floor_name=f"built and exported again: {built:.3f} s",
             bars=(Bar(text="≤ 0.1 s", measured=again, limit=0.1),),
         )
     for path in (filled, fresh, out):

@@ -14,12 +14,14 @@ from tests.bench.workload import Bench
 COUNTS: Final = (25_000, 100_000)
 
 _READ: Final = r"""
-import json, sys, time
+import gc, json, sys, time
 from pathlib import Path
+from metalor_lang.cli.main import GARBAGE
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.parser import parse
 from metalor_lang.checker.checker import check
 from tests.support.recipes import FakeContexts, FakeInputs
+gc.set_threshold(*GARBAGE)  # as the command does
 source = SourceFile("bench.metalor", Path(sys.argv[1]).read_text())
 recipe, wrong = parse(SourceFile("warm.metalor", "FROM scratch\nRUN [\"a\"]\n"))
 check(recipe, contexts=FakeContexts())
