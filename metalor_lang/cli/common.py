@@ -270,3 +270,9 @@ def _width() -> int:
 def render_refused(error: Refused, *, color: bool) -> str:
     """All errors of a recipe in their frame."""
     return frame(error.diagnostics, error.source, color=color)
+
+
+def complain(text: str) -> None:
+    """Write to standard error, behind what standard output has been given: both may be one file."""
+    sys.stdout.flush()
+    sys.stderr.write(text)

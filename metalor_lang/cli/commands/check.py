@@ -11,7 +11,7 @@ from metalor_lang.build.api import STANDARD_INPUT, RecipeOptions, check_source, 
 from metalor_lang.build.failures import Refused
 from metalor_lang.build.folders import Folders
 from metalor_lang.build.known import settle
-from metalor_lang.cli.common import frame, named_input, recipe_options
+from metalor_lang.cli.common import complain, frame, named_input, recipe_options
 from metalor_lang.diagnostics.findings import Findings
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.diagnostics.suggest import nearest
@@ -56,7 +56,7 @@ def run(arguments: "argparse.Namespace") -> int:
             if recipe.findings.diagnostics:
                 from metalor_lang.screen.color import color
 
-                sys.stderr.write(frame(recipe.findings.diagnostics, recipe.findings.source, color=color(sys.stderr)))
+                complain(frame(recipe.findings.diagnostics, recipe.findings.source, color=color(sys.stderr)))
             else:
                 print(f"{recipe.findings.source.path}: right{_waiting(recipe.waiting)}", file=out)
     else:
@@ -98,7 +98,7 @@ def _fixed(path: str, source: SourceFile, options: RecipeOptions, contexts: Fold
         replace_file(Path(path), fixed.text)
     for each in done:
         said = each.diagnostic
-        print(f"{source.path}:{each.place}: fixed[{said.code}]: {said.message} ({said.help})", file=sys.stderr)
+        complain(f"{source.path}:{each.place}: fixed[{said.code}]: {said.message} ({said.help})\n")
     return fixed
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from metalor_lang.build.api import STANDARD_INPUT, read_recipe
 from metalor_lang.build.failures import Refused
-from metalor_lang.cli.common import named_input, render_refused
+from metalor_lang.cli.common import complain, named_input, render_refused
 from metalor_lang.cli.rewriting import difference, replace_file
 from metalor_lang.errors import Exit
 from metalor_lang.screen.color import color
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             source, text = _formatted(path, arguments.stdin_filename)
         except Refused as refused:
-            sys.stderr.write(render_refused(refused, color=color(sys.stderr)))
+            complain(render_refused(refused, color=color(sys.stderr)))
             status = Exit.REFUSED
             continue
         if arguments.diff:

@@ -170,3 +170,21 @@ def test_a_diff_without_fix_is_refused(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_name_for_no_standard_input_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--stdin-filename", "a.metalor", "right.metalor"]) == 2
     assert "add `-`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["check"], ["fmt", "--diff"]])
+def test_output_and_errors_in_one_file_stand_in_order(tmp_path: Path, words: list[str]) -> None:
+    """As in the log of a CI server: what is said of a file stands before what is said of the next."""
+    (tmp_path / "a.metalor").write_text("FROM   scratch\n")
+    (tmp_path / "b.metalor").write_text("COPPY a b\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "metalor_lang", *words, "a.metalor", "b.metalor"],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert 0 <= done.stdout.index("a.metalor") < done.stdout.index("b.metalor")
