@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from metalor_lang.build.api import Session, one_platform, recipe_name
@@ -16,6 +17,7 @@ from metalor_lang.build.model import Options
 from metalor_lang.build.sketch import choose_one, recall, remember, sketch
 from metalor_lang.cli.common import build_in, build_options, limits_of, machine, open_store, recipe_options
 from metalor_lang.errors import UsageError
+from metalor_lang.kernel.whole import write_all
 from metalor_lang.plan.graph import ImageState
 from metalor_lang.runtime.cancel import Cancel, signals_to
 from metalor_lang.runtime.client import Runtime
@@ -44,8 +46,8 @@ def run_image(arguments: argparse.Namespace, command: Callable[[ImageState], tup
                 runtime=runtime,
                 snapshotter=snapshotter,
                 network=arguments.network,
-                output=_writer(1),
-                errors=_writer(2),
+                output=partial(write_all, 1),
+                errors=partial(write_all, 2),
                 stdin=0,
                 terminal=terminal,
                 cancel=cancel,
@@ -89,12 +91,3 @@ def _find(
             screen.close()
     target = result.target
     return Launch(chain=target.chain, state=target.stage.final, platform=target.stage.platform)
-
-
-def _writer(fd: int) -> Callable[[bytes], None]:
-    def write(data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
-
-    return write

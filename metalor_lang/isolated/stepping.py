@@ -6,13 +6,15 @@ Invariant: the root given is used as it is, with the ids that it has on disk; th
 import os
 import signal
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 from metalor_lang.isolated.model import ContainerRunCommand
 from metalor_lang.isolated.paths import absolute, covers
 from metalor_lang.isolated.targets import Source
 from metalor_lang.kernel import syscalls
 from metalor_lang.kernel.paths import open_beneath
+from metalor_lang.kernel.whole import write_all
 from metalor_lang.runtime.cancel import Cancel, signals_to
 from metalor_lang.runtime.client import start_runtime
 from metalor_lang.runtime.request import BindSpec, StepRequest, StepStatus
@@ -39,7 +41,13 @@ def run_in(root_fd: int, command: ContainerRunCommand, sources: Sequence[Source]
         cancel = Cancel()
         with start_runtime() as runtime, signals_to(cancel):
             return runtime.run(
-                root_fd, request, output=_writer(1), errors=_writer(2), stdin=_input(), terminal=terminal, cancel=cancel
+                root_fd,
+                request,
+                output=partial(write_all, 1),
+                errors=partial(write_all, 2),
+                stdin=_input(),
+                terminal=terminal,
+                cancel=cancel,
             )
     finally:
         if hosts is not None:
@@ -90,12 +98,3 @@ def _input() -> int | None:
     except OSError:
         return None
     return 0
-
-
-def _writer(fd: int) -> Callable[[bytes], None]:
-    def write(data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
-
-    return write

@@ -8,7 +8,7 @@ attributes are not kept: they mean something on the machine where the archive wa
 import bz2
 import lzma
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from metalor_lang.hints import BinaryIO, Final
@@ -157,6 +157,27 @@ class _Tamed:
 Unpack = Callable[[Source], Iterator[bytes]]
 
 
+def _stream(
+    unpacker: lzma.LZMADecompressor | bz2.BZ2Decompressor,
+    data: bytes,
+    source: Source,
+    name: str,
+    damage: type[Exception],
+) -> Generator[bytes, None, bytes]:
+    """Unpack one stream that begins with `data`; gives what was read behind its end."""
+    try:
+        while not unpacker.eof:
+            chunk = unpacker.decompress(data, CHUNK)
+            data = b""
+            if chunk:
+                yield chunk
+            if unpacker.needs_input and not unpacker.eof and not (data := source.read(_READ) or b""):
+                raise LayerRefused("", f"its {name} stream ends early")
+    except damage as error:
+        raise LayerRefused("", f"its {name} stream is damaged ({error})") from None
+    return unpacker.unused_data
+
+
 def _unxz(source: Source) -> Iterator[bytes]:
     """Unpack one xz stream after another; zeros in fours may stand between them (the .xz file format, 2.2)."""
     data, first = b"", True
@@ -169,17 +190,7 @@ def _unxz(source: Source) -> Iterator[bytes]:
             continue
         unpacker = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
         first = False
-        try:
-            while not unpacker.eof:
-                chunk = unpacker.decompress(data, CHUNK)
-                data = b""
-                if chunk:
-                    yield chunk
-                if unpacker.needs_input and not unpacker.eof and not (data := source.read(_READ) or b""):
-                    raise LayerRefused("", "its xz stream ends early")
-        except lzma.LZMAError as error:
-            raise LayerRefused("", f"its xz stream is damaged ({error})") from None
-        data = unpacker.unused_data
+        data = yield from _stream(unpacker, data, source, "xz", lzma.LZMAError)
 
 
 def _unbzip2(source: Source) -> Iterator[bytes]:
@@ -187,17 +198,7 @@ def _unbzip2(source: Source) -> Iterator[bytes]:
     data = b""
     while data or (data := source.read(_READ) or b""):
         unpacker = bz2.BZ2Decompressor()
-        try:
-            while not unpacker.eof:
-                chunk = unpacker.decompress(data, CHUNK)
-                data = b""
-                if chunk:
-                    yield chunk
-                if unpacker.needs_input and not unpacker.eof and not (data := source.read(_READ) or b""):
-                    raise LayerRefused("", "its bzip2 stream ends early")
-        except OSError as error:
-            raise LayerRefused("", f"its bzip2 stream is damaged ({error})") from None
-        data = unpacker.unused_data
+        data = yield from _stream(unpacker, data, source, "bzip2", OSError)
 
 
 _MAGICS: Final[tuple[tuple[bytes, Compression | Unpack], ...]] = (

@@ -42,6 +42,7 @@ from metalor_lang.repl.timeline import (
     cells,
     entries,
     first_of,
+    last_serial,
     length,
     queued,
     waiting,
@@ -163,7 +164,7 @@ class Core:
             if where not in grounds:
                 grounds[where] = self.ground(Path(each.place), loaded=each.loaded)
             versions.append(Version(line=each.line, queue=each.queue, args=each.args, place=grounds[where]))
-        self._serial = max((_last_serial(version) for version in versions), default=0)
+        self._serial = max((last_serial(version) for version in versions), default=0)
         here = versions[story.at]
         chains = {cell.entry.chain for version in versions for cell in cells(version.line)}
         if self.store.snapshots.hold(identity for chain in chains for identity in chain):
@@ -402,8 +403,3 @@ def _written(version: Here) -> Written:
     return Written(
         line=version.line, queue=version.queue, args=version.args, place=str(place.path), loaded=place.loaded
     )  # fmt: skip
-
-
-def _last_serial(version: Here) -> int:
-    numbers = [entry.serial for entry in entries(version.line)]
-    return max([*numbers, *(item.serial for item in waiting(version.queue))], default=0)

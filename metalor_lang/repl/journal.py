@@ -15,6 +15,7 @@ from pathlib import Path
 
 from metalor_lang.errors import UsageError
 from metalor_lang.hints import Any, Final, Self
+from metalor_lang.kernel.whole import write_all
 from metalor_lang.plan.graph import ImageState
 from metalor_lang.record import dataclass
 from metalor_lang.repl.outcome import Entry
@@ -173,9 +174,7 @@ class Journal:
         with guarded(self._root):
             start = os.fstat(self._fd).st_size
             try:
-                rest = memoryview(data)
-                while rest:
-                    rest = rest[os.write(self._fd, rest) :]
+                write_all(self._fd, data)
                 if durable:
                     os.fdatasync(self._fd)
             except OSError:

@@ -135,6 +135,12 @@ class Version(Generic[Place]):
         return line, queue
 
 
+def last_serial(version: Version[Place]) -> int:
+    """The highest number of a statement in a version, carried out or waiting; 0 when there is none."""
+    numbers = [entry.serial for entry in entries(version.line)]
+    return max([*numbers, *(item.serial for item in waiting(version.queue))], default=0)
+
+
 class Timeline(Generic[Place]):
     """Versions in the order they were made, and the one that counts."""
 

@@ -9,6 +9,7 @@ import os
 import stat
 
 from metalor_lang.kernel import syscalls
+from metalor_lang.kernel.whole import write_all
 from metalor_lang.runtime import layering
 from metalor_lang.runtime.furniture import READONLY, SAFE, SEALED, Furniture, clone, filesystem
 from metalor_lang.runtime.protocol import MountOrder, Order, from_memory
@@ -235,9 +236,7 @@ class Assembly:
         name = self._name()
         fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=self._scratch)
         try:
-            rest = memoryview(content)
-            while rest:
-                rest = rest[os.write(fd, rest) :]
+            write_all(fd, content)
             os.fchown(fd, uid, gid)
             os.fchmod(fd, mode)
         finally:

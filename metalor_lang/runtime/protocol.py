@@ -9,6 +9,7 @@ import marshal
 import os
 import struct
 
+from metalor_lang.kernel.whole import write_all
 from metalor_lang.runtime.plain import Socket, socket
 
 # What the helper says first; anything else is the reason why it cannot serve.
@@ -61,9 +62,7 @@ def receive(sock: Socket, size: int = _CHUNK) -> "tuple[bytes, list[int]]":
 def to_memory(data: bytes, name: str) -> int:
     """Put `data` into an anonymous file and give its descriptor (a packet is too small for a long script)."""
     fd = os.memfd_create(name)
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
+    write_all(fd, data)
     return fd
 
 

@@ -15,6 +15,7 @@ import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from metalor_lang.kernel.whole import write_all
 from metalor_lang.runtime.plain import Socket
 
 _CHUNK = 1 << 16
@@ -60,12 +61,6 @@ def _following_size(fd: int, master: int) -> Iterator[None]:
         signal.signal(signal.SIGWINCH, before)
 
 
-def _write(fd: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(fd, rest) :]
-
-
 def join(terminal: int, master: int, sock: Socket) -> None:
     """Copy between `terminal` and the step's `master` (closed at the end) until the step lets go of its terminal.
 
@@ -95,13 +90,13 @@ def _copy(terminal: int, master: int, sock: Socket) -> None:
                 return
             if not data:
                 return
-            _write(terminal, data)
+            write_all(terminal, data)
         elif sock.fileno() in ready:
             return
         if terminal in ready:
             typed = os.read(terminal, _CHUNK)
             if typed:
-                _write(master, typed)
+                write_all(master, typed)
             else:  # the user's side is at its end: say so inside, once
                 poll.unregister(terminal)
-                _write(master, b"\x04")
+                write_all(master, b"\x04")
