@@ -22,6 +22,7 @@ from metalor_lang.build.events import (
     StepStarted,
 )
 from metalor_lang.build.failures import BuildFailed, Interrupted, failed_with, not_cached, sayable
+from metalor_lang.build.foreign import emulated
 from metalor_lang.build.lookup import Place, find_records, read_stages, usable
 from metalor_lang.build.model import BuildResult, Chain, Options, Performer, StageResult
 from metalor_lang.build.several import Shared
@@ -291,7 +292,7 @@ class Builder:
         ref: StepRef,
         held: Held,
     ) -> Chain:
-        self._events.emit(StepStarted(step=ref))
+        self._events.emit(StepStarted(step=ref, emulated=emulated(stage, step)))
         began = time.monotonic()
         if self._shared is not None:
             self._shared.begin(step.key)

@@ -72,9 +72,15 @@ class StageStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepStarted:
-    """A step runs (it was not in the cache)."""
+    """A step runs (it was not in the cache).
+
+    Args:
+        emulated: its programs are for another architecture than this machine's.
+
+    """
 
     step: StepRef
+    emulated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

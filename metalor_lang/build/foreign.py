@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from metalor_lang.errors import MachineError
-from metalor_lang.plan.graph import Exec, Plan
+from metalor_lang.plan.graph import Exec, Plan, PlannedStage, Step
 from metalor_lang.runtime import emulation
 
 
@@ -31,6 +31,11 @@ def emulators(plans: Sequence[Plan], host: str | None = None, path: str | None =
         if any(isinstance(step.action, Exec) for step in stage.steps)
     }
     return {guest: emulator(host, guest, path) for guest in sorted(wanted) if emulation.needed(host, guest)}
+
+
+def emulated(stage: PlannedStage, step: Step) -> bool:
+    """Whether this machine runs the programs of a step only with an emulator."""
+    return isinstance(step.action, Exec) and emulation.needed(os.uname().machine, stage.platform.arch)
 
 
 def emulator(host: str, guest: str, path: str | None = None) -> str:

@@ -95,7 +95,7 @@ def event_lines(event: Event) -> list[str]:
         case StageStarted():
             return [f"[{event.title}] from {event.base}"]
         case StepStarted(step=step):
-            return [f"{label(step)} {one_line(step.text)}"]
+            return [f"{label(step)} {'emulated ' if event.emulated else ''}{one_line(step.text)}"]
         case StepCached(step=step):
             return [f"{label(step)} cached {one_line(step.text)}"]
         case StepConfigured(step=step):
@@ -166,6 +166,8 @@ class LiveConsole(Live):
             match event:
                 case StepStarted(step=step):
                     self.start(step)
+                    if event.emulated:
+                        self.say(step, "emulated")
                 case StepOutput(step=step):
                     self.take(step, event.data)
                 case StepProgress(step=step):

@@ -8,11 +8,11 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tests.support import bases
-from tests.support.documents import fences
+from tests.support.documents import Fence, fences
 
 
 def pattern(expected: str) -> re.Pattern[str]:
@@ -62,11 +62,16 @@ def walk(document: Path, folder: Path, *, path: str | None = None, type_it: Type
         type_it: who types.
 
     """
+    return walk_fences(fences(document), folder, path=path, type_it=type_it)
+
+
+def walk_fences(found: Iterable[Fence], folder: Path, *, path: str | None = None, type_it: Type = by_ourselves) -> int:
+    """Do what fences say, as `walk` does a whole document."""
     env = environment(folder, path)
     work = folder / "work"
     work.mkdir()
     ran = 0
-    for fence in fences(document):
+    for fence in found:
         if fence.language in ("metalor", "text", "python") and fence.words:
             target = work / fence.words[0]
             target.parent.mkdir(exist_ok=True)

@@ -54,6 +54,10 @@ def test_plain_lines():
     ]
 
 
+def test_a_step_says_that_it_is_emulated():
+    assert plain([ev.StepStarted(step=STEP, emulated=True)]) == '[web 2/5] emulated RUN ["a"]\n'
+
+
 @pytest.mark.parametrize(
     ("ok", "said"), [(True, "done in 0.0s: nothing had to run"), (False, "failed in 0.0s: no step was finished")]
 )
