@@ -181,13 +181,21 @@ class Caches:
         with self._core.locks.attempt(f"cache:{name.digest}") as free:
             return self._core.take_away(self._directory / name.digest) if free else None
 
-    def export(self, name: CacheName, path: Path, stop: Callable[[], bool] | None = None) -> int:
+    def export(
+        self,
+        name: CacheName,
+        path: Path,
+        stop: Callable[[], bool] | None = None,
+        *,
+        vet: Callable[[Path], None] = lambda place: None,
+    ) -> int:
         """Write a cache as a tar, with numeric owners; gives the number of its entries.
 
         Args:
             name: which one.
             path: of the tar, which is replaced.
             stop: asked while waiting for a step that uses it.
+            vet: looks at the directory while no step uses it; what it raises comes before anything is written.
 
         Raises:
             MissingObject: there is none.
@@ -198,6 +206,7 @@ class Caches:
             place = self._directory / name.digest / _DATA
             if not place.is_dir():
                 raise MissingObject(f"there is no cache {name.id} for {name.platform} and user {name.uid}")
+            vet(place)
             with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
                 return _write(tar, place)
 

@@ -159,6 +159,26 @@ SH --cache=/c --user=5:6 '''
     ]  # fmt: skip
 
 
+def test_a_secret_does_not_travel_in_a_cache(shop, tmp_path):
+    (tmp_path / "token").write_text("ghp_S3cr3tT0ken-of-nobody\n")
+    shop.recipe("""\
+FROM BASE
+SH --cache=/c --secret=token mkdir /c/d; base64 /run/secrets/token > /c/d/login; echo fine > /c/file
+""")
+    given = ("--secret", "token=token")
+    shop.run("build", "app.metalor", *given)
+    said = shop.run("cache", "export", "/c", "c.tar", *given, status=1).stderr
+    assert "cache /c is not exported" in said and "the secret `token` in the file /d/login" in said
+    assert not (tmp_path / "c.tar").exists()
+    shop.recipe("FROM BASE\nSH --cache=/c rm -r /c/d\n")
+    shop.run("build", "app.metalor")
+    assert "2 entries" in shop.run("cache", "export", "/c", "c.tar", *given).stdout
+    assert (
+        "the environment has no NONE"
+        in shop.run("cache", "export", "/c", "x.tar", "--secret", "a=env:NONE", status=2).stderr
+    )
+
+
 def test_wrong_uses_say_what_is_right(shop, tmp_path):
     done = shop.run("cache", "export", "/c", status=2)
     assert "metalor cache export ID FILE.tar" in done.stderr

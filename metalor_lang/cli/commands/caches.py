@@ -5,7 +5,7 @@ Invariant: a cache is replaced only by a whole tar that was unpacked; the tar be
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from metalor_lang.build.api import one_platform
@@ -51,7 +51,7 @@ def carry(store: Store, world: World, arguments: argparse.Namespace) -> int:
     try:
         if action == "export":
             with owned(path, world.owner):
-                count = store.caches.export(name, path)
+                count = store.caches.export(name, path, vet=_vet(name, arguments.secret))
             print(f"wrote {path}: {count} entries")
         else:
             _import(store, name, path)
@@ -61,6 +61,24 @@ def carry(store: Store, world: World, arguments: argparse.Namespace) -> int:
             raise
         raise UsageError(f"{path}: {error.strerror}") from None
     return Exit.DONE
+
+
+def _vet(name: CacheName, words: Sequence[str]) -> Callable[[Path], None]:
+    """What refuses a cache in which a secret is left."""
+    from metalor_lang.build.secrets import Leak, parse_secrets
+
+    secrets = parse_secrets(words)
+
+    def vet(place: Path) -> None:
+        try:
+            secrets.vet_tree(place)
+        except Leak as leak:
+            raise Leak(
+                f"cache {name.id} is not exported: {leak.message}",
+                help="let a step that uses the cache delete it, or let it log in from outside of the cache",
+            ) from None
+
+    return vet
 
 
 def _import(store: Store, name: CacheName, path: Path) -> None:

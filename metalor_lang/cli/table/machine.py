@@ -23,6 +23,12 @@ CACHE: Final = Command(
         Option(name="--full", help="ls: list every step; verify: read and hash every file"),
         Option(name="--user", metavar="UID", help="export, import: of the steps that use it (0)", integer=True),
         Option(name="--platform", metavar="PLATFORM", help="export, import: of those steps (this machine's)"),
+        Option(
+            name="--secret",
+            metavar="NAME=FILE",
+            repeat=True,
+            help="export: refuse a cache in which this secret is left (a file, or NAME=env:VARIABLE)",
+        ),
     ),
     examples=(
         Example(line="metalor cache ls", about="each recipe, how many steps it has, and their size"),

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from metalor_lang.diagnostics.model import Diagnostic
+from metalor_lang.diagnostics.render.hide import without_passwords
 from metalor_lang.record import dataclass
 from metalor_lang.source import SourceFile, Span
 
@@ -140,7 +141,7 @@ def _marked(
     start = source.position(min(span.start, len(source.text)))
     out = []
     for number in range(start.line, _last_shown(span, source) + 1):
-        line = source.line(number)
+        line = without_passwords(source.line(number))
         begin = source.line_span(number).start
         left = min(max(span.start - begin, 0), len(line))
         right = min(max(span.end - begin, left), len(line))

@@ -13,6 +13,7 @@ from metalor_lang.diagnostics.codes import CODES
 from metalor_lang.diagnostics.codes.model import Code
 from metalor_lang.diagnostics.findings import Findings, fingerprints
 from metalor_lang.diagnostics.model import Diagnostic, Edit
+from metalor_lang.diagnostics.render.hide import without_passwords
 from metalor_lang.source import SourceFile, Span
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -86,7 +87,7 @@ def _result(diagnostic: Diagnostic, source: SourceFile, file: int, rule: int, na
 def _location(source: SourceFile, file: int, span: Span) -> JsonObject:
     region = _region(source, span)
     if text := source.slice(span):
-        region["snippet"] = {"text": text}
+        region["snippet"] = {"text": without_passwords(text)}
     return {"physicalLocation": {"artifactLocation": _artifact(source.path, file), "region": region}}
 
 

@@ -3,8 +3,10 @@
 import pytest
 from wcwidth import wcswidth
 
+from metalor_lang.diagnostics.findings import Findings
 from metalor_lang.diagnostics.model import Diagnostic, Label
 from metalor_lang.diagnostics.render import render_human
+from metalor_lang.diagnostics.render.sarif import render_sarif
 from metalor_lang.source import SourceFile, Span
 
 
@@ -88,3 +90,25 @@ def test_spans_over_lines() -> None:
     source = SourceFile("a", "".join(f"line {number}\n" for number in range(9)))
     text = render_human([Diagnostic(code="E0109", message="open", span=Span(0, 40))], source)
     assert text.count("^^^^^^") == 4
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("GIT https://me:hunter2@example.org/x /x", "GIT https://**:*******@example.org/x /x"),
+        ('FETCH "https://ghp_hunter2@e.org/x" /x', 'FETCH "https://***********@e.org/x" /x'),
+        ("FETCH http://me:hun@t/er2@e.org/x@v1 /x", "FETCH http://**:***@*****@*******@v1 /x"),
+        ("FETCH https://${WHO}:hunter2@e.org/x /x", "FETCH https://${WHO}:*******@e.org/x /x"),
+        ("GIT ssh://git:hunter2@e.org/x /x", "GIT ssh://***:*******@e.org/x /x"),
+        ("GIT ssh://git@e.org/x /x", "GIT ssh://git@e.org/x /x"),
+        ("FETCH https://e.org/a@1/b:2 /x", "FETCH https://e.org/a@1/b:2 /x"),
+        ("SH echo me@e.org https://e.org", "SH echo me@e.org https://e.org"),
+    ],
+)
+def test_passwords_in_addresses_are_not_shown(line: str, shown: str) -> None:
+    source = SourceFile("a", f"{line} mark")
+    text, below = render_human([at(source, "mark")], source).splitlines()[1:3]
+    assert text == f"1 | {shown} mark"
+    assert below.index("^") == text.index("mark"), "what is hidden keeps its length"
+    log = render_sarif([Findings(source=source, diagnostics=(at(source, line),))], version="1")
+    assert "hunter2" not in log and "er2" not in log
