@@ -1,9 +1,13 @@
 """The how-to pages do what they say: one as an ordinary user, one with emulators in PATH."""
 
+import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
+import tarfile
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,13 +16,16 @@ from pygments.lexers import get_lexer_by_name
 from pygments.token import Error, Keyword
 
 from metalor_lang.lsp.acting import FIX_ALL
-from tests.support import emulators
+from tests.support import bases, emulators, gitserver, web
 from tests.support.documents import ROOT, fences
 from tests.support.ordinary import run_as_user
-from tests.support.walkthrough import by_ourselves, environment, walk
+from tests.support.walkthrough import by_ourselves, environment, walk, walk_fences
 
 pytestmark = pytest.mark.integration
 HOW_TO = ROOT / "docs" / "how-to"
+# What the pages write for an archive and a commit that are made anew for each test.
+PAGES = "f2ca1bb6c7e907d06dafe4687e579fce76b37e4e93b7605022da52e6ccc26fd2"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def test_without_root(tmp_path: Path) -> None:
@@ -53,6 +60,62 @@ def test_ci_annotations(tmp_path: Path) -> None:
     assert json.loads((work / "metalor.sarif").read_text())["runs"][0]["results"] == []
     assert json.loads((work / "gl-code-quality-report.json").read_text()) == []
     assert ElementTree.parse(work / "metalor-junit.xml").getroot().get("tests") == "1"
+
+
+def walk_with(page: str, folder: Path, words: dict[str, str]) -> int:
+    """Walk a page in which some words stand for what there is here."""
+
+    def put(text: str) -> str:
+        for word, here in words.items():
+            text = text.replace(word, here)
+        return text
+
+    words = {"FROM debian:12": f"FROM {bases.reference('busybox')}", **words}
+    folder.mkdir(exist_ok=True)
+    return walk_fences([replace(fence, body=put(fence.body)) for fence in fences(HOW_TO / page)], folder)
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """No proxy and no passwords of this machine."""
+    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("NETRC", os.devnull)
+    return monkeypatch
+
+
+def test_secrets(tmp_path: Path) -> None:
+    assert walk_with("secrets.md", tmp_path, {}) >= 8
+
+
+def test_caches(tmp_path: Path) -> None:
+    assert walk_with("caches.md", tmp_path, {}) >= 10
+
+
+def test_fetch_files(tmp_path: Path, alone: pytest.MonkeyPatch) -> None:
+    with web.site(tmp_path / "server") as server:
+        (server.www / "tool-1.2").write_text("#!/bin/sh\necho 1.2\n")
+        (server.www / "news.txt").write_text("old news\n")
+        pages = server.www / "pages"
+        pages.mkdir()
+        (pages / "index.html").write_text("<p>hello\n")
+        with tarfile.open(server.www / "pages.tar.gz", "w:gz") as tar:
+            tar.add(pages, "pages")
+        alone.setenv("SSL_CERT_FILE", str(server.authority))
+        alone.setenv("SERVER", str(server.www))
+        host = server.https.removeprefix("https://")
+        digest = hashlib.sha256((server.www / "pages.tar.gz").read_bytes()).hexdigest()
+        assert walk_with("fetch-files.md", tmp_path / "person", {"example.org": host, PAGES: digest}) >= 9
+
+
+def test_sources_from_git(tmp_path: Path, alone: pytest.MonkeyPatch) -> None:
+    with gitserver.forge(tmp_path / "server") as server:
+        files = {"configure*": "#!/bin/sh\necho configured\n", "version": "1.0\n"}
+        commit = server.commit("app.git", files)
+        server.commit("private/app.git", files)
+        words = {"https://example.org": server.url, COMMIT: commit}
+        assert walk_with("sources-from-git.md", tmp_path / "person", words) >= 8
 
 
 def test_visual_studio_code(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ http {{
         ssl_certificate {folder}/server.pem;
         ssl_certificate_key {folder}/server.key;
         root {folder}/www;
+        location /private/ {{ alias {folder}/www/; auth_basic "x"; auth_basic_user_file {folder}/passwords; }}
         location /down-to-http {{ return 301 http://localhost:{plain}/small; }}
     }}
 }}
