@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
+from metalor_lang.build.asked import one_platform, several_platforms
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.builder import Builder
 from metalor_lang.build.events import BuildFinished, EventSink, Notice, NullSink
@@ -20,14 +21,15 @@ from metalor_lang.build.folders import Folders
 from metalor_lang.build.foreign import emulators
 from metalor_lang.build.inputs import BuildInputs
 from metalor_lang.build.late import LateMachine
+from metalor_lang.build.locked import LockedInputs, RecipeLock, notice_of
 from metalor_lang.build.model import BuildResult, Chain, Options
 from metalor_lang.build.remotes import Remotes
 from metalor_lang.build.several import Shared, named
 from metalor_lang.build.telling import Telling
 from metalor_lang.build.together import build_together
 from metalor_lang.checker.checker import check
-from metalor_lang.checker.platforms import PlatformError, parse_platforms, same_platform
-from metalor_lang.checker.program import Platform, Program
+from metalor_lang.checker.platforms import same_platform
+from metalor_lang.checker.program import Program
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import UsageError, machine_error
 from metalor_lang.hints import TYPE_CHECKING, Final, Self
@@ -63,6 +65,7 @@ class RecipeOptions:
         epoch: seconds since 1970, None for each base's creation.
         builds: a secret that a step wants must be given.
         secrets: those that are; None for none.
+        locked: everything that others can move must stand in the lock beside the recipe.
 
     """
 
@@ -73,6 +76,7 @@ class RecipeOptions:
     epoch: int | None = None
     builds: bool = False
     secrets: "Secrets | None" = field(default=None, compare=False)
+    locked: bool = False
 
     @property
     def secret_names(self) -> frozenset[str] | None:
@@ -130,32 +134,6 @@ def open_contexts(
 ) -> Folders:
     """The folders of a recipe; raises UsageError."""
     return Folders(path, options.contexts, memory=memory, ahead=ahead)
-
-
-def one_platform(text: str | None) -> Platform | None:
-    """The value of `--platform` where one is taken; None for this machine's.
-
-    Raises:
-        UsageError: it is none, or several.
-
-    """
-    if text is None:
-        return None
-    found = several_platforms(text)
-    if len(found) > 1:
-        raise UsageError(
-            f"--platform: one platform is taken here, not {len(found)}",
-            help=f"write --platform {found[0]}; `metalor build` takes several",
-        )
-    return found[0]
-
-
-def several_platforms(text: str) -> tuple[Platform, ...]:
-    """The value of `--platform` of a build; raises UsageError."""
-    try:
-        return parse_platforms(text)
-    except PlatformError as error:
-        raise UsageError(f"--platform: {error.args[0]}", help=error.args[1]) from None
 
 
 def check_source(
@@ -238,6 +216,7 @@ class Session:
         self._unpacker = unpacker
         self._path, self.source, self._early = read_recipe(path)
         self.name = recipe_name(self._path)
+        self.lock = RecipeLock(None if path == STANDARD_INPUT else self._path, strict=options.locked)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -254,6 +233,7 @@ class Session:
             unpacker=self._unpacker,
             cache=self.contexts.cache,
             owner=self._owner,
+            pins=self.lock.digest,
             on_wait=lambda _: self.events.emit(Notice(text="waiting for another build, which fetches the same base")),
         )
         return self
@@ -271,7 +251,10 @@ class Session:
             MachineError, UsageError.
 
         """
-        return self._plan(self._options)
+        asked: list[LockedInputs] = []
+        plan = self._plan(self._options, asked)
+        self._tell(asked)
+        return plan
 
     def plans(self) -> tuple[Plan, ...]:
         """One plan for each platform of the options, in their order; errors as `plan`, before anything runs.
@@ -282,8 +265,10 @@ class Session:
         """
         if self._options.platform is None:
             return (self.plan(),)
+        asked: list[LockedInputs] = []
         platforms = several_platforms(self._options.platform)
-        plans = tuple(self._plan(replace(self._options, platform=str(each))) for each in platforms)
+        plans = tuple(self._plan(replace(self._options, platform=str(each)), asked) for each in platforms)
+        self._tell(asked)
         for plan, platform in zip(plans, platforms):
             target = plan.stages[plan.target]
             if len(plans) > 1 and not same_platform(target.platform, platform):
@@ -292,9 +277,17 @@ class Session:
                 raise refuse("E0507", message, target.span, self.source, help=help)
         return named(plans)
 
-    def _plan(self, options: RecipeOptions) -> Plan:
+    def _tell(self, asked: list[LockedInputs]) -> None:
+        if said := notice_of(self.lock, asked):
+            self.events.emit(Notice(text=said))
+
+    def _plan(self, options: RecipeOptions, asked: list[LockedInputs]) -> Plan:
         checked = check_source(self._path, self.source, self._early, options, self.contexts)
-        plan, wrong = evaluate(checked.program, BuildInputs(self.bases, self.contexts, Remotes(self.store)))
+        self.lock.vet(checked.program, self.source)
+        inputs = self.lock.over(BuildInputs(self.bases, self.contexts, Remotes(self.store)))
+        if isinstance(inputs, LockedInputs):
+            asked.append(inputs)
+        plan, wrong = evaluate(checked.program, inputs)
         if plan is None or wrong:
             raise Refused(wrong, self.source)
         return plan
@@ -383,17 +376,3 @@ class Session:
         ran, cached, skipped = (sum(counts) for counts in zip(*(builder.counts for builder in builders)))
         took = int((time.monotonic() - began) * 1000)
         self.events.emit(BuildFinished(ok=ok, ran=ran, cached=cached, skipped=skipped, duration_ms=took, image=""))
-
-
-def parse_epoch(text: str) -> int:
-    """The value of `--epoch`: seconds since 1970 or `now`.
-
-    Raises:
-        UsageError: anything else.
-
-    """
-    if text == "now":
-        return int(time.time())
-    if not text.isascii() or not text.isdigit() or len(text) > 11:
-        raise UsageError(f"--epoch: {text!r} is no time", help="write seconds since 1970, or now")
-    return int(text)

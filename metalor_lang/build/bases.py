@@ -25,7 +25,7 @@ from metalor_lang.store.store import Store
 if TYPE_CHECKING:
     from metalor_lang.build.rootfs import RootfsTree
     from metalor_lang.build.statcache import StatCache
-    from metalor_lang.oci.layout import Layout
+    from metalor_lang.oci.layout import Layout, Selection
     from metalor_lang.oci.spec import Descriptor
 
 _UNPACKER_VERSION: Final = 1
@@ -57,11 +57,16 @@ def image_location(base: ImageBase, folder: Path) -> str:
     return base.location + ("@" if base.tag.startswith("sha256:") else ":") + base.tag
 
 
-def base_info(image: Fetched) -> BaseInfo:
+def pinned_location(base: ImageBase, digest: str) -> str:
+    """The reference of a registry's image by its digest, whatever tag it is named by."""
+    return f"{image_location(base, Path()).partition('@')[0]}@{digest}"
+
+
+def base_info(image: "Selection") -> BaseInfo:
     """What the plan must know of an image."""
-    config = image.selection.config
+    config = image.config
     return BaseInfo(
-        digest=image.digest,
+        digest=image.descriptor.digest,
         state=image_state(config.config),
         platform=plan_platform(config),
         created=config.created_seconds,
@@ -95,6 +100,7 @@ class Bases:
         cache: gives the digests of unchanged files.
         on_wait: called when another build is unpacking what we want.
         owner: the ordinary user who builds, see read_rootfs.
+        pins: gives the digest by which an image of a registry must come, None where any will do.
 
     """
 
@@ -107,8 +113,10 @@ class Bases:
         cache: "Callable[[], StatCache] | None" = None,
         on_wait: Callable[[str], None] | None = None,
         owner: tuple[int, int] | None = None,
+        pins: Callable[[ImageBase, Platform], str | None] | None = None,
     ) -> None:
         self._owner = owner
+        self._pins = pins
         self._store = store
         self._folder = folder
         self._unpacker = unpacker
@@ -136,6 +144,8 @@ class Bases:
                     case _:
                         raise TypeError(f"not a base with content: {base}")
                 self._known[base, platform] = known
+                if known.info.platform is not None:  # whoever unpacks it asks with the platform that it is for
+                    self._known.setdefault((base, known.info.platform), known)
             return known
 
     def base(self, base: Base, platform: Platform) -> BaseInfo:
@@ -218,10 +228,13 @@ class Bases:
             self._store.discard(work)
 
     def _image(self, base: ImageBase, platform: Platform) -> Resolved:
+        digest = None
+        if self._pins is not None and base.transport is Transport.REGISTRY:
+            digest = self._pins(base, platform)
         try:
             image = fetch(
                 base.transport.value,
-                image_location(base, self._folder),
+                image_location(base, self._folder) if digest is None else pinned_location(base, digest),
                 base.tag or None,
                 oci_platform(platform),
                 self._store.root / "images",
@@ -232,7 +245,7 @@ class Bases:
         except MetalorError as error:
             raise input_error(error, base.transport) from error
         key = base_key("image", list(image.selection.config.diff_ids), image.digest, self._unpacker)
-        return Resolved(info=base_info(image), key=key, image=image)
+        return Resolved(info=base_info(image.selection), key=key, image=image)
 
     def _tree(self, base: RootfsBase) -> Resolved:
         from metalor_lang.build.rootfs import read_rootfs

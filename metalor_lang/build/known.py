@@ -70,7 +70,7 @@ class HereAlready:
         return info
 
     def _image(self, base: ImageBase, platform: Platform) -> BaseInfo:
-        return base_info(self.image(base, platform))
+        return base_info(self.image(base, platform).selection)
 
     def image(self, base: ImageBase, platform: Platform) -> Fetched:
         """An image that needs no fetching; raises InputError."""

@@ -3,6 +3,7 @@
 Invariant: only what the build made is given away; a link is given, never what it leads to.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,3 +45,42 @@ def _give_below(place: Path, owner: tuple[int, int], whole: bool) -> None:
 def _give(path: Path, owner: tuple[int, int]) -> None:
     if os.path.lexists(path) and os.lstat(path).st_uid == 0:
         os.chown(path, *owner, follow_symlinks=False)
+
+
+def replace_text(path: Path, text: str, owner: tuple[int, int] | None) -> None:
+    """Put a text in the place of a file, whole or not at all; a link stays a link, and what was there keeps its mode.
+
+    Args:
+        path: the file, which need not exist.
+        text: what is to be in it.
+        owner: whom a new file belongs to, as for `owned`.
+
+    Raises:
+        OSError: it cannot be written; the old file is there as it was.
+
+    """
+    path = path.resolve()
+    try:
+        old = path.stat()
+    except FileNotFoundError:
+        old = None
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with owned(draft, owner), draft.open("x", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+            file.flush()
+            if old is not None:
+                with contextlib.suppress(PermissionError):  # only the superuser can give a file back
+                    os.fchown(file.fileno(), old.st_uid, old.st_gid)
+            os.fchmod(file.fileno(), old.st_mode & 0o7777 if old is not None else 0o666 & ~_umask())
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

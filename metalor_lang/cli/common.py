@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from metalor_lang.build.api import STANDARD_INPUT, RecipeOptions, Session, parse_epoch
+from metalor_lang.build.api import STANDARD_INPUT, RecipeOptions, Session
+from metalor_lang.build.asked import parse_epoch
 from metalor_lang.build.events import EventSink, Notice
 from metalor_lang.build.failures import BuildFailed, Refused
 from metalor_lang.build.late import LateRuntime, LateSnapshotter
@@ -51,6 +52,7 @@ def recipe_options(arguments: "argparse.Namespace") -> RecipeOptions:
         epoch=parse_epoch(epoch) if epoch is not None else None,
         builds=hasattr(arguments, "secret"),
         secrets=_secrets(getattr(arguments, "secret", ())),
+        locked=getattr(arguments, "locked", False),
     )
 
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from metalor_lang.build.api import Session, one_platform, recipe_name
+from metalor_lang.build.api import Session, recipe_name
+from metalor_lang.build.asked import one_platform
 from metalor_lang.build.events import NullSink
 from metalor_lang.build.launch import PREFIXES, Launch, from_reference, launch
 from metalor_lang.build.model import Options

@@ -182,6 +182,11 @@ class _Entry:
         return f"{self.transport}:{self.location}" + (f":{self.tag}" if self.tag else "")
 
     @property
+    def digest(self) -> str:
+        """The digest in a fixed reference."""
+        return self.location.rpartition("@")[2]
+
+    @property
     def key(self) -> str:
         parts: Json = [_FORMAT, self.transport, self.location, self.tag, self.platform]
         return json_digest(parts).removeprefix("sha256:")[:32]
@@ -201,16 +206,24 @@ class _Entry:
 def _cached(entry: _Entry, root: Path, platform: Platform) -> Fetched | None:
     """The image of an entry that is whole and still says the same, or None."""
     try:
-        stored = json.loads((root / f"{entry.key}.json").read_bytes())
-        digest = stored["digest"]
-        if stored != entry.json(digest) or not valid_digest(digest):
-            return None
+        # What is asked for by its manifest's digest may be here under a tag: layouts are named by that digest.
+        layout_there = entry.fixed and _layout_path(root, entry.digest).exists()
+        digest = entry.digest if layout_there else _noted(entry, root)
         layout = Layout.open(_layout_path(root, digest))
         selection = layout.select(_TAG_IN_CACHE, platform)
     except (OSError, ValueError, KeyError, TypeError, ImageError):
         return None  # not there, or damaged: fetched again
     whole = selection.descriptor.digest == digest and all(_whole(layout, layer) for layer in selection.manifest.layers)
     return Fetched(layout=layout, selection=selection, source=entry.source, cached=True) if whole else None
+
+
+def _noted(entry: _Entry, root: Path) -> str:
+    """The digest that was noted for an entry; raises what a missing or damaged note gives."""
+    stored = json.loads((root / f"{entry.key}.json").read_bytes())
+    digest: str = stored["digest"]
+    if stored != entry.json(digest) or not valid_digest(digest):
+        raise ValueError("damaged")
+    return digest
 
 
 def _whole(layout: Layout, blob: Descriptor) -> bool:

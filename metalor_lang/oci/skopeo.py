@@ -99,13 +99,21 @@ def _said(stderr: str) -> str:
 
 def skopeo_copy(source: str, destination: str, *flags: str, every_platform: bool = False) -> None:
     """Copy one image (or an index with every image of it) by skopeo, quietly; raises ToolMissing, ToolFailed."""
+    whole = ["--all", "--preserve-digests"] if every_platform else []
+    run_tool(["skopeo", *_settings(), *flags, "copy", "--quiet", *whole, source, destination])
+
+
+def skopeo_inspect(source: str, *flags: str) -> bytes:
+    """The bytes of a manifest or index as the registry has them, with `--config` of its config; raises as above."""
+    return run_tool(["skopeo", *_settings(), "inspect", "--raw", *flags, source]).stdout
+
+
+def _settings() -> list[str]:
     # Only root has a default policy file on most machines; the digests are checked by us in any case.
     policy = [] if _has_policy() else ["--insecure-policy"]
     # podman and buildah know this variable, skopeo 1.9 (Debian 12) does not.
     registries = os.environ.get("CONTAINERS_REGISTRIES_CONF")
-    known = [f"--registries-conf={registries}"] if registries else []
-    whole = ["--all", "--preserve-digests"] if every_platform else []
-    run_tool(["skopeo", *policy, *known, *flags, "copy", "--quiet", *whole, source, destination])
+    return [*policy, f"--registries-conf={registries}"] if registries else policy
 
 
 def _has_policy() -> bool:

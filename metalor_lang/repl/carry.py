@@ -7,7 +7,7 @@ itself, so that its key, its record and its snapshot are those of a build.
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from metalor_lang.build.api import one_platform
+from metalor_lang.build.asked import one_platform
 from metalor_lang.build.builder import Builder
 from metalor_lang.build.events import EventSink
 from metalor_lang.build.failures import Refused

@@ -6,7 +6,8 @@ Invariant: outputs are written only when every needed stage is built; the store 
 import sys
 from pathlib import Path
 
-from metalor_lang.build.api import Session, recipe_name, several_platforms
+from metalor_lang.build.api import Session, recipe_name
+from metalor_lang.build.asked import several_platforms
 from metalor_lang.build.early import likely, started
 from metalor_lang.build.foreign import emulators
 from metalor_lang.build.model import Options

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from metalor_lang.build.api import one_platform
+from metalor_lang.build.asked import one_platform
 from metalor_lang.build.owning import owned
 from metalor_lang.checker.platforms import host_platform
 from metalor_lang.errors import Exit, UsageError

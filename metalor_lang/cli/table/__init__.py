@@ -6,13 +6,14 @@ Invariant: a subcommand, option or operand exists only here; its module is impor
 from metalor_lang.cli.table.images import BUILD, EXPORT, JUPYTER, PLAN, REPL, RUN, SHELL
 from metalor_lang.cli.table.machine import CACHE, COMPLETION, DOCTOR, SELFTEST
 from metalor_lang.cli.table.model import Command
-from metalor_lang.cli.table.recipes import CHECK, EDITORS, EXPLAIN, FMT, HIGHLIGHT, LSP
+from metalor_lang.cli.table.recipes import CHECK, EDITORS, EXPLAIN, FMT, HIGHLIGHT, LOCK, LSP
 from metalor_lang.hints import Final
 
 COMMANDS: Final[tuple[Command, ...]] = (
     BUILD,
     CHECK,
     FMT,
+    LOCK,
     PLAN,
     RUN,
     SHELL,

@@ -11,6 +11,7 @@ from metalor_lang.cli.table.shared import (
     FORMAT,
     LANGUAGE,
     LIMITS,
+    LOCKED,
     NETWORK_NOTE,
     PLATFORM,
     PLATFORMS,
@@ -70,7 +71,7 @@ PLAN: Final = Command(
     summary="show the steps of a build and which are cached",
     about=f"Resolves everything, runs nothing. {NETWORK_NOTE}",
     operands=(RECIPE,),
-    options=(*LANGUAGE, EPOCH, FORMAT, STORE),
+    options=(*LANGUAGE, EPOCH, LOCKED, FORMAT, STORE),
     examples=(
         Example(line="metalor plan app.metalor", about="a tree of stages and steps"),
         Example(line="metalor plan app.metalor --format json", about="with keys and their parts"),

@@ -42,7 +42,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operand:
-    """A word that is no option. `count` is "1", "?" or "*"."""
+    """A word that is no option. `count` is "1", "?", "+" or "*"."""
 
     name: str
     help: str

@@ -1,10 +1,11 @@
 """Subcommands that read and write recipes: nothing is run."""
 
 from metalor_lang.cli.table.model import Command, Example, Operand, Option, Value
-from metalor_lang.cli.table.shared import EPOCH, LANGUAGE, RECIPE
+from metalor_lang.cli.table.shared import ARG, CONTEXT, EPOCH, LANGUAGE, LOCKED, RECIPE, STORE
 from metalor_lang.hints import Final
 
 RECIPES = Operand(name="RECIPE", help="recipe files; `-` reads standard input", count="+", value=Value.RECIPE)
+RECIPE_FILE = Operand(name="RECIPE", help="the recipe file", value=Value.RECIPE)
 STDIN_FILENAME = Option(
     name="--stdin-filename",
     metavar="FILE",
@@ -24,6 +25,7 @@ CHECK: Final = Command(
     options=(
         *LANGUAGE,
         EPOCH,
+        LOCKED,
         Option(
             name="--format",
             metavar="FORMAT",
@@ -41,6 +43,40 @@ CHECK: Final = Command(
         Example(line="metalor check --fix hello.metalor", about="put slips right: `from`, a comma before ]"),
         Example(line="metalor check --fix --diff *.metalor", about="see first what that would do"),
         Example(line="metalor check --format short --stdin-filename hello.metalor -", about="for an editor's buffer"),
+    ),
+)
+
+LOCK: Final = Command(
+    name="lock",
+    summary="write down what the names in a recipe stand for, so that later builds are of the same",
+    about="Writes NAME.lock beside the recipe: the digest of each base and what must be known of it, the hash of what"
+    " each unpinned FETCH brings, the commit of each branch of GIT; for every stage. Builds then go by it, and with"
+    " --locked by nothing else. What is in it stays until --update asks for it anew, except what lies on this machine."
+    " No layers are fetched, no steps run.",
+    operands=(
+        RECIPE_FILE,
+        Operand(name="NAME", help="with --update: the reference or address to ask for (else all)", count="*"),
+    ),
+    options=(
+        Option(name="--update", help="ask anew for what NAME names, or for everything"),
+        Option(name="--check", help="write nothing and ask no server; exit 1 when the lock is not what it should be"),
+        Option(name="--add", help="keep what the recipe does not name with these arguments"),
+        ARG,
+        CONTEXT,
+        Option(
+            name="--platform",
+            metavar="P[,P]",
+            help="platforms that the lock is for (else those it is for now, else this machine's)",
+        ),
+        EPOCH,
+        STORE,
+    ),
+    examples=(
+        Example(line="metalor lock app.metalor", about="write app.lock, or bring it up to date"),
+        Example(line="metalor lock app.metalor --update", about="take what everything is now"),
+        Example(line="metalor lock app.metalor --update debian:12", about="one base alone"),
+        Example(line="metalor lock app.metalor --platform linux/amd64,linux/arm64", about="for two platforms"),
+        Example(line="metalor lock app.metalor --check", about="in CI: is the lock up to date?"),
     ),
 )
 

@@ -62,6 +62,10 @@ PLATFORMS = Option(
     metavar="P[,P]",
     help="platforms of the image, such as linux/amd64,linux/arm64; several make one OCI index",
 )
+LOCKED = Option(
+    name="--locked",
+    help="refuse whatever the lock beside the recipe does not have (else that is resolved as without a lock)",
+)
 LIMITS = (
     Option(name="--memory", metavar="SIZE", help="what a step may use at the most, such as 2G (else no limit)"),
     Option(name="--processes", metavar="N", integer=True, help="how many processes a step may have at once"),
@@ -69,6 +73,7 @@ LIMITS = (
 BUILDING = (
     SECRET,
     EPOCH,
+    LOCKED,
     Option(name="--no-cache", help="run every step anew"),
     Option(name="--expect-cached", help="fail at the first step that is not in the cache"),
     Option(name="--no-tests", help="leave TEST statements out and list them"),

@@ -1,14 +1,16 @@
 """The table of all codes: one module a phase, merged here.
 
 Invariant: a code is never reused for another meaning. E01xx text and lines, E02xx statements and values,
-E03xx names, stages and flags (checker), E04xx sources and contexts, E05xx bases and images, E06xx running a build.
+E03xx names, stages and flags (checker), E04xx sources and contexts, E05xx bases and images, E06xx running a build,
+E07xx locks.
 """
 
 from metalor_lang.diagnostics.codes.build import BUILD
+from metalor_lang.diagnostics.codes.locks import LOCKS
 from metalor_lang.diagnostics.codes.model import Code
 from metalor_lang.diagnostics.codes.names import NAMES
 from metalor_lang.diagnostics.codes.syntax import SYNTAX
 
-CODES: dict[str, Code] = {code.id: code for table in (SYNTAX, NAMES, BUILD) for code in table}
+CODES: dict[str, Code] = {code.id: code for table in (SYNTAX, NAMES, BUILD, LOCKS) for code in table}
 
 __all__ = ["CODES", "Code"]

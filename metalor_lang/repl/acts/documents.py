@@ -5,7 +5,6 @@ session: building it runs nothing and gives the image that the session has.
 """
 
 import difflib
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from metalor_lang.build.export import Exporter, check_outputs
 from metalor_lang.build.failures import Refused
 from metalor_lang.build.lookup import read_stages
 from metalor_lang.build.model import BuildResult, StageResult
-from metalor_lang.build.owning import owned
+from metalor_lang.build.owning import replace_text
 from metalor_lang.build.sketch import remember, sketch
 from metalor_lang.checker.program import Base, ImageBase, RootfsBase, Transport
 from metalor_lang.errors import MetalorError, UsageError
@@ -114,24 +113,10 @@ def _diff(path: Path, old: str, new: str) -> Iterator[str]:
 
 def _write(path: Path, text: str, owner: tuple[int, int] | None) -> None:
     """Replace a file whole."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    mode = path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask()
     try:
-        with owned(draft, owner), draft.open("x", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        os.replace(draft, path)
+        replace_text(path, text, owner)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise UsageError(f"{path} cannot be written: {error.strerror}", help="save it elsewhere: :save FILE") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def _notes(core: Core, planned: Planned) -> Iterator[str]:

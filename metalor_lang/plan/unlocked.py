@@ -1,0 +1,106 @@
+"""What a recipe names and its lock does not have: all of it, found by planning without looking at anything.
+
+Invariant: a pure function; each error stands at the FROM, FETCH or GIT that names what is missing.
+"""
+
+from metalor_lang.checker.program import Base, ImageBase, Platform, Program, RootfsBase
+from metalor_lang.diagnostics.model import Diagnostic
+from metalor_lang.hints import Final
+from metalor_lang.plan.evaluator import evaluate
+from metalor_lang.plan.graph import BaseInfo, BindMount, CloneGit, CopyFiles, FetchFile, InputError
+from metalor_lang.plan.lock import Lock, action_name, base_name, unpinned
+from metalor_lang.source import Span
+
+_NOT_LOCKED: Final = "E0704"
+_OTHER_PLATFORM: Final = "E0706"
+_PLACEHOLDER: Final = "0" * 64
+
+
+def unlocked(program: Program, lock: Lock | None, name: str, remedy: str) -> tuple[Diagnostic, ...]:
+    """An error for each base, FETCH and GIT of the needed stages that a lock does not have.
+
+    Args:
+        program: a checked recipe.
+        lock: None where there is none: then that is the one error.
+        name: of the lock's file, for messages.
+        remedy: the command that writes it.
+
+    """
+    if lock is None:
+        help = f"write it, and keep it beside the recipe: {remedy}"
+        return (Diagnostic(code=_NOT_LOCKED, message=f"there is no {name}", span=Span(0, 0), help=help),)
+    if not lock.covers(program.platform):
+        there = ",".join(str(each) for each in lock.platforms)
+        return (
+            Diagnostic(
+                code=_OTHER_PLATFORM,
+                message=f"{name} is not for {program.platform}: it is for {there.replace(',', ', ') or 'none'}",
+                span=Span(0, 0),
+                help=f"write it for all: {remedy} --platform {','.join(filter(None, (there, str(program.platform))))}",
+            ),
+        )
+    bases = [
+        _missing(f"{base_name(stage.base)} for {platform}", name, remedy, stage.node.base.span)
+        for stage in program.stages
+        if stage.index in program.needed
+        and isinstance(stage.base, ImageBase | RootfsBase)
+        and lock.base(stage.base, platform := stage.platform or program.platform) is None
+    ]
+    found = (*bases, *_actions(program, lock, name, remedy))
+    return tuple(sorted(found, key=lambda each: (each.span.start, each.span.end)))
+
+
+def _actions(program: Program, lock: Lock, name: str, remedy: str) -> tuple[Diagnostic, ...]:
+    plan, _ = evaluate(program, _Known(lock, _PLACEHOLDER))
+    if plan is not None:
+        return tuple(
+            _missing(action_name(step.action), name, remedy, step.span)
+            for stage in plan.stages.values()
+            for step in stage.steps
+            if isinstance(step.action, FetchFile | CloneGit)
+            and unpinned(step.action)
+            and lock.pinned(step.action) is None
+        )
+    # A base that is not known may set what a step names: then what can be planned without it says what is missing.
+    _, found = evaluate(program, _Known(lock, ""))
+    return tuple(_missing(each.message, name, remedy, each.span) for each in found if each.code == _NOT_LOCKED)
+
+
+def _missing(what: str, name: str, remedy: str, span: Span) -> Diagnostic:
+    return Diagnostic(
+        code=_NOT_LOCKED, message=f"{what} is not in {name}", span=span, help=f"write it down: {remedy}"
+    )  # fmt: skip
+
+
+class _Known:
+    """Implements `plan.graph.Inputs` with a lock alone; of a base that is not in it nothing is known.
+
+    Args:
+        lock: what is known.
+        instead: the hash of what is not in it; "" makes that an error.
+
+    """
+
+    def __init__(self, lock: Lock, instead: str) -> None:
+        self._lock = lock
+        self._instead = instead
+
+    def base(self, base: Base, platform: Platform) -> BaseInfo:
+        """What the lock says."""
+        assert isinstance(base, ImageBase | RootfsBase)
+        return self._lock.base(base, platform) or BaseInfo(digest="")
+
+    def content(self, files: CopyFiles, epoch: int) -> str:
+        """Keys do not matter here."""
+        return ""
+
+    def bound(self, mount: BindMount) -> str:
+        """As `content`."""
+        return ""
+
+    def pinned(self, action: FetchFile | CloneGit) -> str:
+        """The hash in the lock; raises InputError."""
+        known = self._lock.pinned(action) or self._instead
+        if not known:
+            raise InputError(_NOT_LOCKED, action_name(action))
+        return known

@@ -1,0 +1,213 @@
+"""Locks with a real registry, web server and git server, all of which move on after the lock was written."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from metalor_lang.plan.lockfile import read_lock
+from metalor_lang.source import SourceFile
+from tests.support.bases import reference
+from tests.support.gitserver import forge
+from tests.support.registry import registries_conf, registry
+from tests.support.web import site
+from tests.support.workshop import METALOR, Workshop
+
+pytestmark = pytest.mark.integration
+
+OFFLINE = ("unshare", "--net")
+"""A network namespace of its own, in which not even the loopback interface is up."""
+
+
+def push(source, target):
+    words = ["skopeo", "--insecure-policy", "copy", "-q", "--dest-tls-verify=false", source, f"docker://{target}"]
+    subprocess.run(words, check=True, capture_output=True)
+
+
+class World:
+    """Three servers, and what they give now."""
+
+    def __init__(self, folder, host, web, git):
+        self.folder, self.host, self.web, self.git = folder, host, web, git
+        self.shop = Workshop(folder / "two")
+        self.shop.path.mkdir()
+        for number in (1, 2):
+            self.shop.recipe(f"FROM BASE\nFILE /version {chr(39) * 3}\n{number}\n{chr(39) * 3}\nENV NUMBER={number}\n")
+            self.shop.run("build", "app.metalor", "-o", f"oci:made{number}:1")
+
+    def base(self, number):
+        push(f"oci:{self.shop.path}/made{number}:1", f"{self.host}/team/base:1")
+        index = json.loads((self.shop.path / f"made{number}/index.json").read_bytes())
+        return index["manifests"][0]["digest"]
+
+    def data(self, text):
+        (self.web.www / "data").write_text(text)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def commit(self, text):
+        return self.git.commit("tools", {"tool": text})
+
+    def first(self):
+        return self.base(1), self.data("data 1\n"), self.commit("tool 1\n")
+
+    def second(self):
+        return self.base(2), self.data("data 2\n"), self.commit("tool 2\n")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("world")
+    with (
+        registry(folder / "registry") as host,
+        site(folder / "site") as web,
+        forge(folder / "forge") as git,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("CONTAINERS_REGISTRIES_CONF", str(registries_conf(folder, host)))
+        yield World(folder, host, web, git)
+
+
+@pytest.fixture
+def shop(tmp_path, world):
+    workshop = Workshop(tmp_path)
+    workshop.recipe(f"""\
+FROM {world.host}/team/base:1 AS work
+FETCH --unpinned {world.web.http}/data /data
+GIT --unpinned=main {world.git.url}/tools /tools
+SH cat /version /data /tools/tool > /all
+
+FROM work
+TEST RUN ["/bin/busybox", "grep", "tool", "/all"]
+""")
+    yield workshop
+    shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+def locked(shop, name="app"):
+    path = shop.path / f"{name}.lock"
+    lock, wrong = read_lock(SourceFile(str(path), path.read_text()), "metalor lock")
+    assert wrong == ()
+    return lock
+
+
+def offline(shop, *words, store="store", status=0):
+    done = subprocess.run(
+        [*OFFLINE, *METALOR, *words], cwd=shop.path, env=shop.environment(store), capture_output=True, text=True
+    )
+    assert done.returncode == status, f"{words}: status {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def contents(shop, **how):
+    return shop.run("run", "app.metalor", "--", "/bin/cat", "/all", **how).stdout
+
+
+def test_a_lock_holds_what_everything_is_and_no_layer_was_fetched(world, shop):
+    digest, data, commit = world.first()
+    said = shop.run("lock", "app.metalor").stdout
+    lock = locked(shop)
+    name = f"{world.host}/team/base:1"
+    (info,) = lock.bases[name].values()
+    assert (info.digest, dict(info.state.env)["NUMBER"]) == (digest, "1")
+    assert lock.fetched == {f"{world.web.http}/data": data}
+    assert lock.commits == {f"{world.git.url}/tools": {"main": commit}}
+    assert f"  {name} (linux/amd64)  {digest[7:19]} (new)\n" in said and "app.lock: 3 new; for linux/amd64" in said
+    assert list((shop.path / "store").glob("images/layouts/*")) == []
+    before = (shop.path / "app.lock").stat()
+    assert shop.run("lock", "app.metalor").stdout == "app.lock is up to date\n"
+    assert (shop.path / "app.lock").stat().st_ino == before.st_ino
+
+
+def test_a_locked_rebuild_with_a_full_store_has_no_use_for_a_network(world, shop):
+    world.first()
+    shop.run("lock", "app.metalor")
+    image = shop.run("build", "app.metalor", "--locked", "-o", "oci:first:1").stdout
+    world.second()
+    assert offline(shop, "build", "app.metalor", "--locked", "--expect-cached", "-o", "oci:second:1").stdout == image
+    assert offline(shop, "build", "app.metalor", "--locked", "--no-cache", "-o", "oci:third:1").stdout == image
+    assert offline(shop, "check", "app.metalor").stdout == "app.metalor: right\n"
+    assert "0 steps would run" in offline(shop, "plan", "app.metalor", "--locked").stdout
+    assert offline(shop, "lock", "app.metalor", "--check").stdout == "app.lock is up to date\n"
+    # The negative control: without the lock the same command needs somebody to ask.
+    (shop.path / "app.lock").unlink()
+    assert "error[E0504]" in offline(shop, "build", "app.metalor", status=1).stderr
+
+
+def test_a_locked_build_with_an_empty_store_brings_what_was_locked(world, shop):
+    world.first()
+    shop.run("lock", "app.metalor")
+    image = shop.run("build", "app.metalor", "-o", "oci:first:1").stdout
+    world.base(2)
+    world.commit("tool 2\n")
+    assert shop.run("build", "app.metalor", "--locked", "-o", "oci:second:1", store="empty").stdout == image
+    # What cannot be had any more is an error, and never another thing.
+    world.data("data 2\n")
+    done = shop.run("build", "app.metalor", "--locked", store="other", status=1)
+    assert "error[E0610]" in done.stderr
+    (shop.path / "app.lock").unlink()
+    assert contents(shop, store="third") == "2\ndata 2\ntool 2\n"
+
+
+def test_update_takes_what_is_named_and_nothing_else(world, shop):
+    digest, data, commit = world.first()
+    shop.run("lock", "app.metalor")
+    newer, newer_data, newer_commit = world.second()
+    assert shop.run("lock", "app.metalor").stdout == "app.lock is up to date\n"
+    name = f"{world.host}/team/base:1"
+    said = shop.run("lock", "app.metalor", "--update", name).stdout
+    assert said == f"  {name} (linux/amd64)  {digest[7:19]} → {newer[7:19]}\napp.lock: 1 changed; for linux/amd64\n"
+    lock = locked(shop)
+    assert [info.digest for info in lock.bases[name].values()] == [newer]
+    assert lock.fetched == {f"{world.web.http}/data": data}
+    shop.run("lock", "app.metalor", "--update", f"{world.git.url}/tools main")
+    assert locked(shop).commits == {f"{world.git.url}/tools": {"main": newer_commit}} != {"": {"main": commit}}
+    shop.run("lock", "app.metalor", "--update")
+    assert locked(shop).fetched == {f"{world.web.http}/data": newer_data}
+    done = shop.run("lock", "app.metalor", "--update", f"{world.host}/team/bose:1", status=2)
+    assert f"did you mean {name}?" in done.stderr
+
+
+def test_what_was_built_on_is_what_is_written_down(world, shop):
+    """A tag that is in the store already is not asked for: the lock says what the build before it stood on."""
+    digest, _, _ = world.first()
+    shop.run("build", "app.metalor")
+    world.base(2)
+    shop.run("lock", "app.metalor")
+    ((info,),) = (found.values() for found in locked(shop).bases.values())
+    assert info.digest == digest
+
+
+def test_an_unlocked_cached_build_of_what_the_recipe_pins_needs_no_network(world, shop):
+    _, data, commit = world.first()
+    shop.recipe(f"""\
+FROM {world.host}/team/base:1
+FETCH --sha256={data} {world.web.http}/data /data
+GIT --commit={commit} {world.git.url}/tools /tools
+""")
+    shop.run("build", "app.metalor")
+    offline(shop, "build", "app.metalor", "--expect-cached")
+    offline(shop, "build", "app.metalor", "--no-cache")
+
+
+def test_what_is_not_in_the_lock_is_resolved_with_one_notice_and_refused_when_locked(world, shop):
+    world.first()
+    shop.run("lock", "app.metalor")
+    (world.web.www / "more").write_text("more\n")
+    text = (shop.path / "app.metalor").read_text()
+    shop.recipe(f"{text}FETCH --unpinned {world.web.http}/more /more\nFROM BASE\nCOPY --from=tail / /\n".replace(
+        "FROM work\n", "FROM work AS tail\n"
+    ))  # fmt: skip
+    events = shop.events("app.metalor")
+    (notice,) = [each["text"] for each in events if each["event"] == "notice"]
+    assert notice == (
+        f"app.lock does not have {world.web.http}/more, {reference('busybox')} for linux/amd64: resolved as without a"
+        " lock; `metalor lock app.metalor` writes it down"
+    )
+    asked = len(world.web.asked())
+    done = shop.run("build", "app.metalor", "--locked", status=1, store="empty")
+    assert done.stderr.count("error[E0704]") == 2 and "help: write it down: metalor lock app.metalor" in done.stderr
+    assert len(world.web.asked()) == asked and not (shop.path / "empty/images").exists()
+    assert events[-1]["ok"]
+    assert [each for each in shop.events("app.metalor", "--target", "work") if each["event"] == "notice"] == []
