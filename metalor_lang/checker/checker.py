@@ -35,6 +35,7 @@ from metalor_lang.hints import Final
 from metalor_lang.record import dataclass, field
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
+from metalor_lang.syntax.blocks import has_blocks
 
 _START: Final = Span(0, 0)
 """Where errors stand that no line of the recipe causes."""
@@ -134,6 +135,10 @@ class _Checker:
             source=self.recipe.source, report=self.report, arguments=arguments.known, contexts=self.contexts,
             broken=self.broken.names,
         )  # fmt: skip
+        if has_blocks(self.recipe.statements):
+            first = next(each for each in self.recipe.statements if has_blocks((each,)))
+            self.report.add("E0807", f"{first.word} is read, and cannot be built yet", first.word_span)
+            return None
         self._split()
         self._stage_names()
         for draft in self.stages:

@@ -175,7 +175,17 @@ def _words(node: ast.Statement) -> tuple[ast.Word, ...]:
             return _words(step)
         case ast.Layer(name=name):
             return (name,)
-        case ast.Sh() | ast.RecipeVersion():
+        case ast.If(condition=condition) | ast.Else(condition=condition):
+            return () if condition is None else (condition.value, *condition.others)
+        case ast.For(values=values):
+            return values
+        case ast.Define(parameters=parameters):
+            return tuple(each.default for each in parameters if each.default is not None)
+        case ast.Use(pairs=pairs):
+            return tuple(pair.value for pair in pairs)
+        case ast.Import(path=path):
+            return (path,)
+        case ast.Sh() | ast.RecipeVersion() | ast.End():
             return ()
 
 

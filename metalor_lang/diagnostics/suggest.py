@@ -11,9 +11,10 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate closest to `name`, or None when none is close enough.
 
     Distance counts insertions, deletions, replacements and swaps of neighbours, whatever the case. Ties go to the
-    candidate in the same case, then to the one that shares the longer beginning, then to the first in order.
+    candidate in the same case, then to one of the same letters, then to the one that shares the longer beginning, then
+    to the first in order.
     """
-    best: tuple[int, bool, int, int] | None = None
+    best: tuple[int, bool, bool, int, int] | None = None
     folded = name.lower()
     found = None
     for index, candidate in enumerate(candidates):
@@ -25,7 +26,8 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
         distance = _distance(folded, candidate.lower())
         if distance > limit or distance >= max(len(name), len(candidate)):
             continue
-        rank = (distance, name.islower() != candidate.islower(), -_common(name, candidate), index)
+        letters = sorted(folded) != sorted(candidate.lower())
+        rank = (distance, name.islower() != candidate.islower(), letters, -_common(name, candidate), index)
         if best is None or rank < best:
             best, found = rank, candidate
     return found

@@ -10,7 +10,7 @@ from metalor_lang.syntax.statements import STATEMENTS
 
 PATH: Final = "grammar/editors/vscode/snippets/metalor.json"
 
-_KEYWORDS: Final = frozenset({*(spec.word for spec in STATEMENTS), "AS"})
+_KEYWORDS: Final = frozenset({*(spec.word for spec in STATEMENTS), "AS", "IN", "NOT"})
 _NAMED: Final = re.compile(r" \[(AS [^\]]*)\]")
 _OPTIONAL: Final = re.compile(r" ?\[(?!\")[^\]]*\]")
 _WORD: Final = re.compile(r"--[a-z0-9-]+|[A-Za-z]+(?:-[A-Za-z]+)*(?: text\b)?")
@@ -34,7 +34,7 @@ def plain(form: str) -> str:
 
 def _prefix(form: str) -> list[str]:
     """What is typed for it: the words of the language that it starts with."""
-    words = " ".join(word for word in form.split() if word in _KEYWORDS and word != "AS")
+    words = " ".join(word for word in form.split() if word in _KEYWORDS and word not in ("AS", "IN", "NOT"))
     return [words, words.lower()]
 
 

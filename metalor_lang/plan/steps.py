@@ -121,6 +121,8 @@ def draw(node: ast.Statement, state: ImageState, names: Expansion, drawing: Draw
             return Drawn(kind=Kind.LAYER, action=CloseLayer(name=names.word(word)), after=state)
         case ast.RecipeVersion() | ast.Arg() | ast.From():
             raise TypeError(f"{node.word} is no statement of a stage")
+        case ast.If() | ast.Else() | ast.End() | ast.For() | ast.Define() | ast.Use() | ast.Import():
+            raise TypeError(f"{node.word} is gone before steps are drawn")
         case _:
             assert_never(node)
 

@@ -5,127 +5,20 @@ Invariant: nodes are immutable and compare by meaning: spans take no part in equ
 
 from enum import StrEnum
 
-from metalor_lang.hints import ClassVar
 from metalor_lang.record import dataclass, field
 from metalor_lang.source import SourceFile, Span
-
-
-def _span() -> Span:
-    return field(compare=False, repr=False)  # type: ignore[no-any-return]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
-    """Literal text, escapes already decoded."""
-
-    value: str
-    span: Span = _span()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ref:
-    """`${NAME}`; the span covers the whole expansion."""
-
-    name: str
-    span: Span = _span()
-
-
-Part = Text | Ref
-
-
-class Form(StrEnum):
-    """How a value was written: only bare words may glob."""
-
-    BARE = "bare"
-    DOUBLE = "double"
-    SINGLE = "single"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Word:
-    """One value: a bare, double-quoted or single-quoted word. An empty value has no parts."""
-
-    parts: tuple[Part, ...]
-    form: Form = field(default=Form.BARE, compare=False)
-    span: Span = _span()
-
-    @property
-    def literal(self) -> str | None:
-        """The text when nothing is expanded in it, else None."""
-        if any(isinstance(part, Ref) for part in self.parts):
-            return None
-        return "".join(part.value for part in self.parts if isinstance(part, Text))
-
-    @property
-    def refs(self) -> tuple[Ref, ...]:
-        """The expansions in it, in order."""
-        return tuple(part for part in self.parts if isinstance(part, Ref))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Array:
-    """An exec array: never empty."""
-
-    items: tuple[Word, ...]
-    span: Span = _span()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """`key=value`."""
-
-    key: str
-    value: Word
-    key_span: Span = _span()
-    span: Span = _span()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flag:
-    """`--name` or `--name=value`; `name` without the dashes."""
-
-    name: str
-    value: Word | None
-    name_span: Span = _span()
-    span: Span = _span()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShellText:
-    """The text of `SH` as the shell sees it: continuations joined, a block's indentation removed."""
-
-    text: str
-    block: bool = field(compare=False)
-    span: Span = _span()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """The content of a `FILE` fence; ``raw`` for three single quotes. Every line ends in LF."""
-
-    parts: tuple[Part, ...]
-    raw: bool
-    span: Span = _span()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """Base of the statements."""
-
-    word: ClassVar[str]
-    span: Span = _span()
-    word_span: Span = _span()
-    flags: tuple[Flag, ...] = ()
-    expands: bool = field(default=True, compare=False, repr=False)
-    """False when no name is expanded anywhere in it, so that nobody needs to look."""
-
-    def flag(self, name: str) -> Flag | None:
-        """The (first) flag of a name."""
-        return next((flag for flag in self.flags if flag.name == name), None)
-
-    def all_flags(self, name: str) -> tuple[Flag, ...]:
-        """Every flag of a name, in order."""
-        return tuple(flag for flag in self.flags if flag.name == name)
+from metalor_lang.syntax.values import Array as Array
+from metalor_lang.syntax.values import Block as Block
+from metalor_lang.syntax.values import Flag as Flag
+from metalor_lang.syntax.values import Form as Form
+from metalor_lang.syntax.values import Node as Node
+from metalor_lang.syntax.values import Pair as Pair
+from metalor_lang.syntax.values import Part as Part
+from metalor_lang.syntax.values import Ref as Ref
+from metalor_lang.syntax.values import ShellText as ShellText
+from metalor_lang.syntax.values import Text as Text
+from metalor_lang.syntax.values import Word as Word
+from metalor_lang.syntax.values import place as _span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,10 +228,111 @@ class Layer(Node):
     name: Word
 
 
+class Comparison(StrEnum):
+    """How the value of an `IF` is held against others."""
+
+    EQUAL = "=="
+    UNEQUAL = "!="
+    IN = "IN"
+    NOT_IN = "NOT IN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """`value == other`, `value IN one two …`; texts are compared character by character."""
+
+    value: Word
+    comparison: Comparison
+    others: tuple[Word, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class If(Node):
+    """`IF condition`: the line that opens a block."""
+
+    word = "IF"
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Else(Node):
+    """`ELSE IF condition`, or `ELSE` (then there is no condition)."""
+
+    word = "ELSE"
+    condition: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End(Node):
+    """`END`: closes the innermost block."""
+
+    word = "END"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class For(Node):
+    """`FOR [--split] NAME IN value …`: the line that opens a block."""
+
+    word = "FOR"
+    name: str
+    name_span: Span = _span()
+    values: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A parameter of a group, with its default."""
+
+    name: str
+    default: Word | None = None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Define(Node):
+    """`DEFINE name PARAMETER[=default] …`: the line that opens the body of a group."""
+
+    word = "DEFINE"
+    name: str
+    name_span: Span = _span()
+    parameters: tuple[Parameter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use(Node):
+    """`USE [space.]name PARAMETER=value …`; `space` is that of an import, "" for this file's."""
+
+    word = "USE"
+    space: str
+    name: str
+    name_span: Span = _span()
+    pairs: tuple[Pair, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The name as it is written."""
+        return f"{self.space}.{self.name}" if self.space else self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Import(Node):
+    """`IMPORT path AS space`."""
+
+    word = "IMPORT"
+    path: Word
+    space: str
+    space_span: Span = _span()
+
+
+BlockLine = If | Else | End | For | Define | Use | Import
+"""Statements that say which others are built, and how often."""
+
 Statement = (
     RecipeVersion | Arg | From | Env | Label | Annotate | Unset | Workdir | User | Expose | Volume
     | StopSignal
     | Shell | Entrypoint | Cmd | Run | Sh | Copy | File | Fetch | Git | Test | Layer
+    | If | Else | End | For | Define | Use | Import
 )  # fmt: skip
 
 

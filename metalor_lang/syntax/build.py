@@ -98,6 +98,81 @@ def _test(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tupl
     return ast.Test(step=step, span=span, word_span=word)
 
 
+def _condition(read: Reader) -> ast.Condition:
+    start = read.tokens[read.at][1]
+    value = read.word(BY_WORD["IF"])
+    kind, *place = read.take()
+    if kind == "IS":
+        comparison = ast.Comparison(read.text[place[0] : place[1]])
+    elif kind == "NOT":
+        read.take()
+        comparison = ast.Comparison.NOT_IN
+    else:
+        comparison = ast.Comparison.IN
+    others = read.words(BY_WORD["IF"])
+    return ast.Condition(value=value, comparison=comparison, others=others, span=Span(start, others[-1].span.end))
+
+
+def _if(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tuple[ast.Flag, ...]) -> ast.If:
+    return ast.If(condition=_condition(read), span=span, word_span=word)
+
+
+def _else(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tuple[ast.Flag, ...]) -> ast.Else:
+    if read.peek() != "IF":
+        return ast.Else(span=span, word_span=word)
+    read.take()
+    return ast.Else(condition=_condition(read), span=span, word_span=word)
+
+
+def _for(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tuple[ast.Flag, ...]) -> ast.For:
+    name = read.take()
+    read.take()
+    return ast.For(
+        name=read.raw(name),
+        name_span=Span(*name[1:]),
+        values=read.words(spec),
+        flags=flags,
+        span=span,
+        word_span=word,
+    )
+
+
+def _define(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tuple[ast.Flag, ...]) -> ast.Define:
+    name = read.take()
+    parameters = []
+    while read.peek():
+        _, start, end = parameter = read.take()
+        default = read.value_after(read.take()) if read.peek() == "EQ" else None
+        parameters.append(ast.Parameter(name=read.raw(parameter), default=default, span=Span(start, end)))
+    return ast.Define(
+        name=read.raw(name), name_span=Span(*name[1:]), parameters=tuple(parameters), span=span, word_span=word
+    )
+
+
+def _use(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tuple[ast.Flag, ...]) -> ast.Use:
+    name = read.take()
+    start, space = name[1], ""
+    if read.peek() == "DOT":
+        space = read.raw(name)
+        read.take()
+        name = read.take()
+    return ast.Use(
+        space=space,
+        name=read.raw(name),
+        name_span=Span(start, name[2]),
+        pairs=read.pairs(),
+        span=span,
+        word_span=word,
+    )
+
+
+def _import(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tuple[ast.Flag, ...]) -> ast.Import:
+    path = read.word(spec)
+    read.take()
+    name = read.take()
+    return ast.Import(path=path, space=read.raw(name), space_span=Span(*name[1:]), span=span, word_span=word)
+
+
 _BUILD: Final[Mapping[str, _Build]] = {
     "RECIPE": _recipe,
     "ARG": _arg,
@@ -130,4 +205,11 @@ _BUILD: Final[Mapping[str, _Build]] = {
         destination=read.word(spec), block=read.block(), flags=flags, span=span, word_span=word
     ),
     "TEST": _test,
+    "IF": _if,
+    "ELSE": _else,
+    "END": lambda read, spec, span, word, flags: ast.End(span=span, word_span=word),
+    "FOR": _for,
+    "DEFINE": _define,
+    "USE": _use,
+    "IMPORT": _import,
 }

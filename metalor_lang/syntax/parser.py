@@ -9,10 +9,11 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from metalor_lang.diagnostics.model import Diagnostic, Edit, Label
+from metalor_lang.hints import Final
 from metalor_lang.pattern import pattern
 from metalor_lang.primitives import significant_lines
 from metalor_lang.source import SourceFile, Span
-from metalor_lang.syntax.ast import Recipe, RecipeVersion, Statement
+from metalor_lang.syntax.ast import Define, Else, End, For, If, Import, Recipe, RecipeVersion, Statement, Use
 from metalor_lang.syntax.automaton.machine import Raw, read
 from metalor_lang.syntax.build import build_statement
 from metalor_lang.syntax.characters import bad_characters
@@ -21,6 +22,8 @@ _FENCE = pattern(r"(?:'''|\"\"\")[ \t]*\Z")
 _BLANK_LINES = pattern(r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*")
 _DIRECTIVE = pattern(r"#[ \t]*(syntax|escape|check)[ \t]*=[^\n\r]*", re.IGNORECASE)
 
+
+_BLOCK_LINES: Final = frozenset((If, Else, End, For, Define, Use, Import))
 
 Unit = tuple[int, int, Statement | None, Diagnostic | None, bool]
 """A piece of a source: its offsets; the statement or the error that it gave, if any; and whether it is a statement that
@@ -42,7 +45,13 @@ def parse(source: SourceFile) -> tuple[Recipe, tuple[Diagnostic, ...]]:
 
 def gathered(source: SourceFile, statements: Sequence[Statement], found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
     """What is wrong with the statements of a source, with what only all of it together shows, sorted by place."""
-    found = [*found, *misplaced_version(statements)]
+    met = {*map(type, statements)}
+    if RecipeVersion in met:
+        found = [*found, *misplaced_version(statements)]
+    if not _BLOCK_LINES.isdisjoint(met):
+        from metalor_lang.syntax.blocks import matched
+
+        found = [*found, *matched(source, statements, found)[1]]
     if any(each.code == "E0228" for each in found):
         from metalor_lang.syntax.rewrites import with_block
 

@@ -232,7 +232,7 @@ def _rest(statement: ast.Statement) -> str:
         case ast.From():
             return f" {print_word(statement.base)}" + (f" AS {statement.stage}" if statement.stage else "")
         case ast.Env() | ast.Label() | ast.Annotate():
-            return "".join(f" {pair.key}={print_word(pair.value, value=True)}" for pair in statement.pairs)
+            return _pairs(statement.pairs)
         case ast.Unset():
             return f" {statement.kind}" + (f" {print_word(statement.name)}" if statement.name else "")
         case ast.Workdir():
@@ -259,6 +259,32 @@ def _rest(statement: ast.Statement) -> str:
             return _words(statement.url, statement.destination)
         case ast.Test():
             return f" {print_statement(statement.step)}"
+        case ast.If() | ast.Else():
+            return _condition(statement.condition, isinstance(statement, ast.Else))
+        case ast.End():
+            return ""
+        case ast.For():
+            return f" {statement.name} IN{_words(*statement.values)}"
+        case ast.Define():
+            return f" {statement.name}" + "".join(
+                f" {each.name}" + ("" if each.default is None else f"={print_word(each.default, value=True)}")
+                for each in statement.parameters
+            )
+        case ast.Use():
+            return f" {statement.title}" + _pairs(statement.pairs)
+        case ast.Import():
+            return f" {print_word(statement.path)} AS {statement.space}"
+
+
+def _condition(condition: ast.Condition | None, otherwise: bool) -> str:
+    if condition is None:
+        return ""
+    before = " IF" if otherwise else ""
+    return f"{before} {print_word(condition.value)} {condition.comparison}{_words(*condition.others)}"
+
+
+def _pairs(pairs: tuple[ast.Pair, ...]) -> str:
+    return "".join(f" {pair.key}={print_word(pair.value, value=True)}" for pair in pairs)
 
 
 def _words(*words: ast.Word) -> str:

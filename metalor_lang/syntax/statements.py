@@ -164,9 +164,25 @@ STATEMENTS: tuple[StatementSpec, ...] = (
          "The program that the image runs"),
     _row("CMD", 'CMD ["program", "argument", …]', 'CMD ["--help"]',
          "The default program, or the default arguments of ENTRYPOINT"),
+    _row("IF", ("IF value == value", "IF value != value", "IF value IN value …", "IF value NOT IN value …"),
+         "IF ${TARGETARCH} == arm64", "The lines up to END count only if this is so"),
+    _row("ELSE", ("ELSE", "ELSE IF value == value"), "ELSE", "The lines up to END count if nothing above was so"),
+    _row("FOR", "FOR [--split] NAME IN value …", "FOR VERSION IN 3.11 3.12",
+         "The lines up to END stand once for each value",
+         (_flag("split", ValueKind.NONE, "--split", "a value is a list of words with white space between them"),)),
+    _row("DEFINE", ("DEFINE name", "DEFINE name PARAMETER …", "DEFINE name PARAMETER=default …"),
+         "DEFINE install packages",
+         "The lines up to END are a group that USE puts in its place"),
+    _row("END", "END", "END", "Ends the innermost IF, FOR or DEFINE"),
+    _row("USE", ("USE name", "USE name PARAMETER=value …", "USE space.name PARAMETER=value …"),
+         'USE install packages="curl git"', "Stands for the lines of a group"),
+    _row("IMPORT", "IMPORT path AS space", "IMPORT common.metalor AS common", "Brings the groups of another file"),
 )  # fmt: skip
 
 BY_WORD: dict[str, StatementSpec] = {spec.word: spec for spec in STATEMENTS}
+
+INNER_WORDS = frozenset({"AS", "IN", "NOT"})
+"""Words of the language that stand inside a line only."""
 
 ARRAY_WORDS = frozenset({"RUN", "CMD", "ENTRYPOINT", "SHELL"})
 """Statements whose text after the flags is an exec array."""

@@ -30,6 +30,8 @@ MARKS: Final = {
     "LBRACKET": ("[", "an array of strings: the program and its arguments"),
     "RBRACKET": ("]", "ends the array"),
     "COMMA": (",", "one more string follows"),
+    "IS": ("==", "if the two are the same text; != if they are not"),
+    "DOT": (".", "a group of an imported file follows"),
     "QUOTE": ('"', "a string: JSON's escapes, and ${NAME}"),
     "QUOTE_END": ('"', "ends the string"),
     "RAW_OPEN": ("'''", "a block, in which nothing is touched"),
@@ -39,9 +41,12 @@ MARKS: Final = {
 }
 """Terminals that are written in one way, with their help."""
 
+INNER: Final = {"AS": "names it", "IN": "one of the values behind it", "NOT": "none of the values behind it: NOT IN"}
+"""Words of the language that stand inside a line only, with their help."""
+
 FREE: Final = frozenset(
-    {"WS", "NL", "BACKSLASH", "COMMENT", "$END", "ARG_NAME", "ENV_KEY", "STAGE_NAME", "DOLLARS_BRACE", "DOLLAR", "WORD",
-     "VALUE", "REST", "SINGLE", "STRING", "ITEM", "ESCAPE", "SH_TEXT", "SH_LINE", "RAW_LINE",
+    {"WS", "NL", "BACKSLASH", "COMMENT", "$END", "ARG_NAME", "ENV_KEY", "STAGE_NAME", "GROUP_NAME", "DOLLARS_BRACE",
+     "DOLLAR", "WORD", "VALUE", "REST", "SINGLE", "STRING", "ITEM", "ESCAPE", "SH_TEXT", "SH_LINE", "RAW_LINE",
      "TEXT"}
 )  # fmt: skip
 """Terminals that are the user's own text: names and values are offered for them where some are known."""
@@ -116,8 +121,9 @@ class _Asked:
                 kind = ItemKind.STATEMENT if not self.typed.tokens or self.slot.test else ItemKind.KEYWORD
                 help = spec.summary if self.slot.word != "UNSET" else f"takes away what {word} set"
                 yield self.item(word, kind, help, "" if bare else " ")
-        if "AS" in self.typed.accepts:
-            yield self.item("AS", ItemKind.KEYWORD, "names the stage", " ")
+        for word, help in INNER.items():
+            if word in self.typed.accepts:
+                yield self.item(word, ItemKind.KEYWORD, help, " ")
 
     def _stands(self, word: str) -> bool:
         """Whether the checker lets a statement begin here."""

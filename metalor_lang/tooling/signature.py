@@ -36,6 +36,13 @@ PARTS: Final[dict[str, tuple[str, ...]]] = {
     "LAYER": ('"name"',),
     "ENTRYPOINT": _PROGRAM,
     "CMD": _PROGRAM,
+    "IF": ("value",),
+    "ELSE": ("value",),
+    "FOR": ("NAME", "value …"),
+    "DEFINE": ("name", "PARAMETER …"),
+    "END": ("",),
+    "USE": ("name", "PARAMETER=value …"),
+    "IMPORT": ("path", "space"),
 }
 """Of each statement, how its form calls the n-th word; the last one is for all that follow."""
 

@@ -90,6 +90,9 @@ def _owner(before: Sequence[Token], text: str) -> tuple[str, str]:
     return (raw[2:], "") if name.type == "FLAG" else ("", raw)
 
 
+_NO_WORDS: Final = frozenset({"FLAG", "AS", "IN", "NOT", "IS", "DOT"})
+
+
 def _complete(before: Sequence[Token], text: str) -> int:
     """How many words are complete: runs of tokens between gaps, flags and the statement's own words left out."""
     if any(token.type == "LBRACKET" for token in before):
@@ -103,7 +106,9 @@ def _complete(before: Sequence[Token], text: str) -> int:
     if runs[-1]:  # what the cursor is in
         runs.pop()
     kinds = [run[0].type for run in runs if run]
-    return sum(kind not in ("FLAG", "AS") for kind in kinds) - (2 if kinds[:1] == ["TEST"] else 1)
+    return sum(kind not in ("FLAG", "AS", "IN", "NOT", "IS", "DOT") for kind in kinds) - (
+        2 if kinds[:1] == ["TEST"] else 1
+    )
 
 
 def _bracket(before: Sequence[Token]) -> int:

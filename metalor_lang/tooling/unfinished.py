@@ -116,6 +116,8 @@ def viable(text: str) -> bool:
 def may_become(typed: Unfinished) -> bool:
     """Whether what is being typed may still become right: a beginning of a word of the language, a flag, a quote."""
     partial = typed.partial
-    if any(name.startswith(partial.upper()) for name in typed.accepts if name in BY_WORD or name == "AS"):
+    if any(
+        name.startswith(partial.upper()) for name in typed.accepts if name in BY_WORD or name in ("AS", "IN", "NOT")
+    ):
         return True
     return any(pattern.fullmatch(partial) is not None for name, pattern in _BEGINNINGS.items() if name in typed.accepts)

@@ -244,6 +244,13 @@ WORDS: Final[Mapping[str, Source]] = {
     "LAYER": _free,
     "ENTRYPOINT": _programs,
     "CMD": _programs,
+    "IF": _free,
+    "ELSE": _free,
+    "FOR": _free,
+    "DEFINE": _free,
+    "END": _free,
+    "USE": _free,
+    "IMPORT": _free,
 }
 
 KEYS: Final = (

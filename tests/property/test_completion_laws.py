@@ -17,7 +17,7 @@ from metalor_lang.syntax import grammar
 from metalor_lang.syntax.characters import bad_characters
 from metalor_lang.syntax.parser import parse
 from metalor_lang.syntax.statements import BY_WORD, STATEMENTS
-from metalor_lang.tooling.complete import FREE, MARKS, complete
+from metalor_lang.tooling.complete import FREE, INNER, MARKS, complete
 from metalor_lang.tooling.highlight import highlight
 from metalor_lang.tooling.roles import Role, roles
 from metalor_lang.tooling.slots import slot_of
@@ -73,7 +73,7 @@ def _missing(text: str, accepted: frozenset[str]) -> set[str]:
     for name in accepted - FREE:
         if name in MARKS:
             there = MARKS[name][0] in offered
-        elif name in BY_WORD or name == "AS":
+        elif name in BY_WORD or name in INNER:
             there = name in offered or (name == "RECIPE" and not text)  # the checker takes it at the very start only
         elif name == "FLAG":
             there = all("--" + flag.name in offered for flag in BY_WORD[slot.word].flags if flag.name not in slot.flags)

@@ -12,6 +12,7 @@ from metalor_lang.source import Span
 from metalor_lang.syntax.explain.where import Where
 from metalor_lang.syntax.flags import flag_problem, unknown_flag
 from metalor_lang.syntax.lines import Open
+from metalor_lang.syntax.refused import CLOSERS, ELSE_IFS
 from metalor_lang.syntax.statements import ARRAY_WORDS, BY_WORD
 
 REFUSED_WORDS: dict[str, tuple[str, str, str]] = {
@@ -30,6 +31,8 @@ REFUSED_WORDS: dict[str, tuple[str, str, str]] = {
         "E0206", "HEALTHCHECK has no place in an OCI image",
         'to check the image while it is built, write TEST RUN ["…"]',
     ),
+    **{word: ("E0201", f"unknown statement {word}", "did you mean END?") for word in CLOSERS},
+    **{word: ("E0201", f"unknown statement {word}", "write ELSE IF") for word in ELSE_IFS},
 }  # fmt: skip
 """Words of other build languages: code, message, remedy."""
 
@@ -69,7 +72,8 @@ def first_word(w: Where) -> Diagnostic | None:
         if not w.char.isalnum() and w.char != "_":
             return w.say("E0201", f"white space must follow {word}", f"for example: {BY_WORD[word].example}", w.here(1))
         close = nearest(upper, BY_WORD) or word
-        return w.say("E0201", f"unknown statement {written}", f"did you mean {close}?", w.here(len(written) - w.at))
+        place = w.here(len(written) - w.at) if close == word else whole
+        return w.say("E0201", f"unknown statement {written}", f"did you mean {close}?", place)
     guess = nearest(upper, BY_WORD)
     known = "a shell command stands behind SH; the statements are " + " ".join(BY_WORD)
     return w.say("E0201", f"unknown statement {written[:40]}", f"did you mean {guess}?" if guess else known, whole)

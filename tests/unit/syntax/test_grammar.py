@@ -40,7 +40,7 @@ def test_nothing_is_ignored() -> None:
 
 def test_every_terminal_has_a_role() -> None:
     names = {terminal.name for terminal in grammar.parser().terminals}
-    words = set(BY_WORD) | {"AS"}
+    words = set(BY_WORD) | {"AS", "IN", "NOT"}
     assert names - words == set(ROLES) - {"$END"}
     assert words <= names
     assert role("COPY") == "COPY"

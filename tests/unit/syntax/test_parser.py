@@ -250,7 +250,11 @@ def test_every_statement_has_a_right_example(spec) -> None:  # type: ignore[no-u
     text = spec.example
     if text.endswith("'''"):
         text += "\n    x\n    '''"
-    assert one(text).word == spec.word
+    if spec.word in ("ELSE", "END"):
+        assert statements(f"IF a == a\n{text}\n" + "END\n" * (spec.word == "ELSE"))[1].word == spec.word
+    else:
+        around = text + "\nEND" * (spec.word in ("IF", "FOR", "DEFINE"))
+        assert statements(around)[0].word == spec.word
     for each in spec.flags:
         assert each.example.startswith(f"--{each.name}") and ("=" in each.example) == each.takes_value
 

@@ -154,6 +154,6 @@ def test_the_tables_are_total() -> None:
     assert set(FLAG_VALUES) == set(ValueKind)
     assert set(FLAG_VALUES) >= set(PARSERS)
     named = {terminal.name for terminal in parser().terminals}
-    words = {*BY_WORD, "AS"}
+    words = {*BY_WORD, "AS", "IN", "NOT"}
     # FLAG, REF, META_KEY and VERSION come from tables of their own.
     assert named | {"$END"} == words | set(MARKS) | FREE | {"FLAG", "REF", "META_KEY", "VERSION"}
