@@ -16,17 +16,20 @@ from metalor_lang.build.sources import SourceError
 from metalor_lang.build.statcache import StatCache
 from metalor_lang.checker.program import Base, ImageBase, Platform, Program, RootfsBase
 from metalor_lang.errors import MetalorError
-from metalor_lang.hints import Final
+from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.plan.evaluator import evaluate
 from metalor_lang.plan.graph import BaseInfo, BindMount, Configure, CopyFiles, InputError, PlannedStage
 from metalor_lang.store.glance import Glance
 from metalor_lang.store.records import StepRecord
 
+if TYPE_CHECKING:
+    from metalor_lang.plan.lock import Lock
+
 _UNKNOWN: Final = "E0409"
 
 
 def foresee(
-    program: Program, path: Path, folders: Mapping[str, Path], store: Path
+    program: Program, path: Path, folders: Mapping[str, Path], store: Path, lock: "Lock | None" = None
 ) -> dict[int, StepRecord | None] | None:
     """For each step its record in the store, or None where it would run; by the offset of its statement.
 
@@ -35,6 +38,7 @@ def foresee(
         path: the recipe's file.
         folders: of its contexts, "" is the default one.
         store: the folder of the store, which need not exist.
+        lock: of the recipe.
 
     Returns:
         None where nothing can be foreseen; statements that only configure the image are left out.
@@ -47,7 +51,7 @@ def foresee(
         named = {name: folder for name, folder in folders.items() if name}
         cache = _Unsaved(store / "contexts")
         with LocalContexts(path, named, default=folders.get(""), cache=cache) as contexts:
-            inputs = _Inputs(path.parent, store, contexts)
+            inputs = _Inputs(path.parent, store, contexts, lock)
             plan, _ = evaluate(program, inputs)
     except (MetalorError, OSError):
         return None
@@ -84,8 +88,8 @@ class _Unsaved(StatCache):
 class _Inputs(HereAlready):
     """What is on this machine, with the contents of contexts."""
 
-    def __init__(self, folder: Path, store: Path, contexts: LocalContexts) -> None:
-        super().__init__(folder, store)
+    def __init__(self, folder: Path, store: Path, contexts: LocalContexts, lock: "Lock | None") -> None:
+        super().__init__(folder, store, lock)
         self._contexts = contexts
 
     def base(self, base: Base, platform: Platform) -> BaseInfo:

@@ -6,16 +6,19 @@ here is left open, never guessed.
 
 from pathlib import Path
 
-from metalor_lang.build.bases import base_info, image_location, input_error
+from metalor_lang.build.bases import base_info, image_location, input_error, pinned_location
 from metalor_lang.build.state import oci_platform
 from metalor_lang.checker.program import Base, ImageBase, Pending, Platform, Program, StageBase, Transport
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import MetalorError
-from metalor_lang.hints import Final
+from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.oci.fetch import Fetched, known
 from metalor_lang.plan.evaluator import evaluate
 from metalor_lang.plan.graph import BaseInfo, BindMount, CloneGit, CopyFiles, FetchFile, InputError
 from metalor_lang.record import dataclass
+
+if TYPE_CHECKING:
+    from metalor_lang.plan.lock import Lock
 
 _OPEN: Final = ""
 """The code of the error that stands for "not known here"; it never reaches a person."""
@@ -29,16 +32,17 @@ class Settled:
     pending: tuple[Pending, ...]
 
 
-def settle(program: Program, folder: Path, store: Path) -> Settled:
+def settle(program: Program, folder: Path, store: Path, lock: "Lock | None" = None) -> Settled:
     """Look a checked recipe's bases up where they can be read at once.
 
     Args:
         program: as the checker gives it.
         folder: where relative paths of the recipe start.
         store: the folder of the store; it need not exist.
+        lock: of the recipe: what it says of images of registries needs no store.
 
     """
-    inputs = HereAlready(folder, store)
+    inputs = HereAlready(folder, store, lock)
     _, found = evaluate(program, inputs)
     wrong = tuple(each for each in found if each.code != _OPEN)
     pending = tuple(each for each in program.pending if not _settled(program, each.stage, inputs))
@@ -58,7 +62,8 @@ def _settled(program: Program, index: int, inputs: "HereAlready") -> bool:
 class HereAlready:
     """Implements `plan.graph.Inputs` with what is on this machine; arguments as `settle`."""
 
-    def __init__(self, folder: Path, store: Path) -> None:
+    def __init__(self, folder: Path, store: Path, lock: "Lock | None" = None) -> None:
+        self._lock = lock
         self._folder = folder
         self._images = store / "images"
         self.known: set[tuple[Base, Platform]] = set()
@@ -70,11 +75,17 @@ class HereAlready:
         return info
 
     def _image(self, base: ImageBase, platform: Platform) -> BaseInfo:
-        return base_info(self.image(base, platform).selection)
+        return self._pinned(base, platform) or base_info(self.image(base, platform).selection)
+
+    def _pinned(self, base: ImageBase, platform: Platform) -> BaseInfo | None:
+        if self._lock is None or base.transport is not Transport.REGISTRY:
+            return None  # what lies on this machine is what it is
+        return self._lock.base(base, platform)
 
     def image(self, base: ImageBase, platform: Platform) -> Fetched:
         """An image that needs no fetching; raises InputError."""
-        location = image_location(base, self._folder)
+        pinned = self._pinned(base, platform)
+        location = image_location(base, self._folder) if pinned is None else pinned_location(base, pinned.digest)
         try:
             image = known(base.transport.value, location, base.tag or None, oci_platform(platform), self._images)
         except MetalorError as error:
@@ -94,5 +105,5 @@ class HereAlready:
         return ""
 
     def pinned(self, action: FetchFile | CloneGit) -> str:
-        """As `content`."""
-        return ""
+        """The hash in the lock; nobody is asked."""
+        return (self._lock.pinned(action) if self._lock is not None else None) or ""

@@ -10,7 +10,7 @@ from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import UsageError, machine_error
 from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.plan.graph import BaseInfo, BindMount, CloneGit, CopyFiles, FetchFile, InputError, Inputs
-from metalor_lang.record import dataclass, field
+from metalor_lang.record import dataclass, field, replace
 from metalor_lang.syntax import ast
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from metalor_lang.plan.lock import Lock
     from metalor_lang.source import SourceFile
 
+_DAMAGED: Final = "E0701"
 _NOT_LOCKED: Final = "E0704"
 _DIFFERS: Final = "E0705"
 _LISTED: Final = 3
@@ -53,10 +54,12 @@ def read_lock_file(recipe: Path) -> "tuple[Lock | None, SourceFile | None, tuple
     from metalor_lang.plan.lockfile import read_lock
     from metalor_lang.syntax.characters import decode
 
+    again = f"metalor lock {recipe}"
     source, wrong = decode(str(path), data)
     if wrong:
-        return None, source, wrong
-    lock, wrong = read_lock(source, f"metalor lock {recipe}")
+        help = f"bring back the file as it was, or remove it and write it anew: {again}"
+        return None, source, (replace(wrong[0], code=_DAMAGED, help=help, edits=()),)
+    lock, wrong = read_lock(source, again)
     return lock, source, wrong
 
 

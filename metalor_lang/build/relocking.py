@@ -20,7 +20,7 @@ from metalor_lang.oci.inspect import inspect
 from metalor_lang.plan.evaluator import evaluate
 from metalor_lang.plan.graph import BaseInfo, BindMount, CloneGit, CopyFiles, FetchFile, Inputs
 from metalor_lang.plan.lock import Lock, action_name, base_name, settled_info
-from metalor_lang.plan.unlocked import unlocked
+from metalor_lang.plan.unlocked import everything, unlocked
 from metalor_lang.record import dataclass, field, replace
 from metalor_lang.store.store import Store
 
@@ -130,11 +130,6 @@ def relock(programs: Sequence[Program], looking: Looking, *, add: bool) -> Lock:
             raise Refused(wrong, program.recipe.source)
     new = looking.lock(programs)
     return joined(looking.old, new) if add else new
-
-
-def everything(program: Program) -> Program:
-    """A program of which every stage is needed."""
-    return replace(program, needed=frozenset(stage.index for stage in program.stages))
 
 
 def joined(old: Lock, new: Lock) -> Lock:

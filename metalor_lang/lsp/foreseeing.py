@@ -48,7 +48,7 @@ async def foreseen(document: Document) -> Foreseen:
         question = _Question(loop.create_future())
         slot.append(question)
         folders = {name: folder for name, folder in document.ground.folders.items() if folder.is_dir()}
-        store = document.ground.store
+        store, lock = document.ground.store, document.ground.lock
 
         def heard(found: Foreseen) -> None:
             question.known = time.monotonic()
@@ -57,7 +57,7 @@ async def foreseen(document: Document) -> Foreseen:
 
         def work() -> None:
             try:
-                found = foresee(program, path, folders, store)
+                found = foresee(program, path, folders, store, lock)
             except Exception:  # a hover says less then; the same question of a build would show what it is
                 found = None
             try:

@@ -9,10 +9,15 @@ from pathlib import Path
 
 from metalor_lang.build.folders import Folders
 from metalor_lang.build.known import HereAlready, Settled, settle
+from metalor_lang.build.locked import lock_path, read_lock_file
 from metalor_lang.checker.program import Base, ImageBase, Platform, Program, RootfsBase, SourceMiss
+from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import MetalorError
 from metalor_lang.lsp.settings import Settings
 from metalor_lang.plan.graph import BaseInfo, InputError
+from metalor_lang.plan.lock import Lock
+from metalor_lang.record import replace
+from metalor_lang.source import Span
 from metalor_lang.store.store import default_path
 
 _Asked = tuple[str, str, bool, tuple[str, ...]]
@@ -40,6 +45,7 @@ class Ground:
         self._found: dict[_Asked, SourceMiss | MetalorError | None] = {}
         self._there: dict[str, bool] = {}
         self._bases: dict[tuple[Base, Platform], BaseInfo | None] = {}
+        self._lock: tuple[Lock | None, tuple[Diagnostic, ...]] | None = None
 
     @property
     def folder(self) -> Path | None:
@@ -56,6 +62,7 @@ class Ground:
         self._found.clear()
         self._there.clear()
         self._bases.clear()
+        self._lock = None
         self.close()
 
     def close(self) -> None:
@@ -118,7 +125,26 @@ class Ground:
 
     def settled(self, program: Program) -> Settled:
         """What the bases that are here say of a program whose arguments all have values."""
-        return settle(program, self._root if self.path is None else self.path.parent, self.store)
+        folder = self._root if self.path is None else self.path.parent
+        found = settle(program, folder, self.store, self.lock)
+        if not self.damage:
+            return found
+        return replace(found, wrong=(*self.damage, *found.wrong))
+
+    @property
+    def lock(self) -> Lock | None:
+        """The lock beside the recipe; None where there is none that can be read."""
+        return self._read_lock()[0]
+
+    @property
+    def damage(self) -> tuple[Diagnostic, ...]:
+        """What is wrong with the lock, said at the recipe's beginning."""
+        return self._read_lock()[1]
+
+    def _read_lock(self) -> tuple[Lock | None, tuple[Diagnostic, ...]]:
+        if self._lock is None:
+            self._lock = (None, ()) if self.path is None else _lock_of(self.path)
+        return self._lock
 
     def base(self, base: Base | None, platform: Platform) -> BaseInfo | None:
         """What is known of a base without fetching it; None where nothing is."""
@@ -136,6 +162,17 @@ class Ground:
     def _base(self, base: ImageBase | RootfsBase, platform: Platform) -> BaseInfo | None:
         assert self.path is not None
         try:
-            return HereAlready(self.path.parent, self.store).base(base, platform)
+            return HereAlready(self.path.parent, self.store, self.lock).base(base, platform)
         except (InputError, MetalorError, OSError, ValueError):
             return None
+
+
+def _lock_of(recipe: Path) -> tuple[Lock | None, tuple[Diagnostic, ...]]:
+    try:
+        lock, text, wrong = read_lock_file(recipe)
+    except MetalorError:
+        return None, ()  # this machine cannot read what is there: a build will say so
+    if text is None or not wrong:
+        return lock, ()
+    said = f"{lock_path(recipe).name}:{text.position(wrong[0].span.start)}: {wrong[0].message}"
+    return None, (replace(wrong[0], message=said, span=Span(0, 0)),)

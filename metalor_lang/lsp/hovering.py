@@ -14,7 +14,8 @@ from metalor_lang.lsp.client import Client
 from metalor_lang.lsp.completing import markup
 from metalor_lang.lsp.documents import Document
 from metalor_lang.lsp.foreseeing import foreseen
-from metalor_lang.lsp.reporting import shown_span
+from metalor_lang.lsp.reporting import all_given, shown_span
+from metalor_lang.plan.unlocked import everything, unpinned_actions
 from metalor_lang.store.records import StepRecord
 from metalor_lang.syntax import ast
 from metalor_lang.tooling.hover import About, about, code
@@ -35,6 +36,8 @@ async def hover(document: Document, client: Client, params: types.HoverParams) -
         elif found is not None:
             text = f"{found.text}\n\n{text}"
         found = About(span=base.span, text=text)
+    if found is not None and (said := _locked(document, offset)):
+        found = About(span=found.span, text=f"{said}\n\n{found.text}")
     state = await _state(document, offset)
     if state and found is not None:
         found = About(span=found.span, text=f"{state}\n\n{found.text}")
@@ -67,10 +70,18 @@ def _base(document: Document, offset: int) -> About | None:
         return None
     info = document.ground.base(stage.base, stage.platform)
     span = stage.node.base.span
+    lock = document.ground.lock
+    locked = None if lock is None else lock.base(stage.base, stage.platform)
     if info is None or not info.digest:
         known = "A tree of files." if isinstance(stage.base, RootfsBase) else "Not on this machine: nothing is known."
         return About(span=span, text=known)
     lines = [f"digest: {code(info.digest)}"]
+    if locked is not None and locked.digest == info.digest:
+        lines.append("locked to it")
+    elif locked is not None:
+        lines.append(f"locked to another: {code(locked.digest)}")
+    elif lock is not None:
+        lines.append("not in the lock")
     if info.platform is not None:
         lines.append(f"platform: {code(str(info.platform))}")
     if info.created is not None:
@@ -82,6 +93,23 @@ def _base(document: Document, offset: int) -> About | None:
         lines.append(f"working directory: {code(state.workdir)}")
     lines += [f"environment: {code(f'{name}={value}')}" for name, value in state.env[:_VARIABLES]]
     return About(span=span, text="\n\n".join(lines))
+
+
+def _locked(document: Document, offset: int) -> str:
+    """What the lock says of the unpinned FETCH or GIT whose word is at a place."""
+    lock, program = document.ground.lock, document.program
+    if lock is None or program is None or not all_given(document):
+        return ""
+    for node in document.recipe.statements:
+        if not node.word_span.start <= offset < node.word_span.end:
+            continue
+        if not isinstance(node, ast.Fetch | ast.Git) or node.flag("unpinned") is None:
+            return ""
+        for span, action in unpinned_actions(everything(program), lock) or ():
+            if span == node.span:
+                known = lock.pinned(action)
+                return "not in the lock" if known is None else f"locked to {code(known)}"
+    return ""
 
 
 async def _state(document: Document, offset: int) -> str:

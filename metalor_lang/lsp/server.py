@@ -141,7 +141,8 @@ def _initialized(server: Server, params: types.InitializedParams) -> None:
     if server.client.watches:
         everything = types.FileSystemWatcher(glob_pattern="**/*", kind=types.WatchKind.Create | types.WatchKind.Delete)
         ignore = types.FileSystemWatcher(glob_pattern="**/.metalorignore")
-        options = types.DidChangeWatchedFilesRegistrationOptions(watchers=[everything, ignore])
+        lock = types.FileSystemWatcher(glob_pattern="**/*.lock")
+        options = types.DidChangeWatchedFilesRegistrationOptions(watchers=[everything, ignore, lock])
         server.client_register_capability(
             types.RegistrationParams(
                 registrations=[

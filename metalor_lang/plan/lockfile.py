@@ -27,6 +27,9 @@ _FACTS: Final = (
     "stop_signal", "onbuild",
 )  # fmt: skip
 
+_UNSEEN = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+"""Characters that a person who reads a diff would not see, or would see others in their place."""
+
 # --- writing ------------------------------------------------------------------------------------------------------
 
 
@@ -44,7 +47,8 @@ def write_lock(lock: Lock) -> str:
         value["fetch"] = {url: f"sha256:{digest}" for url, digest in sorted(lock.fetched.items())}
     if lock.commits:
         value["git"] = {url: dict(sorted(found.items())) for url, found in sorted(lock.commits.items())}
-    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return _UNSEEN.sub(lambda match: f"\\u{ord(match.group()):04x}", text) + "\n"
 
 
 def _facts(info: BaseInfo) -> dict[str, Json]:
@@ -105,7 +109,14 @@ def read_lock(source: SourceFile, again: str) -> tuple[Lock | None, tuple[Diagno
             help = f"keep the lines of either side and remove the marks, then let it be put right: {again}"
             return None, (_at(_CONFLICT, "two sides of a merge stand here", Span(*mark.span()), help),)
         end = min(error.pos + 1, len(source.text))
-        return None, (_at(_DAMAGED, f"this is no JSON: {error.msg}", Span(min(error.pos, end), end), remedy),)
+        return None, (
+            _at(
+                _DAMAGED,
+                f"this is no JSON: {error.msg.removesuffix(' starting at')}",
+                Span(min(error.pos, end), end),
+                remedy,
+            ),
+        )
     except RecursionError:
         return None, (_at(_DAMAGED, "this is no lock: too deep", Span(0, 0), remedy),)
     try:
@@ -225,7 +236,7 @@ class _Reader:
 
     def _object(self, value: object, path: _Path, names: tuple[str, ...] | None) -> Mapping[str, object]:
         if not isinstance(value, _Object):
-            self._refuse(path, "an object stands here: { … }")
+            self._refuse(path, "here must stand an object: { … }")
         if value.twice is not None:
             self._refuse((*path, value.twice), f"`{value.twice}` stands here twice")
         if names is not None:
@@ -236,12 +247,12 @@ class _Reader:
 
     def _list(self, value: object, path: _Path) -> list[object]:
         if not isinstance(value, list):
-            self._refuse(path, "a list stands here: [ … ]")
+            self._refuse(path, "here must stand a list: [ … ]")
         return value
 
     def _text(self, value: object, path: _Path) -> str:
         if not isinstance(value, str):
-            self._refuse(path, "a text stands here, in double quotes")
+            self._refuse(path, "here must stand a text, in double quotes")
         if not value.isascii() and not value.isprintable() and any("\ud800" <= each <= "\udfff" for each in value):
             self._refuse(path, "half a surrogate pair is no character")
         return value
@@ -251,12 +262,12 @@ class _Reader:
 
     def _digest(self, value: object, path: _Path) -> str:
         if not isinstance(value, str) or not valid_digest(value):
-            self._refuse(path, "a digest stands here: sha256: and 64 digits of 0-9a-f")
+            self._refuse(path, "here must stand a digest: sha256: and 64 digits of 0-9a-f")
         return value
 
     def _commit(self, value: object, path: _Path) -> str:
         if not isinstance(value, str) or not _COMMIT.fullmatch(value):
-            self._refuse(path, "the hash of a commit stands here: 40 or 64 digits of 0-9a-f")
+            self._refuse(path, "here must stand the hash of a commit: 40 or 64 digits of 0-9a-f")
         return value
 
     def _platform(self, value: object, path: _Path) -> Platform:

@@ -9,11 +9,17 @@ from metalor_lang.hints import Final
 from metalor_lang.plan.evaluator import evaluate
 from metalor_lang.plan.graph import BaseInfo, BindMount, CloneGit, CopyFiles, FetchFile, InputError
 from metalor_lang.plan.lock import Lock, action_name, base_name, unpinned
+from metalor_lang.record import replace
 from metalor_lang.source import Span
 
 _NOT_LOCKED: Final = "E0704"
 _OTHER_PLATFORM: Final = "E0706"
 _PLACEHOLDER: Final = "0" * 64
+
+
+def everything(program: Program) -> Program:
+    """A program of which every stage is needed."""
+    return replace(program, needed=frozenset(stage.index for stage in program.stages))
 
 
 def unlocked(program: Program, lock: Lock | None, name: str, remedy: str) -> tuple[Diagnostic, ...]:
@@ -51,19 +57,34 @@ def unlocked(program: Program, lock: Lock | None, name: str, remedy: str) -> tup
 
 
 def _actions(program: Program, lock: Lock, name: str, remedy: str) -> tuple[Diagnostic, ...]:
-    plan, _ = evaluate(program, _Known(lock, _PLACEHOLDER))
-    if plan is not None:
+    open_ones = unpinned_actions(program, lock)
+    if open_ones is not None:
         return tuple(
-            _missing(action_name(step.action), name, remedy, step.span)
-            for stage in plan.stages.values()
-            for step in stage.steps
-            if isinstance(step.action, FetchFile | CloneGit)
-            and unpinned(step.action)
-            and lock.pinned(step.action) is None
+            _missing(action_name(action), name, remedy, span)
+            for span, action in open_ones
+            if lock.pinned(action) is None
         )
     # A base that is not known may set what a step names: then what can be planned without it says what is missing.
     _, found = evaluate(program, _Known(lock, ""))
     return tuple(_missing(each.message, name, remedy, each.span) for each in found if each.code == _NOT_LOCKED)
+
+
+def unpinned_actions(program: Program, lock: Lock) -> tuple[tuple[Span, FetchFile | CloneGit], ...] | None:
+    """The unpinned FETCHes and GITs of the needed stages, each with its statement's place, as far as a lock lets know.
+
+    Returns:
+        None where what is not known of a base leaves a name open.
+
+    """
+    plan, _ = evaluate(program, _Known(lock, _PLACEHOLDER))
+    if plan is None:
+        return None
+    return tuple(
+        (step.span, step.action)
+        for stage in plan.stages.values()
+        for step in stage.steps
+        if isinstance(step.action, FetchFile | CloneGit) and unpinned(step.action)
+    )
 
 
 def _missing(what: str, name: str, remedy: str, span: Span) -> Diagnostic:

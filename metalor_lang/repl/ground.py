@@ -13,10 +13,11 @@ from metalor_lang.build.asked import one_platform
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.events import EventSink, Notice
 from metalor_lang.build.inputs import BuildInputs
+from metalor_lang.build.locked import RecipeLock
 from metalor_lang.build.remotes import Remotes
 from metalor_lang.checker.program import Base, Platform, SourceMiss
 from metalor_lang.hints import TYPE_CHECKING
-from metalor_lang.plan.graph import BaseInfo, BindMount, CloneGit, CopyFiles, FetchFile
+from metalor_lang.plan.graph import BaseInfo, BindMount, CloneGit, CopyFiles, FetchFile, Inputs
 from metalor_lang.record import dataclass, field
 from metalor_lang.store.store import Store
 
@@ -77,12 +78,14 @@ class Ground:
         self._places.clear()
         folders = open_contexts(self.path, self.options, self._store.root / "contexts")
         self._folders = self._stack.enter_context(folders)
+        self._lock = RecipeLock(self.path if self.loaded else None)
         self.bases = Bases(
             self._store,
             self.folder,
             unpacker=self._unpacker,
             cache=self._folders.cache,
             owner=self._owner,
+            pins=self._lock.digest,
             on_wait=lambda _: self._events.emit(Notice(text="waiting for another build, which fetches the same base")),
         )
 
@@ -118,8 +121,9 @@ class Ground:
         return path in self._places
 
     def answers(self, known: Sequence[str]) -> "Answers":
-        """What planning asks, answered from `known` as long as that lasts."""
-        return Answers(inputs=BuildInputs(self.bases, self._folders, Remotes(self._store)), known=iter(known))
+        """What planning asks, answered from `known` as long as that lasts; the lock beside the recipe comes first."""
+        inputs = self._lock.over(BuildInputs(self.bases, self._folders, Remotes(self._store)))
+        return Answers(inputs=inputs, known=iter(known))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -132,7 +136,7 @@ class Answers:
 
     """
 
-    inputs: BuildInputs
+    inputs: Inputs
     known: Iterator[str]
     given: list[str] = field(default_factory=list)
 

@@ -211,3 +211,29 @@ def test_what_is_not_in_the_lock_is_resolved_with_one_notice_and_refused_when_lo
     assert len(world.web.asked()) == asked and not (shop.path / "empty/images").exists()
     assert events[-1]["ok"]
     assert [each for each in shop.events("app.metalor", "--target", "work") if each["event"] == "notice"] == []
+
+
+def test_check_settles_from_the_lock_alone_what_only_a_base_can(world, shop):
+    """Without the store, the registry or a network: what a base sets, and what it does not."""
+    world.first()
+    shop.recipe(f"FROM {world.host}/team/base:1\nENV SAID=${{NUMBER}}\nUNSET ENV NUMBER\n")
+    assert "1 name waits for the base's environment: NUMBER" in shop.run("check", "app.metalor", store="no").stdout
+    shop.run("lock", "app.metalor")
+    assert offline(shop, "check", "app.metalor", store="no").stdout == "app.metalor: right\n"
+    assert offline(shop, "check", "--locked", "app.metalor", store="no").stdout == "app.metalor: right\n"
+    shop.recipe(f"FROM {world.host}/team/base:1\nENV SAID=${{NUMBER}}${{OTHER}}\nUNSET LABEL a\n")
+    done = offline(shop, "check", "app.metalor", store="no", status=1)
+    assert "2:19: error[E0301]: `OTHER` is not defined" in done.stderr
+    assert "there is nothing to take away" in done.stderr
+    assert not (shop.path / "no").exists()
+
+
+def test_a_session_on_a_locked_recipe_goes_by_the_lock(world, shop):
+    world.first()
+    shop.run("lock", "app.metalor")
+    world.second()
+    said = shop.run("repl", "app.metalor", "-c", 'RUN ["/bin/cat", "/all"]', store="empty", status=1)
+    assert "error[E0610]" in said.stderr  # the base came; the file that the lock wants is gone
+    world.data("data 1\n")
+    said = shop.run("repl", "app.metalor", "-c", 'RUN ["/bin/cat", "/all"]', store="empty")
+    assert "1\ndata 1\ntool 1\n" in said.stdout

@@ -1,7 +1,7 @@
 """`metalor check`: every error of recipes, nothing run.
 
 Invariant: touches no network and no namespace, and writes nothing but recipes, with --fix; images that are here already
-are looked at.
+are looked at, and the lock is believed.
 """
 
 import sys
@@ -11,6 +11,7 @@ from metalor_lang.build.api import STANDARD_INPUT, RecipeOptions, check_source, 
 from metalor_lang.build.failures import Refused
 from metalor_lang.build.folders import Folders
 from metalor_lang.build.known import settle
+from metalor_lang.build.locked import RecipeLock
 from metalor_lang.cli.common import complain, frame, named_input, recipe_options
 from metalor_lang.diagnostics.findings import Findings
 from metalor_lang.diagnostics.model import Diagnostic
@@ -69,13 +70,16 @@ def run(arguments: "argparse.Namespace") -> int:
 
 def _recipe(path: str, arguments: "argparse.Namespace", options: RecipeOptions) -> _Recipe:
     where, source, early = read_recipe(path, arguments.stdin_filename)
+    lock = RecipeLock(
+        None if path == STANDARD_INPUT and arguments.stdin_filename is None else where, strict=options.locked
+    )
     with open_contexts(where, options) as contexts:
         # What is no UTF-8 cannot be written back as it was.
         if not arguments.fix or early:
-            return _checked(where, source, early, options, contexts)
+            return _checked(where, source, early, options, contexts, lock)
         fixed = _fixed(path, source, options, contexts, show=arguments.diff)
         changes = arguments.diff and fixed.text != source.text
-        return replace(_checked(where, fixed, early, options, contexts), changes=changes)
+        return replace(_checked(where, fixed, early, options, contexts, lock), changes=changes)
 
 
 def _fixed(path: str, source: SourceFile, options: RecipeOptions, contexts: Folders, *, show: bool) -> SourceFile:
@@ -103,15 +107,21 @@ def _fixed(path: str, source: SourceFile, options: RecipeOptions, contexts: Fold
 
 
 def _checked(
-    where: Path, source: SourceFile, early: tuple[Diagnostic, ...], options: RecipeOptions, contexts: Folders
+    where: Path,
+    source: SourceFile,
+    early: tuple[Diagnostic, ...],
+    options: RecipeOptions,
+    contexts: Folders,
+    lock: RecipeLock,
 ) -> _Recipe:
     try:
         checked = check_source(where, source, early, options, contexts)
-        settled = settle(checked.program, where.parent, default_path())
+        lock.vet(checked.program, source)
+        settled = settle(checked.program, where.parent, default_path(), lock.get())
         if settled.wrong:
             raise Refused(settled.wrong, source)
-    except Refused as refused:
-        return _Recipe(findings=Findings(source=source, diagnostics=refused.diagnostics))
+    except Refused as refused:  # of the recipe, or of its lock
+        return _Recipe(findings=Findings(source=refused.source, diagnostics=refused.diagnostics))
     names = tuple(sorted({each.name for each in settled.pending}))
     known = tuple(checked.program.arguments)
     near = {name: nearest(name, known) for name in names}
