@@ -1,0 +1,1 @@
+"""Two images, made by two builders, held against each other."""
