@@ -35,7 +35,6 @@ from metalor_lang.errors import UsageError, machine_error
 from metalor_lang.hints import TYPE_CHECKING, Final, Self
 from metalor_lang.plan.evaluator import evaluate
 from metalor_lang.plan.graph import Plan, Step
-from metalor_lang.plan.unsupported import unsupported
 from metalor_lang.record import dataclass, field, replace
 from metalor_lang.source import SourceFile
 from metalor_lang.store.store import Store
@@ -296,7 +295,7 @@ class Session:
         """Build a plan.
 
         Raises:
-            Refused: it holds statements that cannot be built.
+            Refused: it would ship a secret.
             BuildFailed: a step failed.
             KeyboardInterrupt: the user ended it; everything has been cleaned up.
             MachineError.
@@ -324,8 +323,6 @@ class Session:
 
         """
         for plan in plans:
-            if later := unsupported(plan):
-                raise Refused(later, self.source)
             if self._options.secrets is not None:
                 self._options.secrets.vet_plan(plan, self.source)
         emulators(plans)

@@ -32,7 +32,7 @@ from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import MachineError, MetalorError
 from metalor_lang.guards import Lock
 from metalor_lang.plan.describe import base_name
-from metalor_lang.plan.graph import Configure, Kind, Plan, PlannedStage, Step
+from metalor_lang.plan.graph import Kind, Plan, PlannedStage, Step
 from metalor_lang.store.errors import StoreError
 from metalor_lang.store.locks import Held
 from metalor_lang.store.records import StepRecord
@@ -111,7 +111,7 @@ class Builder:
             (index, step.number) in self._found
             for index, stage in self._plan.stages.items()
             for step in stage.steps
-            if not isinstance(step.action, Configure) and not (step.kind is Kind.TEST and self._options.no_tests)
+            if step.kind.acts and not (step.kind is Kind.TEST and self._options.no_tests)
         )
         return not self._runs and not missing
 
@@ -162,6 +162,7 @@ class Builder:
         stage = self._plan.stages[index]
         chains = {number: result.chain for number, result in done.items()}
         chain = start = self.start(stage, chains)
+        after: list[Chain] = []
         self._events.emit(
             StageStarted(stage=index, title=stage.title, base=base_name(self._plan, stage.base), steps=len(stage.steps))
         )
@@ -170,12 +171,13 @@ class Builder:
                 if index in self._unsaved:
                     break
                 chain = self._step(stage, step, chain, chains)
+                after.append(chain)
         finally:
             self._store.publishing.hurry()
             self._events.settle(index, str(stage.platform))
         if index in self._unsaved:
             raise self._unsaved[index]
-        return StageResult(stage=stage, start=start, chain=chain)
+        return StageResult(stage=stage, start=start, after=tuple(after))
 
     def start(self, stage: PlannedStage, chains: Mapping[int, Chain]) -> Chain:
         """What a stage begins with, unpacked; `chains` are the stages before it. Errors as `build`."""
@@ -237,7 +239,7 @@ class Builder:
         """As `step`, without waiting until what was made is kept."""
         self._check()
         ref = self._ref(stage, step)
-        if isinstance(step.action, Configure):
+        if not step.kind.acts:
             self._events.emit(StepConfigured(step=ref))
             return chain
         if step.kind is Kind.TEST and self._options.no_tests:

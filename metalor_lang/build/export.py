@@ -14,7 +14,7 @@ from metalor_lang.build.failures import refuse
 from metalor_lang.build.layers import LayerMaker
 from metalor_lang.build.memory import BlobMemory
 from metalor_lang.build.owning import owned
-from metalor_lang.build.sketch import Sketch
+from metalor_lang.build.sketch import Sketch, SketchLayer
 from metalor_lang.build.state import config_fields, oci_platform
 from metalor_lang.errors import MachineError, UsageError, machine_help
 from metalor_lang.hints import TYPE_CHECKING, BinaryIO
@@ -73,6 +73,9 @@ class Exporter:
     Args:
         owner: whom outputs are given to, see `owning`.
 
+    Attributes:
+        made: parts whose layers had to be written.
+
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Exporter:
         self._store = store
         self._snapshotter = snapshotter
         self._events = events
+        self.made: list[SketchLayer] = []
 
     def export(
         self, made: Sequence[Sketch], outputs: Sequence[OutputSpec], compression: Compression
@@ -136,6 +140,7 @@ class Exporter:
             also = Layout.create(layouts.pop()) if len(layouts) == 1 else None
             maker = LayerMaker(self._store, self._snapshotter, self._notice, compression, also)
             images = [_assemble(each, base, maker) for each, base in zip(made, bases)]
+            self.made += maker.made
             image = images[0] if len(images) == 1 else join(images)
             write_outputs(image, outputs, blobs.open, work=work, memory=memory, fresh=maker.written)
         memory.save()
@@ -183,10 +188,12 @@ def _assemble(made: Sketch, base: tuple[Layout, Selection] | None, maker: LayerM
         layer = maker.layer(part)
         if layer is not None:
             layers.append(layer)
-        # The layer belongs to the last statement that can have written to it.
-        last = max((number for number, (_, writes) in enumerate(part.history) if writes), default=-1)
-        for number, (text, _) in enumerate(part.history):
-            history.append(history_entry(text, part.epoch, empty_layer=layer is None or number != last))
+        # The layer belongs to the LAYER that closes it, else to the last statement that can have written to it.
+        last = max((number for number, (_, holds) in enumerate(part.history) if holds), default=-1)
+        for number, (text, holds) in enumerate(part.history):
+            comment = f"layer {part.name}" if part.name and holds and layer is not None else ""
+            empty = layer is None or number != last
+            history.append(history_entry(text, part.epoch, empty_layer=empty, comment=comment))
     return assemble(
         (base[1].manifest, base[1].config) if base else None,
         layers=layers,

@@ -18,7 +18,7 @@ from metalor_lang.checker.program import Base, ImageBase, Platform, Program, Roo
 from metalor_lang.errors import MetalorError
 from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.plan.evaluator import evaluate
-from metalor_lang.plan.graph import BaseInfo, BindMount, Configure, CopyFiles, InputError, PlannedStage
+from metalor_lang.plan.graph import BaseInfo, BindMount, CopyFiles, InputError, PlannedStage
 from metalor_lang.store.glance import Glance
 from metalor_lang.store.records import StepRecord
 
@@ -74,7 +74,7 @@ def foresee(
         step.span.start: found.get((index, step.number))
         for index, stage in plan.stages.items()
         for step in stage.steps
-        if not isinstance(step.action, Configure)
+        if step.kind.acts
     }
 
 

@@ -23,6 +23,19 @@ _LAYER_VERSION: Final = 2
 """Raised when the same trees would give other bytes."""
 
 
+def layer_key(part: SketchLayer, compression: Compression) -> str:
+    """What the record of a part's layer is found by."""
+    return json_digest(
+        {
+            "layer": _LAYER_VERSION,
+            "lower": list(part.lower),
+            "upper": list(part.upper),
+            "epoch": part.epoch,
+            "compression": compression.value,
+        }
+    )
+
+
 class LayerMaker:
     """Makes the layers that are not in the store yet.
 
@@ -35,6 +48,7 @@ class LayerMaker:
 
     Attributes:
         written: digests of the layers that `also` got.
+        made: the parts whose layers were not in the store.
 
     """
 
@@ -53,6 +67,7 @@ class LayerMaker:
         self._also = also
         self._told = False
         self.written: set[str] = set()
+        self.made: list[SketchLayer] = []
 
     def layer(self, part: SketchLayer) -> NewLayer | None:
         """The layer of a part of a sketch, whose blob is in the store; None when nothing changed.
@@ -64,15 +79,7 @@ class LayerMaker:
         """
         if part.lower == part.upper:
             return None
-        key = json_digest(
-            {
-                "layer": _LAYER_VERSION,
-                "lower": list(part.lower),
-                "upper": list(part.upper),
-                "epoch": part.epoch,
-                "compression": self._compression.value,
-            }
-        )
+        key = layer_key(part, self._compression)
         record = self._store.layers.get(key)
         if record is None:
             with self._store.locks.exclusive(f"layer:{key}"):
@@ -96,6 +103,7 @@ class LayerMaker:
         )
         if written is None:
             return None
+        self.made.append(part)
         if self._also is not None:
             self.written.add(written.digest)
         record = LayerRecord(

@@ -6,7 +6,7 @@ Invariant: a record counts on the very snapshots that it was made from.
 from collections.abc import Callable, Iterable, Mapping
 
 from metalor_lang.checker.program import ScratchBase, StageBase
-from metalor_lang.plan.graph import BindMount, Configure, CopyFiles, Exec, Plan, PlannedStage, Step
+from metalor_lang.plan.graph import BindMount, CopyFiles, Exec, Plan, PlannedStage, Step
 from metalor_lang.store.records import StepRecord
 
 Chain = tuple[str, ...]
@@ -50,7 +50,7 @@ def find_records(
         now: seconds since 1970.
 
     """
-    keys = [step.key for stage in plan.stages.values() for step in stage.steps if type(step.action) is not Configure]
+    keys = [step.key for stage in plan.stages.values() for step in stage.steps if step.kind.acts]
     there = records(keys)
     found: dict[Place, StepRecord] = {}
     chains: dict[int, Chain | None] = {}
@@ -67,7 +67,7 @@ def find_records(
         for step in stage.steps:
             if chain is None:
                 break
-            if type(step.action) is Configure:
+            if not step.kind.acts:
                 continue
             inputs = [chains.get(number) for number in read_stages(step)]
             together = tuple(identity for each in inputs if each is not None for identity in each)

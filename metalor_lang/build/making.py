@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable
 from contextlib import ExitStack
 
+from metalor_lang.build.lookup import Chain
 from metalor_lang.build.sketch import SketchLayer
 from metalor_lang.kernel.paths import Root
 from metalor_lang.oci.candidates import Candidates, candidates
@@ -54,7 +55,8 @@ def make_layer(
         # The copying snapshotter's view lies elsewhere, and that of one layer is that layer.
         overlay = len(layers) > 1 and snapshotter.name == "overlay"
         origins = stack.enter_context(Origins(layers[::-1])) if overlay else None
-        found = diff_in_runs(lower, upper, _where(store, part, lower), origins=origins, notice=notice)
+        where = None if lower is None else places(store, part.lower, part.upper, lower)
+        found = diff_in_runs(lower, upper, where, origins=origins, notice=notice)
         first = next(found, None)
         if first is None:
             return None
@@ -74,15 +76,26 @@ def make_layer(
     return written
 
 
-def _where(store: Store, part: SketchLayer, lower: Root | None) -> Candidates | None:
-    """Where the two views can differ: only below what the stage's own snapshots touch, if they are all there."""
-    count = len(part.lower)
-    if not count or part.upper[:count] != part.lower:
+def places(store: Store, below: Chain, above: Chain, lower: Root) -> Candidates | None:
+    """Where the views of two chains can differ; None for everywhere.
+
+    They are the places that the snapshots touch which the chains do not have in common; where a long chain was folded
+    in between, some of those are the lower one's.
+
+    Args:
+        store: has the snapshots.
+        below: a chain.
+        above: another one.
+        lower: the view of `below`.
+
+    """
+    common = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(below, above)))
+    if not common:
         return None
-    above = part.upper[count:]
-    if any(store.snapshots.info(identity).kind != "overlay" for identity in above):
+    parted = (*below[common:], *above[common:])
+    if any(store.snapshots.info(identity).kind != "overlay" for identity in parted):
         return None
-    return candidates([store.snapshots.fs_path(identity) for identity in above], lower)
+    return candidates([store.snapshots.fs_path(identity) for identity in parted], lower)
 
 
 class _Both:

@@ -17,13 +17,18 @@ class StageResult:
     Args:
         stage: as planned.
         start: the chain that the stage began with (its base's).
-        chain: the chain after its last step.
+        after: the chain after each of its steps.
 
     """
 
     stage: PlannedStage
     start: Chain
-    chain: Chain
+    after: tuple[Chain, ...]
+
+    @property
+    def chain(self) -> Chain:
+        """The chain after its last step."""
+        return self.after[-1] if self.after else self.start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

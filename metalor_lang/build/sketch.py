@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from metalor_lang.build.bases import Bases
+from metalor_lang.build.cuts import Cut, cuts
 from metalor_lang.build.model import BuildResult, Chain, StageResult
 from metalor_lang.checker.platforms import host_platform, same_platform
 from metalor_lang.checker.program import ImageBase, Platform, RootfsBase, StageBase
@@ -20,7 +21,7 @@ from metalor_lang.record import asdict, dataclass
 from metalor_lang.store.files import write_whole
 from metalor_lang.store.store import Store
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,9 @@ class SketchLayer:
     Args:
         lower, upper: the chains whose difference it is.
         epoch: newest time in it.
-        history: the statements, and whether each may write files.
+        history: the statements, and whether the layer is of each: it may write files, or closes the layer.
+        made: for each of them the snapshot that it ended with, "" for none.
+        name: as LAYER says it, "" for what no LAYER closes.
 
     """
 
@@ -48,6 +51,8 @@ class SketchLayer:
     upper: Chain
     epoch: int
     history: tuple[tuple[str, bool], ...]
+    made: tuple[str, ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +77,8 @@ class Sketch:
 def sketch(result: BuildResult, bases: Bases, name: str) -> Sketch:
     """What the target of a build is, as an image."""
     target = result.target
-    lineage: list[StageResult] = [target]
-    while isinstance(base := lineage[0].stage.base, StageBase):
-        lineage.insert(0, result.stages[base.stage])
-    root = lineage[0].stage
+    stages = lineage(result)
+    root = stages[0].stage
     layout: SketchBase | None = None
     layers: list[SketchLayer] = []
     match root.base:
@@ -90,15 +93,13 @@ def sketch(result: BuildResult, bases: Bases, name: str) -> Sketch:
                 size=descriptor.size,
             )
         case RootfsBase(path=path):
-            start = lineage[0].start
+            start = stages[0].start
             layers.append(
                 SketchLayer(lower=(), upper=start, epoch=root.epoch, history=((f"FROM rootfs:{path}", True),))
             )
         case _:
             pass
-    for built in lineage:
-        history = tuple((step.text, step.kind.writes) for step in built.stage.steps if step.kind is not Kind.TEST)
-        layers.append(SketchLayer(lower=built.start, upper=built.chain, epoch=built.stage.epoch, history=history))
+    layers += [_layer(cut, built.stage.epoch) for built in stages for cut in cuts(built)]
     return Sketch(
         name=name,
         base=layout,
@@ -110,19 +111,54 @@ def sketch(result: BuildResult, bases: Bases, name: str) -> Sketch:
     )
 
 
+def lineage(result: BuildResult) -> tuple[StageResult, ...]:
+    """The stages that the target of a build stands on, the lowest first, and the target."""
+    stages = [result.target]
+    while isinstance(base := stages[0].stage.base, StageBase):
+        stages.insert(0, result.stages[base.stage])
+    return tuple(stages)
+
+
+def _layer(cut: Cut, epoch: int) -> SketchLayer:
+    shown = [(step, chain) for step, chain in zip(cut.steps, cut.after) if step.kind is not Kind.TEST]
+    return SketchLayer(
+        lower=cut.lower,
+        upper=cut.upper,
+        epoch=epoch,
+        history=tuple((step.text, step.kind.writes or step.kind is Kind.LAYER) for step, _ in shown),
+        made=tuple(chain[-1] if chain else "" for _, chain in shown),
+        name=cut.name,
+    )
+
+
 # --- remembering ----------------------------------------------------------------------------------------------------
 
 
-def remember(store: Store, made: Sequence[Sketch]) -> None:
-    """Keep what one build made in the store under its name: a sketch for each platform, in place of what was there."""
+def remember(store: Store, made: Sequence[Sketch]) -> bytes:
+    """Keep what one build made in the store under its name: a sketch for each platform, in place of what was there.
+
+    Returns:
+        what was there, for `earlier`.
+
+    """
     folder = store.root / "refs"
     folder.mkdir(mode=0o700, exist_ok=True)
     body = json.dumps({"format": _FORMAT, "images": [asdict(each) for each in made]}, ensure_ascii=False).encode()
     path = _ref_path(store, made[0].name)
+    before = b""
     with contextlib.suppress(OSError):
-        if path.read_bytes() == body:
-            return  # a build that found everything in the store writes nothing
-    write_whole(path, body, scratch=store.tmp, token="0" * 16)
+        before = path.read_bytes()
+    if before != body:  # a build that found everything in the store writes nothing
+        write_whole(path, body, scratch=store.tmp, token="0" * 16)
+    return before
+
+
+def earlier(before: bytes) -> tuple[Sketch, ...]:
+    """The sketches that `remember` replaced, none where there were none; their snapshots may be gone."""
+    try:
+        return _sketches_of(json.loads(before))
+    except (ValueError, KeyError, TypeError):
+        return ()
 
 
 def recall(store: Store, name: str) -> tuple[Sketch, ...]:
@@ -223,6 +259,8 @@ def _sketch_of(body: Mapping[str, Any]) -> Sketch:
             upper=tuple(layer["upper"]),
             epoch=layer["epoch"],
             history=tuple((text, writes) for text, writes in layer["history"]),
+            made=tuple(layer["made"]),
+            name=layer["name"],
         )
         for layer in body["layers"]
     )

@@ -32,7 +32,7 @@ def build_together(builders: Sequence[Builder]) -> tuple[BuildResult, ...]:
         stage = plans[which].stages[index]
         if (which, index) in same:
             first = done[same[which, index] * width + index]
-            return StageResult(stage=stage, start=first.start, chain=first.chain)
+            return StageResult(stage=stage, start=first.start, after=first.after)
         mine = {nodes[each][1]: result for each, result in done.items() if nodes[each][0] == which}
         return builders[which].stage(index, mine)
 

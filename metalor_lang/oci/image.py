@@ -72,9 +72,9 @@ def oci_layer(layer: Descriptor) -> Descriptor:
     return layer if layer.media_type == media_type else replace(layer, media_type=media_type)
 
 
-def history_entry(created_by: str, created: int, *, empty_layer: bool) -> HistoryEntry:
+def history_entry(created_by: str, created: int, *, empty_layer: bool, comment: str = "") -> HistoryEntry:
     """The entry of one statement; `created` in seconds since 1970."""
-    return HistoryEntry(created=rfc3339(created), created_by=created_by, empty_layer=empty_layer)
+    return HistoryEntry(created=rfc3339(created), created_by=created_by, comment=comment, empty_layer=empty_layer)
 
 
 def assemble(

@@ -230,6 +230,11 @@ class Kind(StrEnum):
         """Whether a step of this kind may change files: only those are in the chain of keys."""
         return self not in (Kind.USER, Kind.CONFIG, Kind.TEST, Kind.LAYER)
 
+    @property
+    def acts(self) -> bool:
+        """Whether a builder has to do or to look up anything: configuring and marking a layer is done by planning."""
+        return self is not Kind.CONFIG and self is not Kind.LAYER
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:

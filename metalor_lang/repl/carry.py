@@ -33,7 +33,6 @@ from metalor_lang.plan.graph import (
     PlannedStage,
     Step,
 )
-from metalor_lang.plan.unsupported import unsupported
 from metalor_lang.record import dataclass, replace
 from metalor_lang.repl.ground import Ground
 from metalor_lang.repl.outcome import Entry
@@ -166,8 +165,6 @@ def _plan_all(program: Program, inputs: Inputs, source: SourceFile) -> Plan:
     plan, wrong = evaluate(replace(program, needed=frozenset(range(len(program.stages)))), inputs)
     if plan is None or wrong:
         raise Refused(wrong, source)
-    if later := unsupported(plan):
-        raise Refused(later, source)
     emulators((plan,))
     return plan
 

@@ -128,7 +128,6 @@ def test_a_failing_step_shows_itself(shop):
         ("FROM rootfs:app.metalor\nSH true\n", 1, "error[E0505]"),
         ("FROM oci:nothere:1\nSH true\n", 1, "E0501"),
         ("FROM BASE-not\nSH true\n", 1, "E0502"),
-        ('FROM BASE\nLAYER "a"\n', 1, "E0607"),
         ("FROM BASE\nrun true\n", 1, "RUN"),
     ],
 )

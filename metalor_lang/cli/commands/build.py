@@ -74,12 +74,17 @@ def run(arguments: "argparse.Namespace") -> int:
                     screen.close()
                     return after.talk(failure, store, world)
                 made = [sketch(result, session.bases, session.name) for result in results]
-                remember(store, made)
+                before = remember(store, made)
                 image = None
                 if outputs:
                     from metalor_lang.build.export import Exporter
 
-                    image = Exporter(store, snapshotter, screen, owner=world.owner).export(made, outputs, compression)
+                    exporter = Exporter(store, snapshotter, screen, owner=world.owner)
+                    image = exporter.export(made, outputs, compression)
+                    if exporter.made and before:
+                        from metalor_lang.cli.advising import advise
+
+                        advise(store, snapshotter, screen, compression, results, before, exporter.made)
     finally:
         screen.close()
         if after is not None:

@@ -12,7 +12,7 @@ from metalor_lang.build.cached import cached_steps
 from metalor_lang.cli.common import open_store, recipe_options
 from metalor_lang.errors import Exit
 from metalor_lang.plan.describe import base_name, describe
-from metalor_lang.plan.graph import Configure, Plan
+from metalor_lang.plan.graph import Kind, Plan
 from metalor_lang.screen.text import one_line
 
 
@@ -48,8 +48,8 @@ def tree(plan: Plan, cached: frozenset[tuple[int, int]], path: str) -> list[str]
         lines.append(f"{branch} {stage.title} from {base_name(plan, stage.base)}{target}")
         for step in stage.steps:
             leaf = "└─" if step.number == len(stage.steps) else "├─"
-            if isinstance(step.action, Configure):
-                state = "config"
+            if not step.kind.acts:
+                state = "layer" if step.kind is Kind.LAYER else "config"
             elif (index, step.number) in cached:
                 state = "cached"
             else:

@@ -91,12 +91,6 @@ BUILD: tuple[Code, ...] = (
         " nothing changed. Build once without the flag, or look at `metalor plan` for what differs.",
     ),
     Code(
-        id="E0607",
-        title="A statement that this version cannot build",
-        why="The statement is part of the language: it is parsed and checked. This version of the builder does not run"
-        " it yet and refuses before any step runs.",
-    ),
-    Code(
         id="E0608",
         title="A test failed",
         why="A TEST runs on a throw-away copy of the stage. A status other than 0 fails the build; nothing of the test"

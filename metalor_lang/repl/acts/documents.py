@@ -12,18 +12,17 @@ from pathlib import Path
 from metalor_lang.build.export import Exporter, check_outputs
 from metalor_lang.build.failures import Refused
 from metalor_lang.build.lookup import read_stages
-from metalor_lang.build.model import BuildResult, StageResult
+from metalor_lang.build.model import BuildResult, Chain, StageResult
 from metalor_lang.build.owning import replace_text
 from metalor_lang.build.sketch import remember, sketch
 from metalor_lang.checker.program import Base, ImageBase, RootfsBase, Transport
 from metalor_lang.errors import MetalorError, UsageError
 from metalor_lang.oci.media import Compression
 from metalor_lang.oci.output import parse_output
-from metalor_lang.plan.graph import Configure
 from metalor_lang.repl.acts.words import one_word
 from metalor_lang.repl.carry import Planned, plan_recipe
 from metalor_lang.repl.core import Core
-from metalor_lang.repl.outcome import Entry, Mistake, Question, Refusal, Result, Said
+from metalor_lang.repl.outcome import Mistake, Question, Refusal, Result, Said
 from metalor_lang.repl.timeline import cells, chains, length
 from metalor_lang.store.records import StepRecord
 from metalor_lang.syntax import ast
@@ -141,7 +140,7 @@ def settle(core: Core, planned: Planned) -> None:
     """See to it that the store's records are the session's results: others may have made some anew meanwhile."""
     for cell, (_, step) in zip(cells(core.now.line), planned.places):
         entry = cell.entry
-        if step is None or isinstance(step.action, Configure) or cell.before is None:
+        if step is None or not step.kind.acts or cell.before is None:
             continue
         before = chains(cell.before)
         record = StepRecord(
@@ -187,9 +186,14 @@ def export(core: Core, words: str) -> Iterator[Result]:
 def _result(core: Core, planned: Planned) -> BuildResult:
     """The session's state as the result of a build."""
     assert planned.plan is not None
-    last: dict[int, Entry] = {entry.stage: entry for entry in core.entries if entry.stage >= 0}
+    starts: dict[int, Chain] = {}
+    after: dict[int, list[Chain]] = {}
+    for entry, (_, step) in zip(core.entries, planned.places):
+        starts[entry.stage] = entry.start
+        if step is not None:
+            after.setdefault(entry.stage, []).append(entry.chain)
     stages = {
-        index: StageResult(stage=stage, start=last[index].start, chain=last[index].chain)
+        index: StageResult(stage=stage, start=starts[index], after=tuple(after.get(index, ())))
         for index, stage in planned.plan.stages.items()
     }
     return BuildResult(plan=planned.plan, stages=stages, ran=0, cached=0, skipped=())

@@ -18,8 +18,7 @@ from metalor_lang.plan.graph import (
     TmpfsMount,
     WriteFile,
 )
-from metalor_lang.plan.unsupported import unsupported
-from tests.support.recipes import AMD64, FakeContexts, FakeInputs, base_info, plan_of, program_of, shown
+from tests.support.recipes import AMD64, FakeInputs, base_info, plan_of, program_of, shown
 
 FULL = base_info(
     "full",
@@ -277,29 +276,3 @@ def test_refused(case: str) -> None:
 def test_what_the_machine_cannot_do_is_no_error_of_the_recipe() -> None:
     with pytest.raises(MachineError):
         evaluate(program_of("FROM scratch\nCOPY site /x\n"), Failing(MachineError("no")))
-
-
-UNSUPPORTED = {
-    "nothing": ("SH --tmpfs=/t --network=none --timeout=1s --user=a --workdir=/ x\nTEST SH x", []),
-    "fetch": ("FETCH --unpinned http://x/ /x", []),
-    "git": ("GIT --unpinned=main http://x/ /x", []),
-    "layer": ('LAYER "x"', ["LAYER"]),
-    "cache": ("SH --cache=/c x", []),
-    "secret": ("SH --secret=token x", []),
-    "bind": ("SH --bind=site:/s x", []),
-    "fresh": ("SH --fresh=1d x", []),
-    "several": ('LAYER "x"\nLAYER "y"', ["LAYER", "nor LAYER"]),
-}
-
-
-@pytest.mark.parametrize("case", UNSUPPORTED)
-def test_unsupported(case: str) -> None:
-    lines, expected = UNSUPPORTED[case]
-    found = unsupported(plan_of(f"FROM scratch\n{lines}\n", contexts=FakeContexts()))
-    assert len(found) == (1 if expected else 0)
-    words = [each for one in found for each in (one.message, *(label.text for label in one.labels))]
-    assert words == [f"this version cannot build {expected[0]} yet", *expected[1:]] if expected else words == []
-
-
-def test_nothing_of_a_skipped_stage_is_unsupported() -> None:
-    assert unsupported(plan_of('FROM scratch AS x\nLAYER "a"\nFROM scratch\n')) == ()
