@@ -19,9 +19,11 @@ from metalor_lang.hints import Any, ClassVar, Final
 from metalor_lang.notebook.output import Stream
 from metalor_lang.repl.opening import interrupts_to
 from metalor_lang.repl.outcome import WRONG, Done, Left, Outcome, Question, Result, Table
+from metalor_lang.repl.pieces import margin
 from metalor_lang.repl.reading import Reader
 from metalor_lang.repl.render import render, render_question
 from metalor_lang.repl.session import Session
+from metalor_lang.syntax.formatter import INDENT
 
 _WIDTH: Final = 100
 
@@ -170,7 +172,8 @@ class MetalorKernel(Kernel):  # type: ignore[misc]
     async def do_is_complete(self, code: str) -> dict[str, str]:
         """Whether a front end that runs on Enter should run this."""
         if self.build.needs_more(code):
-            return {"status": "incomplete", "indent": ""}
+            where = margin(code)
+            return {"status": "incomplete", "indent": "" if where is None else INDENT * where[1]}
         return {"status": "invalid" if self._reader.problems(code) else "complete"}
 
     async def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:

@@ -189,7 +189,7 @@ class Prompt:
         if reader is None:
             return
         if self.session.needs_more(text):
-            buffer.newline(copy_margin=buffer.document.is_cursor_at_the_end)
+            _new_line(buffer)
             return
         problems = reader.problems(text) if text.strip() else ()
         insists = self._refused is not None and self._refused[0] == text
@@ -198,6 +198,24 @@ class Prompt:
             buffer.cursor_position = min(problems[0].span.start, len(text))
             return
         buffer.validate_and_handle()
+
+
+def _new_line(buffer: Buffer) -> None:
+    """A new line, as far in as blocks say; an ELSE or END that was written further in is put where `fmt` puts it."""
+    from metalor_lang.repl.pieces import margin
+    from metalor_lang.syntax.formatter import INDENT
+
+    at_end = buffer.document.is_cursor_at_the_end
+    where = margin(buffer.text) if at_end else None
+    if where is None:
+        buffer.newline(copy_margin=at_end)
+        return
+    own, following = where
+    line = buffer.document.current_line
+    if line.split()[:1] in (["ELSE"], ["END"]):
+        buffer.delete_before_cursor(len(line))
+        buffer.insert_text(INDENT * own + line.lstrip())
+    buffer.insert_text("\n" + INDENT * following)
 
 
 def _load_parser() -> None:

@@ -6,7 +6,7 @@ edit holds whole statements.
 
 from metalor_lang.diagnostics.model import Edit
 from metalor_lang.source import SourceFile, Span
-from metalor_lang.syntax.printer import lay_out
+from metalor_lang.syntax.formatter import lay_out
 
 
 def format_edits(source: SourceFile, within: Span | None = None) -> tuple[Edit, ...]:

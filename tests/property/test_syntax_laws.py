@@ -11,10 +11,11 @@ from metalor_lang.primitives import interpolate_braced_variables, parse_exec_arr
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax import ast
 from metalor_lang.syntax.characters import decode
+from metalor_lang.syntax.formatter import format_recipe
 from metalor_lang.syntax.grammar import scan
 from metalor_lang.syntax.lines import slices
 from metalor_lang.syntax.parser import incomplete, parse
-from metalor_lang.syntax.printer import format_recipe, print_statement
+from metalor_lang.syntax.printer import print_statement
 from tests.support.texts import mixed, texts
 
 

@@ -14,8 +14,8 @@ from metalor_lang.cli.rewriting import difference, replace_file
 from metalor_lang.errors import Exit
 from metalor_lang.screen.color import color
 from metalor_lang.source import SourceFile
+from metalor_lang.syntax.formatter import format_recipe
 from metalor_lang.syntax.parser import parse
-from metalor_lang.syntax.printer import format_recipe
 
 
 def run(arguments: argparse.Namespace) -> int:

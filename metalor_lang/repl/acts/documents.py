@@ -26,7 +26,7 @@ from metalor_lang.repl.outcome import Mistake, Question, Refusal, Result, Said
 from metalor_lang.repl.timeline import cells, chains, length
 from metalor_lang.store.records import StepRecord
 from metalor_lang.syntax import ast
-from metalor_lang.syntax.printer import format_recipe
+from metalor_lang.syntax.formatter import format_recipe
 
 
 def save(core: Core, words: str) -> Iterator[Result]:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metalor_lang.repl.pieces import needs_more, pieces
+from metalor_lang.repl.pieces import margin, needs_more, pieces
 
 
 def cut(text):
@@ -44,14 +44,68 @@ def test_comments_alone_are_nothing():
         ("SH '''\n  a\n  '''", False),
         (":shell echo \\", False),
         ("FROM scratch\n:undo\nRUN [", True),
+        ("IF ${A} == b", True),
+        ("IF ${A} == b\n  SH a\nELSE", True),
+        ("IF ${A} == b\n  SH a\nEND", False),
+        ("FOR A IN b\nIF ${A} == b\nEND", True),
+        ("FOR A IN b\nIF ${A} == b\nEND\nEND", False),
+        ("DEFINE a\nSH '''\n  END\n  '''\n", True),
+        ("IF a = b", True),
+        ("END", False),
+        ("END\nFOR A IN b", True),
+        ("IF ${A} == b\n:undo", False),
     ],
 )
 def test_needs_more(text, more):
     assert needs_more(text) is more
 
 
+@pytest.mark.parametrize(
+    "text,found",
+    [
+        ("SH a", (0, 0)),
+        ("IF ${A} == b", (0, 1)),
+        ("IF ${A} == b\nSH a", (1, 1)),
+        ("IF ${A} == b\nSH a\n    ELSE", (0, 1)),
+        ("IF ${A} == b\nFOR B IN c\nSH a\nEND", (1, 1)),
+        ("IF ${A} == b\nSH a \\", None),
+        ("END", (0, 0)),
+    ],
+)
+def test_where_the_last_line_and_the_next_one_are_put(text, found):
+    assert margin(text) == found
+
+
+def test_a_block_is_one_piece():
+    text = "FROM scratch\n# twice\nFOR A IN b c\n  SH a\n\n  # in it\n  IF ${A} == b\n  END\nEND\nSH b\n"
+    assert cut(text) == [
+        ("FROM scratch", False),
+        ("# twice\nFOR A IN b c\n  SH a\n\n  # in it\n  IF ${A} == b\n  END\nEND", False),
+        ("SH b", False),
+    ]
+    assert cut("FOR A IN b\nSH a\n:undo\nEND\n") == [("FOR A IN b\nSH a", False), (":undo", True), ("END", False)]
+    assert cut("DEFINE a\nSH a\n\n") == [("DEFINE a\nSH a", False)]
+
+
 LINES = st.lists(
-    st.sampled_from(["FROM scratch", "SH a \\", "b", "RUN [", '"x"', "]", "'''", "SH '''", "# c", "", ":undo", "  :x"]),
+    st.sampled_from(
+        [
+            "FROM scratch",
+            "SH a \\",
+            "b",
+            "RUN [",
+            '"x"',
+            "]",
+            "'''",
+            "SH '''",
+            "# c",
+            "",
+            ":undo",
+            "  :x",
+            "FOR A IN b",
+            "END",
+        ]
+    ),
     max_size=12,
 )
 

@@ -145,7 +145,7 @@ def test_right_recipes_need_no_lark() -> None:
     code = (
         "import sys\n"
         "from metalor_lang.syntax.parser import parse\n"
-        "from metalor_lang.syntax.printer import format_recipe\n"
+        "from metalor_lang.syntax.formatter import format_recipe\n"
         "from metalor_lang.source import SourceFile\n"
         "source = SourceFile('x', open(sys.argv[1]).read())\n"
         "assert parse(source)[0].statements and not parse(source)[1]\n"

@@ -7,8 +7,9 @@ import pytest
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax import ast
 from metalor_lang.syntax.characters import decode
+from metalor_lang.syntax.formatter import format_recipe
 from metalor_lang.syntax.parser import parse
-from metalor_lang.syntax.printer import format_recipe, print_statement
+from metalor_lang.syntax.printer import print_statement
 from tests.support.goldens import check_golden, golden_inputs
 
 
