@@ -158,28 +158,34 @@ def _comment(text: str) -> str:
 
 def _recipe(context: Context, chunks: Sequence[_Chunk]) -> str:
     """The text of the recipe; each chunk learns its lines."""
-    before = {stage_chunk: context.stages[n].before for n, stage_chunk in enumerate(_from_chunks(chunks))}
+    stages = dict(zip(_from_chunks(chunks), context.stages, strict=False))
     out: list[str] = []
-    starts: dict[int, int] = {}
     for index, chunk in enumerate(chunks):
-        extra = before.get(index)
+        stage = stages.get(index)
+        extra = stage.before if stage is not None else []
         lines = _refusal(chunk) if chunk.refused else chunk.lines
+        if stage is not None and chunk.refused:
+            lines = [*lines, f"FROM scratch{f' AS {stage.name}' if stage.name else ''}"]
         if not lines:
             chunk.first = chunk.last = 0
             continue
         if extra:
-            at = len(out)
-            while at and out[at - 1].startswith("#"):
-                at -= 1
+            at = _above(chunks, index, len(out))
             out[at:at] = [*extra, ""]
             for other in chunks[:index]:
                 if other.first > at:
                     other.first += len(extra) + 1
                     other.last += len(extra) + 1
-        starts[index] = len(out) + 1
         chunk.first, chunk.last = len(out) + 1, len(out) + len(lines)
         out += lines
     return "".join(f"{line}\n" for line in out)
+
+
+def _above(chunks: Sequence[_Chunk], index: int, at: int) -> int:
+    """Where the comments right above a chunk begin, in lines from 0."""
+    while index and isinstance(chunks[index - 1].item, Comment):
+        index, at = index - 1, at - 1
+    return at
 
 
 def _from_chunks(chunks: Sequence[_Chunk]) -> list[int]:

@@ -327,7 +327,8 @@ def _from_stage(context: Context, text: str, destination: Value, flags: Flags) -
     path = context.guess(found).rstrip("/") or "/"
     if _GLOB.search("".join(part for part in found if isinstance(part, str))) is not None:
         context.note(
-            "what the pattern matches goes in under its name, and must be there; Docker copies what is in matching directories, and lets none pass"
+            "what the pattern matches goes in under its name, and must be there; Docker copies what is in matching"
+            " directories, and lets none pass"
         )
         return [Source(text=word(found, glob=True), directory=False, path=path, glob=True)]
     stage = flags.stage
@@ -413,7 +414,7 @@ def _parents(context: Context, words: Sequence[str], destination: Value, flags: 
                 directory = each.endswith("/") or (stage is not None and stage.is_directory(source))
                 if not directory and (stage is None or source not in stage.paths):
                     context.note(
-                        f"{source} is taken for a file; where it is a directory, write {source}/ and a destination of its own"
+                        f"{source} is taken for a file; where it is a directory, write {source}/ and where it goes"
                     )
             else:
                 directory = context.world.kind(name) is Kind.DIRECTORY

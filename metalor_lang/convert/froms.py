@@ -142,8 +142,10 @@ def placeholder(context: Context, made: Instruction) -> None:
     words = made.rest.split()
     called = words[2].lower() if len(words) == 3 else ""
     index = len(context.stages)
-    stage = Stage(index=index, names=frozenset({called} - {""}), name="", scope=Scope(open=True), workdir=None)
+    name = _stage_name(context, called, index) if not called or _STAGE.fullmatch(called) else ""
+    stage = Stage(index=index, names=frozenset({called} - {""}), name=name, scope=Scope(open=True), workdir=None)
     stage.survey = context.survey.stages[index]
+    stage.inherits = {"CMD": None, "ENTRYPOINT": None}
     context.stages.append(stage)
 
 
@@ -259,6 +261,7 @@ def origin(context: Context, called: str) -> str:
         context.images[called] = name
         context.stage.before.append(f"FROM {reference} AS {name}")
         context.note(
-            f"the image is the base of a stage of its own, {name}; where {called} was a --build-context, leave that out and give --context {called}=DIR"
+            f"the image is the base of a stage of its own, {name}; where {called} was a --build-context, take that"
+            f" stage out and give --context {called}=DIR"
         )
     return context.images[called]

@@ -10,7 +10,7 @@ Invariant: `Names.value` gives what Docker's word gives for every argument that 
 import re
 from collections.abc import Mapping
 
-from metalor_lang.checker.scope import ALWAYS, PROXIES, RESERVED_ARGS, looks_secret
+from metalor_lang.checker.scope import ALWAYS, EPOCH, PROXIES, RESERVED_ARGS, looks_secret
 from metalor_lang.convert.model import BaseFacts
 from metalor_lang.convert.survey import Survey
 from metalor_lang.convert.values import Name, Value, plain, value
@@ -27,7 +27,15 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Argument:
-    """An ARG of the recipe: its name there, Docker's name, its default (None: none, which the recipe writes as "" or not at all)."""
+    """An ARG of the recipe.
+
+    Args:
+        name: what the recipe calls it.
+        docker: what the Dockerfile calls it.
+        default: None where the Dockerfile has none.
+        required: whether it must be given.
+
+    """
 
     name: str
     docker: str
@@ -76,7 +84,7 @@ class Names:
         self.survey = survey
         self.given = given
         self.declared: dict[str, Argument] = {}
-        self.outer: dict[str, Argument] = {}
+        self.outer = {name: Argument(name=name, docker=name, default=()) for name in ALWAYS if name != EPOCH}
         """ARGs before the first FROM, by Docker's name."""
 
     def declare(self, docker: str, default: Value | None, stage: str | None) -> tuple[Argument, bool]:

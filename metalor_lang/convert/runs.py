@@ -8,7 +8,7 @@ import posixpath
 import re
 from collections.abc import Mapping, Sequence
 
-from metalor_lang.checker.scope import named_in_shell
+from metalor_lang.checker.scope import ALWAYS, EPOCH, named_in_shell
 from metalor_lang.convert import shelltext
 from metalor_lang.convert.froms import origin
 from metalor_lang.convert.names import Refused
@@ -19,6 +19,7 @@ from metalor_lang.hints import Final
 from metalor_lang.syntax import ast
 
 _SECRETS: Final = "/run/secrets"
+PLATFORMS: Final = tuple(name for name in ALWAYS if name != EPOCH)
 _TRUE: Final = ("", "true", "1")
 
 
@@ -44,7 +45,8 @@ def run(context: Context, made: Instruction) -> list[str]:
             context.comments_kept = any(line.lstrip().startswith("#") for line in each[1:]) and not made.heredocs
             return each
     raise Refused(
-        "its text cannot be written as SH: a line of it begins with ''' or holds a control character; put it into a script and COPY that"
+        "its text cannot be written as SH: a line of it begins with ''' or holds a control character;"
+        " put it into a script and COPY that"
     )
 
 
@@ -99,7 +101,7 @@ def _names(context: Context, made: Instruction, text: str) -> tuple[list[str], l
             flags.append(f"--arg={argument.name}")
         elif argument.default is None and not argument.required and named and re.search(rf"\$\{{{docker}[-+?]", text):
             lines.append(f'[ -n "${docker}" ] || unset {docker}')
-    shown = [name for name in context.names.declared if name not in here or here[name].name != name]
+    shown = [name for name in (*context.names.declared, *PLATFORMS) if name not in here or here[name].name != name]
     for name in named_in_shell(text, shown):
         if name in here and here[name].name != name:
             continue  # put right above
@@ -109,7 +111,8 @@ def _names(context: Context, made: Instruction, text: str) -> tuple[list[str], l
             continue
         lines.append(f"unset {name}")
         context.note(
-            f"Docker does not show ARG {name} to this stage, because no ARG line repeats it here; drop the `unset` where that was a slip"
+            f"Docker does not show ARG {name} to this stage, because no ARG line repeats it here;"
+            " drop the `unset` where that was a slip"
         )
     if lines and posixpath.basename(stage.shell[0]) not in ("sh", "bash", "ash", "dash", "ksh", "zsh"):
         raise Refused("names would have to be set for this shell; set them by hand")

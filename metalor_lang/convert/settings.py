@@ -191,7 +191,8 @@ def command(context: Context, made: Instruction) -> list[str]:
         context.note("this is no JSON array, so Docker hands it to the shell, brackets and all; most likely a slip")
     else:
         context.note(
-            f"shell form: the shell is process 1 and signals reach it; write {made.word} as an array of the program's own words where it should be"
+            "shell form: the shell is process 1, and signals reach it only; an array of the program's own words is"
+            " better"
         )
     return [f"{made.word} {exec_array([value(each) for each in (*stage.shell, made.rest)])}"]
 
@@ -221,7 +222,8 @@ def _nothing(context: Context, made: Instruction) -> list[str]:
 def health_check(context: Context, made: Instruction) -> list[str]:
     """HEALTHCHECK."""
     raise Refused(
-        "an OCI image has no place for a health check; say it where the container is started, or test the image with TEST"
+        "an OCI image has no place for a health check; say it where the container is started, or test the image"
+        " with TEST"
     )
 
 

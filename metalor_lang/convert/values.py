@@ -6,6 +6,7 @@ Invariant: what is written is read back as the same text with the same names in 
 import json
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from metalor_lang.hints import Final
@@ -58,7 +59,7 @@ def word(found: Value, *, glob: bool | None = None, key: str = "") -> str:
     front = found[0] if found and isinstance(found[0], str) else ""
     if not found:
         return f"{key}=" if key else '""'
-    odd = _UNSAFE.search(text) or (front[:1] in "[#" and not key and not (glob and front[:1] == "["))
+    odd = _UNSAFE.search(text) or (front.startswith(("[", "#")) and not key and not (glob and front[:1] == "["))
     odd = odd or (front.startswith("--") and not key) or "'''" in text or '"""' in text
     odd = odd or (glob is False and _GLOB.search(text) is not None) or _meets(found)
     odd = odd or any(_LOOKS.search(part) for part in found if isinstance(part, str))
@@ -96,8 +97,7 @@ def _braced(text: str) -> str:
 def _meets(found: Value) -> bool:
     """Whether a literal dollar stands right before a name, or before text that starts with a brace."""
     return any(
-        isinstance(first, str) and first.endswith("$") and isinstance(second, Name)
-        for first, second in zip(found, found[1:], strict=False)
+        isinstance(first, str) and first.endswith("$") and isinstance(second, Name) for first, second in pairwise(found)
     )
 
 

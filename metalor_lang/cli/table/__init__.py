@@ -6,7 +6,7 @@ Invariant: a subcommand, option or operand exists only here; its module is impor
 from metalor_lang.cli.table.images import BUILD, EXPORT, JUPYTER, PLAN, REPL, RUN, SHELL
 from metalor_lang.cli.table.machine import CACHE, COMPLETION, DOCTOR, SELFTEST
 from metalor_lang.cli.table.model import Command
-from metalor_lang.cli.table.recipes import CHECK, EDITORS, EXPLAIN, FMT, HIGHLIGHT, LOCK, LSP
+from metalor_lang.cli.table.recipes import CHECK, CONVERT, EDITORS, EXPLAIN, FMT, HIGHLIGHT, LOCK, LSP
 from metalor_lang.hints import Final
 
 COMMANDS: Final[tuple[Command, ...]] = (
@@ -20,6 +20,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     REPL,
     EXPORT,
     HIGHLIGHT,
+    CONVERT,
     EXPLAIN,
     CACHE,
     DOCTOR,

@@ -1,7 +1,7 @@
 """Subcommands that read and write recipes: nothing is run."""
 
 from metalor_lang.cli.table.model import Command, Example, Operand, Option, Value
-from metalor_lang.cli.table.shared import ARG, CONTEXT, EPOCH, LANGUAGE, LOCKED, RECIPE, STORE
+from metalor_lang.cli.table.shared import ARG, CONTEXT, EPOCH, LANGUAGE, LOCKED, PLATFORM, RECIPE, STORE
 from metalor_lang.hints import Final
 
 RECIPES = Operand(name="RECIPE", help="recipe files; `-` reads standard input", count="+", value=Value.RECIPE)
@@ -94,6 +94,52 @@ FMT: Final = Command(
         Example(line="metalor fmt hello.metalor", about="rewrite in place"),
         Example(line="metalor fmt --diff hello.metalor", about="only look"),
         Example(line="metalor fmt --check --diff *.metalor", about="in CI"),
+    ),
+)
+
+CONVERT: Final = Command(
+    name="convert",
+    summary="turn a Dockerfile into a recipe, and say of each line how well",
+    about="Nothing is lost in silence: each instruction is exact, carried over with a note, or refused with the reason"
+    " and what to write by hand; a comment stands in its place then. The recipe goes to -o or to standard output,"
+    " the report to standard error (`--report json`: one document on standard output that holds both). Comments"
+    " stay. A .dockerignore becomes .metalorignore beside it. What COPY and ADD mean depends on the files, so the"
+    " context is looked at; nothing is fetched. Exit status 1 when something was refused.",
+    operands=(Operand(name="DOCKERFILE", help="the Dockerfile", value=Value.FILE),),
+    options=(
+        Option(
+            name="--output",
+            short="-o",
+            metavar="RECIPE",
+            value=Value.FILE,
+            help="write the recipe here, and .metalorignore into the context",
+        ),
+        Option(name="--force", help="with -o: replace files that are there"),
+        Option(
+            name="--context",
+            metavar="DIR",
+            value=Value.DIRECTORY,
+            help="folder that COPY reads (else the Dockerfile's folder)",
+        ),
+        Option(
+            name="--arg",
+            metavar="NAME=VALUE",
+            repeat=True,
+            help="value of an ARG, for what must be worked out here, such as `${NAME#v}`",
+        ),
+        PLATFORM,
+        Option(
+            name="--strict-shell",
+            help="leave SH its own shell, which stops at the first failure, instead of Docker's /bin/sh -c",
+        ),
+        Option(name="--report", metavar="FORMAT", choices=("human", "json"), default="human", help="how to report"),
+        STORE,
+    ),
+    examples=(
+        Example(line="metalor convert Dockerfile", about="look at the recipe and the report"),
+        Example(line="metalor convert Dockerfile -o app.metalor", about="write it, and .metalorignore"),
+        Example(line="metalor convert docker/Dockerfile --context . -o app.metalor", about="with another context"),
+        Example(line="metalor convert Dockerfile --report json", about="for a program"),
     ),
 )
 

@@ -1,0 +1,73 @@
+"""`metalor convert`: a Dockerfile as a recipe, with a report by line.
+
+Invariant: reads only, unless -o says where to write; no file that is there is replaced without --force.
+"""
+
+import sys
+from pathlib import Path
+
+from metalor_lang.build.dockerfolder import DockerFolder
+from metalor_lang.convert import Converted, convert
+from metalor_lang.convert.report import as_json, human
+from metalor_lang.errors import Exit, MachineError, UsageError
+from metalor_lang.hints import TYPE_CHECKING
+from metalor_lang.store.store import default_path
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def run(arguments: "argparse.Namespace") -> int:
+    """Convert; 1 when something was refused."""
+    from metalor_lang.cli.common import complain, parse_args
+
+    path = Path(arguments.dockerfile)
+    output = Path(arguments.output) if arguments.output is not None else None
+    context = Path(arguments.context) if arguments.context is not None else path.parent
+    if not context.is_dir():
+        raise UsageError(f"{context} is no directory", help="--context names the folder that COPY reads")
+    text = _read(path)
+    store = Path(arguments.store) if arguments.store is not None else default_path()
+    world = DockerFolder(context, path, store, arguments.platform)
+    converted = convert(
+        text,
+        name=str(path),
+        world=world,
+        args=parse_args(arguments.arg),
+        strict_shell=arguments.strict_shell,
+    )
+    if output is not None:
+        _write(output, context, converted, force=arguments.force)
+    if arguments.report == "json":
+        sys.stdout.write(f"{as_json(converted, str(path))}\n")
+    else:
+        if output is None:
+            sys.stdout.write(converted.recipe)
+            sys.stdout.flush()
+        complain(human(converted, str(path)))
+        if output is None and converted.files:
+            complain(f"{path}: .dockerignore becomes .metalorignore, which -o RECIPE writes too\n")
+    return Exit.DONE if converted.ok else Exit.REFUSED
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise UsageError(f"{path}:{line}: this is no UTF-8", help="a recipe is UTF-8; convert the file first") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", help="name a Dockerfile") from None
+
+
+def _write(output: Path, context: Path, converted: Converted, *, force: bool) -> None:
+    files = [(output, converted.recipe), *((context / name, text) for name, text in converted.files)]
+    if not force:
+        for path, text in files:
+            if path.exists() and path.read_text(encoding="utf-8", errors="replace") != text:
+                raise UsageError(f"{path} is there already", help="name another file, or say --force to replace it")
+    for path, text in files:
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise MachineError(f"cannot write {path}: {error.strerror}") from None
