@@ -37,7 +37,7 @@ class Order:
         ignore: rules in place of the context's `.dockerignore`, None for those.
         args: build arguments.
         contexts: further folders by name.
-        secrets: files by name.
+        secrets: values by name.
         target: a stage, None for the last.
 
     """
@@ -47,7 +47,7 @@ class Order:
     ignore: Path | None = None
     args: Mapping[str, str] = field(default_factory=dict)
     contexts: Mapping[str, Path] = field(default_factory=dict)
-    secrets: Mapping[str, Path] = field(default_factory=dict)
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     target: str | None = None
 
 
@@ -136,9 +136,12 @@ class Buildah:
             words.append(f"--target={order.target}")
         words += [f"--build-arg={name}={value}" for name, value in order.args.items()]
         words += [f"--build-context={name}={folder}" for name, folder in order.contexts.items()]
-        words += [f"--secret=id={name},src={path}" for name, path in order.secrets.items()]
+        # A secret is handed over as a variable of Buildah's own environment: no file has it, and no command line.
+        secrets = {f"METALOR_SECRET_{number}": value for number, value in enumerate(order.secrets.values())}
+        words += [f"--secret=id={name},type=env,src={key}" for name, key in zip(order.secrets, secrets)]
+        environment = {key: os.fsdecode(value) for key, value in secrets.items()}
         try:
-            self._buildah(*words, str(order.context))
+            self._buildah(*words, str(order.context), env=environment)
         except ToolFailed as error:
             said = error.stderr.decode("utf-8", "replace").strip().splitlines()[-8:]
             lines = "".join(f"\n  {line}" for line in said)
@@ -160,13 +163,13 @@ class Buildah:
             f"{self} has no storage that works here: {last.message}", help="try it as root, or in a virtual machine"
         ) from last
 
-    def _buildah(self, *words: str) -> bytes:
+    def _buildah(self, *words: str, env: Mapping[str, str] | None = None) -> bytes:
         place = (f"--root={self._home / 'root'}", f"--runroot={self._home / 'run'}", f"--storage-driver={self._driver}")
         # Its storage is mounted over itself, and a build's root too: in a namespace that nobody else sees.
-        return self._run("unshare", "--mount", "--", "buildah", *place, *words)
+        return self._run("unshare", "--mount", "--", "buildah", *place, *words, env=env)
 
-    def _run(self, *argv: str) -> bytes:
-        return run_tool(argv, env=self._env, cwd=self._home).stdout
+    def _run(self, *argv: str, env: Mapping[str, str] | None = None) -> bytes:
+        return run_tool(argv, env={**self._env, **(env or {})}, cwd=self._home).stdout
 
 
 def _at_home() -> bool:

@@ -114,13 +114,13 @@ TRACES: Final = (STUBS, FURNITURE)
 """What Buildah adds to an image in which a command has run. docs/how-to/prove-a-dockerfile.md lists them."""
 
 
-def mount_points(targets: Iterable[str]) -> Trace:
-    """The trace of `RUN --mount`: its target and the directories above it, which Buildah leaves behind."""
+def made_for(targets: Iterable[str], reason: str) -> Trace:
+    """The trace of absolute paths for which Buildah makes directories, and the directories above them."""
     paths: set[str] = set()
     for target in targets:
         parts = [part for part in target.split("/") if part]
         paths.update("/".join(parts[:count]) for count in range(1, len(parts) + 1))
-    return Trace(paths=frozenset(paths), kind=Kind.DIRECTORY, reason="mount points of RUN --mount")
+    return Trace(paths=frozenset(paths), kind=Kind.DIRECTORY, reason=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +154,10 @@ def compare(ours: Picture, theirs: Picture, traces: Iterable[Trace] = TRACES) ->
         traces: those traces.
 
     """
-    aside = dict(sorted(_left_behind(ours.tree, theirs.tree, tuple(traces))))
+    volumes = theirs.config.get("volumes")
+    paths_of_volumes = volumes if isinstance(volumes, tuple) else ()
+    known = (*traces, made_for(paths_of_volumes, "directories of VOLUME, which Buildah makes where there are none"))
+    aside = dict(sorted(_left_behind(ours.tree, theirs.tree, known)))
     tree = {path: entry for path, entry in theirs.tree.items() if path not in aside}
     paths = sorted({*ours.tree, *tree})
     found = [*_config(ours.config, theirs.config)]

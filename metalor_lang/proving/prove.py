@@ -4,6 +4,7 @@ Invariant: both start from the same base images, by digest: those that metalor r
 under the names that the Dockerfile has for them. The person's folders are only read.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from metalor_lang.build.export import Exporter
 from metalor_lang.build.failures import Refused
 from metalor_lang.build.model import Options
 from metalor_lang.build.sketch import sketch
-from metalor_lang.checker.program import ImageBase, Program, Transport
+from metalor_lang.checker.program import ImageBase, Program, RootfsBase, Transport
 from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.oci.fetch import Fetched
 from metalor_lang.oci.media import Compression
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _RECIPE: Final = "converted.metalor"
 _CONTEXT: Final = "context"
+_SPECIAL: Final = frozenset(" \t\"'\\$#[")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ class Prover:
 
     Args:
         store, runtime, snapshotter: as for `Session.build`; stay the caller's.
-        buildah: the other builder.
+        buildah: the other builder, as it is afterwards too.
         events: who hears of our build.
 
     """
@@ -81,7 +83,7 @@ class Prover:
         self._store = store
         self._runtime = runtime
         self._snapshotter = snapshotter
-        self._buildah = buildah
+        self.buildah = buildah
         self._events = events or NullSink()
 
     def prove(self, claim: Claim, scratch: Path) -> Comparison:
@@ -99,7 +101,7 @@ class Prover:
 
         """
         ours = self._ours(claim, scratch)
-        self._buildah.build(claim.order, scratch / "theirs")
+        self.buildah.build(claim.order, scratch / "theirs")
         theirs = self._picture(scratch, "theirs", TAG)
         return compare(ours, theirs, claim.traces)
 
@@ -109,32 +111,37 @@ class Prover:
         contexts = {**claim.order.contexts, "": context}
         options = replace(claim.options, args=claim.order.args, contexts=contexts, target=claim.order.target)
         recipe.write_text(claim.recipe, encoding="utf-8")
-        names = self._rebase(recipe, claim.bases, options)
+        names = self._rebase(recipe, claim, context.absolute(), options)
         with Session(str(recipe), options, store=self._store, events=self._events) as session:
             plan = session.plan()
             for name, image in _images(plan, session, names):
-                self._buildah.take(name, image)
+                self.buildah.take(name, image)
             result = session.build(plan, runtime=self._runtime, snapshotter=self._snapshotter, options=Options())
             made = sketch(result, session.bases, session.name)
             output = parse_output(f"oci:{scratch / 'ours'}:{TAG}")
             Exporter(self._store, self._snapshotter, NullSink()).export([made], [output], Compression.NONE)
         return self._picture(scratch, "ours", TAG)
 
-    def _rebase(self, recipe: Path, bases: Mapping[str, str], options: RecipeOptions) -> dict[int, str]:
+    def _rebase(self, recipe: Path, claim: Claim, context: Path, options: RecipeOptions) -> dict[int, str]:
         """Let a recipe stand on local images; the reference of each stage, by its index, as it was written."""
-        wanted = {str(Reference.parse(name).pullable): place for name, place in bases.items()}
+        wanted = {Reference.parse(name).pullable: place for name, place in claim.bases.items()}
         text = recipe.read_text(encoding="utf-8")
         source = SourceFile(str(recipe), text)
         program = _program(source, options, recipe)
         names: dict[int, str] = {}
         for stage in reversed(program.stages):
-            if not isinstance(stage.base, ImageBase) or stage.base.transport is not Transport.REGISTRY:
-                continue
-            names[stage.index] = stage.base.location
-            place = wanted.get(Reference.parse(stage.base.location).pullable)
+            place = None
+            match stage.base:
+                case ImageBase(transport=Transport.REGISTRY, location=name):
+                    names[stage.index] = name
+                    place = wanted.get(Reference.parse(name).pullable)
+                case RootfsBase(path=path):
+                    place = f"rootfs:{context / path}"  # the recipe lies elsewhere for now
+                case _:
+                    pass
             if place is not None:
                 span = stage.node.base.span
-                text = text[: span.start] + place + text[span.end :]
+                text = text[: span.start] + _word(place) + text[span.end :]
         recipe.write_text(text, encoding="utf-8")
         return names
 
@@ -152,6 +159,11 @@ def _program(source: SourceFile, options: RecipeOptions, recipe: Path) -> Progra
     if program is None or wrong:
         raise Refused(wrong, source)
     return program
+
+
+def _word(text: str) -> str:
+    """A value as a recipe has it."""
+    return text if not _SPECIAL.intersection(text) else json.dumps(text, ensure_ascii=False).replace("${", "$${")
 
 
 def _images(plan: Plan, session: Session, names: Mapping[int, str]) -> Sequence[tuple[str, Fetched]]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from metalor_lang.proving.compare import FURNITURE, STUBS, TRACES, Entry, Kind, Picture, compare, mount_points
+from metalor_lang.proving.compare import FURNITURE, STUBS, TRACES, Entry, Kind, Picture, compare, made_for
 
 FILE = Entry(kind=Kind.FILE, mode=0o644, uid=0, gid=0, size=3, content="ab" * 32)
 STUB = Entry(kind=Kind.FILE, mode=0o755, uid=0, gid=0)
@@ -104,7 +104,7 @@ def test_furniture_with_stubs_in_it():
 
 
 def test_mount_points_and_what_is_above_them():
-    traces = (mount_points(["/var/cache/x"]),)
+    traces = (made_for(["/var/cache/x"], "a mount point"),)
     tree = {"var": DIRECTORY, "var/cache": DIRECTORY, "var/cache/x": DIRECTORY}
     assert trees({}, tree, traces).equal
     assert trees({"var": DIRECTORY}, tree, traces).equal
@@ -116,3 +116,11 @@ def test_mount_points_and_what_is_above_them():
 def test_a_trace_of_another_kind_counts():
     assert not trees({}, {"etc/hosts": LINK}).equal
     assert not trees({}, {"proc": FILE}).equal
+
+
+def test_directories_of_volumes():
+    theirs = Picture(config={"volumes": ("/data/x",)}, tree={"data": DIRECTORY, "data/x": DIRECTORY})
+    found = compare(Picture(config={"volumes": ("/data/x",)}, tree={}), theirs)
+    assert found.equal
+    assert [path for path, _ in found.aside] == ["data", "data/x"]
+    assert not compare(Picture(config={"volumes": ("/data/x",)}, tree={}), replace(theirs, config={})).equal
