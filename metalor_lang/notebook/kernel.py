@@ -46,8 +46,8 @@ class Listener:
 
     def hear(self, result: Result) -> None:
         """Show a result."""
-        if isinstance(result, Done) and result.log:
-            with open(result.log, "rb") as file:
+        for log in result.logs if isinstance(result, Done) else ():
+            with open(log, "rb") as file:
                 self._stream("stdout").write(file.read(1 << 20))
         if self.kernel is not None:
             self.kernel.show(result)

@@ -5,13 +5,15 @@ itself, so that its key, its record and its snapshot are those of a build.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from metalor_lang.build.asked import one_platform
 from metalor_lang.build.builder import Builder
 from metalor_lang.build.events import EventSink
 from metalor_lang.build.failures import Refused
 from metalor_lang.build.foreign import emulators
+from metalor_lang.build.lookup import Chain
 from metalor_lang.build.model import Options, Performer
 from metalor_lang.checker.checker import check
 from metalor_lang.checker.program import ImageBase, Program, RootfsBase
@@ -51,30 +53,47 @@ _NOT_GIVEN: Final = "E0307"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A statement as it is carried out.
+
+    Args:
+        node: the statement.
+        stage: its stage; None above the first FROM.
+        step: its step; None where it has none.
+        answers: what contexts said for it.
+
+    """
+
+    node: ast.Statement
+    stage: PlannedStage | None
+    step: Step | None
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """A recipe that is right.
 
     Args:
         source: its whole text.
-        starts: where each statement's text begins in it.
-        nodes: the statements.
+        starts: where each text begins in it.
+        nodes: the statements as they are written.
+        heads: of each text, its first statement.
+        parts: of each text, what it stands for: itself, or the statements that a block comes to.
         plan: of every stage; None while there is no FROM.
-        places: for each statement its stage (-1 above the first FROM) and its step (None where it has none).
-        answers: what contexts said, for each statement.
 
     """
 
     source: SourceFile
     starts: tuple[int, ...]
     nodes: tuple[ast.Statement, ...]
+    heads: tuple[ast.Statement, ...]
+    parts: tuple[tuple[Part, ...], ...]
     plan: Plan | None
-    places: tuple[tuple[int, Step | None], ...]
-    answers: tuple[tuple[str, ...], ...]
 
-    def stage(self, index: int) -> PlannedStage | None:
-        """The stage of a statement."""
-        number = self.places[index][0]
-        return self.plan.stages[number] if self.plan is not None and number >= 0 else None
+    def answers(self, index: int) -> tuple[str, ...]:
+        """What contexts said for a text."""
+        return tuple(answer for part in self.parts[index] for answer in part.answers)
 
 
 def joined(texts: Sequence[str], path: str) -> tuple[SourceFile, tuple[int, ...]]:
@@ -152,12 +171,25 @@ def plan_recipe(texts: Sequence[str], *, args: Mapping[str, str], ground: Ground
     plan = None if program is None else _plan_all(program, answers, source)
     if plan is not None and ground.options.secrets is not None:
         ground.options.secrets.vet_plan(plan, source)
-    places = _places(recipe.statements, plan)
-    given = iter(answers.given)
-    shares = tuple(tuple(next(given) for _ in range(_asks(step))) for _, step in places)
+    heads: dict[int, ast.Statement] = {}
+    for node in recipe.statements:
+        heads.setdefault(_index(starts, node.span.start), node)
+    parts: list[list[Part]] = [[] for _ in texts]
+    for part in _parts(recipe.statements, plan, iter(answers.given)):
+        parts[_index(starts, part.node.span.start)].append(part)
     return Planned(
-        source=source, starts=starts, nodes=recipe.statements, plan=plan, places=places, answers=shares
-    )  # fmt: skip
+        source=source,
+        starts=starts,
+        nodes=recipe.statements,
+        heads=tuple(heads[index] for index in range(len(texts))),
+        parts=tuple(map(tuple, parts)),
+        plan=plan,
+    )
+
+
+def _index(starts: Sequence[int], offset: int) -> int:
+    """The text that an offset lies in."""
+    return bisect_right(starts, offset) - 1
 
 
 def _plan_all(program: Program, inputs: Inputs, source: SourceFile) -> Plan:
@@ -169,21 +201,24 @@ def _plan_all(program: Program, inputs: Inputs, source: SourceFile) -> Plan:
     return plan
 
 
-def _places(nodes: Sequence[ast.Statement], plan: Plan | None) -> tuple[tuple[int, Step | None], ...]:
-    found: list[tuple[int, Step | None]] = []
-    stage, number = -1, 0
+def _parts(nodes: Sequence[ast.Statement], plan: Plan | None, answers: Iterator[str]) -> Iterator[Part]:
+    """What is carried out for statements, in order."""
+    stage: PlannedStage | None = None
+    index = -1
+    steps: Iterator[Step] = iter(())
     for node in nodes:
+        step: Step | None = None
         match node:
             case ast.From():
-                stage, number = stage + 1, 0
-                found.append((stage, None))
-            case ast.Arg() | ast.RecipeVersion():
-                found.append((stage, None))
-            case _:
                 assert plan is not None
-                found.append((stage, plan.stages[stage].steps[number]))
-                number += 1
-    return tuple(found)
+                index += 1
+                stage = plan.stages[index]
+                steps = iter(stage.steps)
+            case ast.Arg() | ast.RecipeVersion():
+                pass
+            case _:
+                step = next(steps)
+        yield Part(node=node, stage=stage, step=step, answers=tuple(next(answers) for _ in range(_asks(step))))
 
 
 def _asks(step: Step | None) -> int:
@@ -231,7 +266,7 @@ class Ahead:
         """A plan that holds at least the statement of that index among those to come; errors as `plan_recipe`."""
         want = self._done + index + 1
         count = len(self._texts)
-        while self._planned is None or len(self._planned.nodes) < want:
+        while self._planned is None or len(self._planned.parts) < want:
             try:
                 self._planned = plan_recipe(
                     self._texts[:count], args=self._args, ground=self._ground, known=self._known
@@ -247,6 +282,11 @@ class Ahead:
                     raise
                 count = want
         return self._planned
+
+
+def _all_cached(done: Sequence[Entry]) -> bool:
+    acting = [entry for entry in done if entry.key and entry.kind != "config"]
+    return bool(acting) and all(entry.cached for entry in acting)
 
 
 Performers = Callable[[Plan, Ground], Performer]
@@ -280,11 +320,11 @@ class Carrier:
     def carry(
         self, planned: Planned, index: int, line: Line, ground: Ground, *, serial: int, text: str, anew: bool = False
     ) -> Entry:
-        """Carry a statement out on the line before it.
+        """Carry a statement, or a whole block, out on the line before it.
 
         Args:
             planned: a plan that holds it.
-            index: of the statement in it.
+            index: of its text.
             line: the statements before it, all of them.
             ground: what it was planned with.
             serial: of the entry.
@@ -295,32 +335,56 @@ class Carrier:
             BuildFailed, Interrupted, MetalorError: as `Builder.step`.
 
         """
-        node, (_, step), stage = planned.nodes[index], planned.places[index], planned.stage(index)
-        entry = Entry(
+        head, last, ends = planned.heads[index], line.entry if line is not None else None, chains(line)
+        done: list[Entry] = []
+        for part in planned.parts[index]:
+            last = self._one(planned, part, last, ends, ground, anew=anew)
+            ends[last.stage] = last.chain
+            done.append(last)
+        if len(done) == 1 and planned.parts[index][0].node is head:
+            return replace(done[0], text=text, serial=serial)
+        return replace(
+            last or Entry(text="", statement="", kind=""),
             text=text,
+            statement=print_statement(head),
+            kind=head.word.lower(),
+            key="",
+            cached=_all_cached(done),
+            duration_ms=sum(entry.duration_ms for entry in done),
+            answers=planned.answers(index),
+            outside=tuple(dict.fromkeys(place for entry in done for place in entry.outside)),
+            serial=serial,
+            parts=tuple(done),
+        )
+
+    def _one(
+        self, planned: Planned, part: Part, last: Entry | None, ends: Mapping[int, Chain], ground: Ground, *, anew: bool
+    ) -> Entry:
+        """Carry out one statement, or one of a block, behind what stands `last`."""
+        node, stage, step = part.node, part.stage, part.step
+        entry = Entry(
+            text="",
             statement=print_statement(node),
             kind=step.kind.value if step is not None else node.word.lower(),
-            serial=serial,
-            answers=planned.answers[index],
+            answers=part.answers,
         )
         if planned.plan is None or stage is None:
             return entry
         base = base_name(planned.plan, stage.base)
         entry = replace(entry, stage=stage.index, title=stage.title, base=base, platform=str(stage.platform))
         if step is None and not isinstance(node, ast.From):
-            assert line is not None
-            last = line.entry
+            assert last is not None
             return replace(entry, start=last.start, chain=last.chain, state=last.state)
         began = time.monotonic()
         builder = self._builder = self._make(planned.plan, ground, anew=anew)
         try:
             if step is None:
                 cached = self._unpacked(stage, ground)
-                start = chain = builder.start(stage, chains(line))
+                start = chain = builder.start(stage, ends)
                 entry = replace(entry, key=stage.base_key, state=stage.base_info.state)
             else:
-                assert line is not None
-                start, chain = line.entry.start, builder.step(stage, step, line.entry.chain, chains(line))
+                assert last is not None
+                start, chain = last.start, builder.step(stage, step, last.chain, ends)
                 cached = builder.counts[1] > 0
                 entry = replace(entry, key=step.key, state=step.after, outside=_outside(step))
         finally:

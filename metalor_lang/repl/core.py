@@ -330,7 +330,7 @@ class Core:
             if item.cell is not None and item.cell.before is version.line and not anew:
                 ahead = None
                 line = item.cell
-                log = ""
+                logs: tuple[str, ...] = ()
             else:
                 if ahead is None:
                     ahead, first = self._ahead(version, [each.text for each in todo[index:]]), index
@@ -339,11 +339,11 @@ class Core:
                     yield result
                     return
                 line = after(version.line, result)
-                log = self._log(result)
+                logs = self._logs(result)
             version = replace(version, line=line, queue=queue(index))
             (keep or self.push)(version)
             self.stumble = None
-            yield Done(entry=line.entry, number=line.count, log=log)
+            yield Done(entry=line.entry, number=line.count, logs=logs)
 
     def _ahead(self, version: Here, texts: Sequence[str]) -> Ahead:
         before = entries(version.line)
@@ -355,9 +355,10 @@ class Core:
             known=[answer for entry in before for answer in entry.answers],
         )
 
-    def _log(self, entry: Entry) -> str:
-        path = self.store.logs_path(entry.key) if entry.cached and entry.kind in ("run", "sh", "test") else None
-        return str(path) if path is not None and path.exists() else ""
+    def _logs(self, entry: Entry) -> tuple[str, ...]:
+        cached = [part for part in entry.flat if part.cached and part.kind in ("run", "sh", "test")]
+        paths = [self.store.logs_path(part.key) for part in cached]
+        return tuple(str(path) for path in paths if path.exists())
 
     def _carry(
         self, ahead: Ahead, index: int, version: Here, item: Waiting, typed: Typed | None, *, anew: bool

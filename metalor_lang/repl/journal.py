@@ -246,8 +246,9 @@ class Journal:
 
 def entry_of(body: Mapping[str, Any]) -> Entry:
     """An entry as the journal has it."""
-    values = {name: _value(value) for name, value in body.items() if name in Entry.__slots__}
-    return Entry(**{**values, "state": ImageState(**{key: _value(value) for key, value in body["state"].items()})})
+    values = {name: _value(value) for name, value in body.items() if name in Entry.__slots__ and name != "parts"}
+    state = ImageState(**{key: _value(value) for key, value in body["state"].items()})
+    return Entry(**{**values, "state": state, "parts": tuple(map(entry_of, body.get("parts", ())))})
 
 
 def _body(record: Header | Entry | ImageState) -> dict[str, Any]:
@@ -255,7 +256,9 @@ def _body(record: Header | Entry | ImageState) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    return _body(value) if isinstance(value, ImageState) else value
+    if isinstance(value, ImageState | Entry):
+        return _body(value)
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value
 
 
 def _value(value: Any) -> Any:

@@ -8,20 +8,23 @@ from collections.abc import Mapping
 from metalor_lang.build.lookup import Chain
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import Exit
-from metalor_lang.hints import Protocol
+from metalor_lang.hints import Final, Protocol
 from metalor_lang.plan.graph import ImageState
 from metalor_lang.record import dataclass, field
 from metalor_lang.source import SourceFile
 
+BLOCKS: Final = frozenset({"if", "for", "define", "use", "import"})
+"""Kinds of entries that stand for others, or for none."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A statement that was carried out.
+    """A statement that was carried out, or a block of them.
 
     Args:
         text: as it was typed, with the comment lines above it.
         statement: its canonical text.
-        kind: a value of `plan.graph.Kind`, or "from", "arg", "recipe".
+        kind: a value of `plan.graph.Kind`, or "from", "arg", "recipe"; of a block its first word.
         stage: index of its stage; -1 above the first FROM.
         title: how its stage is called.
         key: of the step, or of the base for FROM; "" where nothing is looked up.
@@ -34,6 +37,8 @@ class Entry:
         base, platform: of its stage.
         outside: what it may have changed that no snapshot holds, in words.
         serial: number of the statement in the order of typing; it stays when the statement is carried out again.
+        parts: what a block stands for, one entry each (their texts are empty), if it is one; the block's own fields
+            are those of the last part, its key is "".
 
     """
 
@@ -53,6 +58,17 @@ class Entry:
     platform: str = ""
     outside: tuple[str, ...] = ()
     serial: int = 0
+    parts: "tuple[Entry, ...]" = ()
+
+    @property
+    def block(self) -> bool:
+        """Whether it is one."""
+        return self.kind in BLOCKS
+
+    @property
+    def flat(self) -> "tuple[Entry, ...]":
+        """What was carried out: the parts of a block, which may be none, or the entry itself."""
+        return self.parts if self.block else (self,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,13 +110,13 @@ class Done:
     Args:
         entry: what it gave.
         number: of the statement in the recipe, from 1.
-        log: where the output of a step lies that was taken from the store; "" when it ran just now or has none.
+        logs: where the output of steps lies that were taken from the store; of those that ran just now there is none.
 
     """
 
     entry: Entry
     number: int
-    log: str = ""
+    logs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,8 +62,9 @@ class Hearer:
 
     def __call__(self, result: Result) -> None:
         """Print one result."""
-        if isinstance(result, Done) and result.log:
-            self._events.replay(result.log)
+        if isinstance(result, Done):
+            for log in result.logs:
+                self._events.replay(log)
         if isinstance(result, Failure):
             result = replace(result, tail=())  # it has just been printed
         stream = sys.stderr if isinstance(result, WRONG) else sys.stdout

@@ -129,7 +129,7 @@ class Reader:
             yield Candidate(text=name, kind=ItemKind.STAGE, help="the end of that stage")
 
     def _settings(self, word: str) -> Iterator[Candidate]:
-        for entry in self._session.entries:
+        for entry in (part for each in self._session.entries for part in each.flat):
             if entry.kind == "arg":
                 name, _, value = entry.statement.removeprefix("ARG ").removeprefix("--public ").partition("=")
                 yield Candidate(text=name, kind=ItemKind.ARGUMENT, help=value, suffix="=")

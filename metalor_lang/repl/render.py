@@ -9,6 +9,7 @@ from metalor_lang.diagnostics.render import render_human
 from metalor_lang.hints import Final, assert_never
 from metalor_lang.repl.outcome import (
     Done,
+    Entry,
     Failure,
     Interruption,
     Left,
@@ -80,11 +81,12 @@ class _Paint:
 
 
 def _done(done: Done, paint: _Paint, width: int) -> str:
-    entry = done.entry
-    if entry.kind == "test":
-        how = "passed before" if entry.cached else f"passed in {duration(entry.duration_ms)}"
-        return f"{paint(_GREEN, how)}: {fit(one_line(entry.statement), width - len(how) - 2)}\n"
-    return ""
+    return "".join(_passed(part, paint, width) for part in done.entry.flat if part.kind == "test")
+
+
+def _passed(entry: Entry, paint: _Paint, width: int) -> str:
+    how = "passed before" if entry.cached else f"passed in {duration(entry.duration_ms)}"
+    return f"{paint(_GREEN, how)}: {fit(one_line(entry.statement), width - len(how) - 2)}\n"
 
 
 def _failure(failure: Failure, paint: _Paint, width: int) -> str:

@@ -227,7 +227,7 @@ class Session:
 
     def stages(self) -> tuple[str, ...]:
         """Names of the stages so far."""
-        return tuple(dict.fromkeys(entry.title for entry in self.entries if entry.stage >= 0))
+        return tuple(dict.fromkeys(part.title for entry in self.entries for part in entry.flat if part.stage >= 0))
 
     def contexts(self) -> tuple[str, ...]:
         """Names of the contexts that were given."""
@@ -237,7 +237,7 @@ class Session:
         """The names in a directory of the current image (or of a stage), sorted; directories end in `/`."""
         chain = self.view.chain
         if stage is not None:
-            numbers = {entry.title: entry.stage for entry in self.entries}
+            numbers = {part.title: part.stage for entry in self.entries for part in entry.flat}
             chain = chains(self._core.now.line).get(numbers.get(stage, -2), ())
         try:
             with self._core.snapshotter.view(chain) as root:

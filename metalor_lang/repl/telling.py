@@ -28,8 +28,10 @@ def told(result: Result, logs: Callable[[str], Path] | None, *, painted: bool, w
     """
     match result:
         case Done(entry=entry) if entry.kind != "test":
-            before = recalled(logs(entry.key)) if entry.cached and entry.key and logs is not None else ""
-            return before + _done(entry, result.number, painted=painted)
+            known = [part for part in entry.flat if part.cached and part.key] if logs is not None else []
+            before = "".join(recalled(logs(part.key)) for part in known if logs is not None)
+            passed = render(result, color=painted, width=width)
+            return before + passed + _done(entry, result.number, painted=painted)
         case Failure():
             return render(replace(result, tail=()), color=painted, width=width)
         case _:

@@ -76,7 +76,8 @@ def chains(line: Line) -> dict[int, Chain]:
     """The files of every stage, at the end of each."""
     found: dict[int, Chain] = {}
     while line is not None:
-        found.setdefault(line.entry.stage, line.entry.chain)
+        for part in reversed(line.entry.flat):
+            found.setdefault(part.stage, part.chain)
         line = line.before
     return found
 

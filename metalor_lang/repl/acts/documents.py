@@ -6,7 +6,7 @@ session: building it runs nothing and gives the image that the session has.
 
 import difflib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from metalor_lang.build.export import Exporter, check_outputs
@@ -19,11 +19,12 @@ from metalor_lang.checker.program import Base, ImageBase, RootfsBase, Transport
 from metalor_lang.errors import MetalorError, UsageError
 from metalor_lang.oci.media import Compression
 from metalor_lang.oci.output import parse_output
+from metalor_lang.plan.graph import Step
 from metalor_lang.repl.acts.words import one_word
 from metalor_lang.repl.carry import Planned, plan_recipe
 from metalor_lang.repl.core import Core
-from metalor_lang.repl.outcome import Mistake, Question, Refusal, Result, Said
-from metalor_lang.repl.timeline import cells, chains, length
+from metalor_lang.repl.outcome import Entry, Mistake, Question, Refusal, Result, Said
+from metalor_lang.repl.timeline import length
 from metalor_lang.store.records import StepRecord
 from metalor_lang.syntax import ast
 from metalor_lang.syntax.formatter import format_recipe
@@ -131,32 +132,38 @@ def _notes(core: Core, planned: Planned) -> Iterator[str]:
     except MetalorError as error:
         yield f"it cannot be built as it is: {error.message}"
         return
-    for number, (entry, answers) in enumerate(zip(core.entries, fresh.answers), 1):
-        if entry.answers != answers:
+    for number, entry in enumerate(core.entries, 1):
+        if entry.answers != fresh.answers(number - 1):
             yield f"the files of statement {number} have changed since it was carried out: :replay takes the new ones"
 
 
 def settle(core: Core, planned: Planned) -> None:
     """See to it that the store's records are the session's results: others may have made some anew meanwhile."""
-    for cell, (_, step) in zip(cells(core.now.line), planned.places):
-        entry = cell.entry
-        if step is None or not step.kind.acts or cell.before is None:
-            continue
-        before = chains(cell.before)
-        record = StepRecord(
-            key=entry.key,
-            chain=entry.chain,
-            parent=cell.before.entry.chain,
-            inputs=tuple(identity for index in read_stages(step) for identity in before[index]),
-            parts=step.parts,
-            text=step.text,
-            created=int(time.time()),
-            duration_ms=entry.duration_ms,
-            recipe=core.now.place.name,
-        )
-        kept = core.store.steps.get(entry.key)
-        if kept is None or (kept.chain, kept.parent, kept.inputs) != (record.chain, record.parent, record.inputs):
-            core.store.steps.put(record)
+    ends: dict[int, Chain] = {}
+    last: Chain = ()
+    for entry, parts in zip(core.entries, planned.parts):
+        for done, part in zip(entry.flat, parts):
+            if part.step is not None and part.step.kind.acts:
+                _keep(core, done, part.step, last, ends)
+            ends[done.stage] = last = done.chain
+
+
+def _keep(core: Core, done: Entry, step: Step, parent: Chain, ends: Mapping[int, Chain]) -> None:
+    """Have the store's record of a step say what the session has."""
+    record = StepRecord(
+        key=done.key,
+        chain=done.chain,
+        parent=parent,
+        inputs=tuple(identity for index in read_stages(step) for identity in ends[index]),
+        parts=step.parts,
+        text=step.text,
+        created=int(time.time()),
+        duration_ms=done.duration_ms,
+        recipe=core.now.place.name,
+    )
+    kept = core.store.steps.get(done.key)
+    if kept is None or (kept.chain, kept.parent, kept.inputs) != (record.chain, record.parent, record.inputs):
+        core.store.steps.put(record)
 
 
 # --- the image --------------------------------------------------------------------------------------------------------
@@ -188,10 +195,11 @@ def _result(core: Core, planned: Planned) -> BuildResult:
     assert planned.plan is not None
     starts: dict[int, Chain] = {}
     after: dict[int, list[Chain]] = {}
-    for entry, (_, step) in zip(core.entries, planned.places):
-        starts[entry.stage] = entry.start
-        if step is not None:
-            after.setdefault(entry.stage, []).append(entry.chain)
+    for entry, parts in zip(core.entries, planned.parts):
+        for done, part in zip(entry.flat, parts):
+            starts[done.stage] = done.start
+            if part.step is not None:
+                after.setdefault(done.stage, []).append(done.chain)
     stages = {
         index: StageResult(stage=stage, start=starts[index], after=tuple(after.get(index, ())))
         for index, stage in planned.plan.stages.items()

@@ -41,27 +41,31 @@ def listing(core: Core, words: str) -> Iterator[Result]:
 
 
 def _came(entry: Entry) -> str:
-    if not entry.key:
+    parts = [part for part in entry.flat if part.key]
+    if not parts:
         return ""
-    if entry.kind == "config":
+    if all(part.kind == "config" for part in parts):
         return "set"
     return "store" if entry.cached else "ran"
 
 
 def _took(entry: Entry) -> str:
-    return duration(entry.duration_ms) if entry.key and not entry.cached and entry.kind != "config" else ""
+    return duration(entry.duration_ms) if _came(entry) == "ran" else ""
 
 
 def _added(core: Core, cell: Line) -> str:
-    """Bytes that a statement added to the chain."""
+    """Bytes that a statement, or a block, added to the chain of its stage."""
     assert cell is not None
-    entry = cell.entry
-    before = cell.before.entry.chain if cell.before is not None and cell.before.entry.stage == entry.stage else ()
-    if entry.chain == before or not entry.chain or entry.kind in ("arg", "recipe"):
-        return ""
-    if entry.kind == "from":
-        return size(sum(map(core.size_of, entry.chain)))
-    return size(core.size_of(entry.chain[-1]))
+    before = cell.before.entry if cell.before is not None else None
+    found: list[int] = []
+    for part in cell.entry.flat:
+        lower = before.chain if before is not None and before.stage == part.stage else ()
+        if part.kind == "from":
+            found += map(core.size_of, part.chain)
+        elif part.chain and part.chain != lower and part.kind not in ("arg", "recipe"):
+            found.append(core.size_of(part.chain[-1]))
+        before = part
+    return size(sum(found)) if found else ""
 
 
 def stages(core: Core, words: str) -> Iterator[Result]:
@@ -69,7 +73,7 @@ def stages(core: Core, words: str) -> Iterator[Result]:
     no_words(words, ":stages")
     last: dict[int, Entry] = {}
     count: dict[int, int] = {}
-    for entry in core.entries:
+    for entry in (part for each in core.entries for part in each.flat):
         if entry.stage >= 0:
             last[entry.stage] = entry
             count[entry.stage] = count.get(entry.stage, 0) + 1
@@ -114,7 +118,7 @@ def _setters(line: Line) -> dict[str, str]:
     found: dict[str, str] = {}
     ends: dict[str, dict[str, str]] = {}
     before: dict[str, str] = {}
-    for number, entry in enumerate(entries(line), 1):
+    for number, entry in ((at, part) for at, each in enumerate(entries(line), 1) for part in each.flat):
         now = dict(entry.state.env)
         if entry.kind == "from":
             found = dict(ends.get(entry.base, {}))
@@ -145,23 +149,32 @@ def why(core: Core, words: str) -> Iterator[Result]:
     planned = plan_recipe(
         [entry.text for entry in done], args=core.now.args, ground=core.now.place, known=core.known()
     )  # fmt: skip
-    entry, step = done[number - 1], planned.places[number - 1][1]
+    entry, parts = done[number - 1], planned.parts[number - 1]
+    if not entry.block:
+        yield Said(lines=(f"{number}: {one_line(entry.statement)}", *_about(core, entry, parts[0].step)))
+        return
     lines = [f"{number}: {one_line(entry.statement)}"]
+    for each, part in zip(entry.parts, parts):
+        lines.append(f"  {one_line(each.statement)}")
+        lines += [f"    {line}" for line in _about(core, each, part.step)]
+    yield Said(lines=tuple(lines) if parts else (*lines, "it comes to no statement: nothing has to run"))
+
+
+def _about(core: Core, entry: Entry, step: Step | None) -> Iterator[str]:
     if step is None or entry.kind == "config":
-        lines.append("it changes the configuration only: nothing has to run" if step else _about_base(entry))
-    elif entry.cached:
-        lines.append("it did not run: the store has the result of a step with the same parts, on the same files")
+        yield "it changes the configuration only: nothing has to run" if step else _about_base(entry)
+        return
+    if entry.cached:
+        yield "it did not run: the store has the result of a step with the same parts, on the same files"
     else:
-        lines.append(f"it ran, in {duration(entry.duration_ms)}")
+        yield f"it ran, in {duration(entry.duration_ms)}"
         other = _other(core, step)
         if other is None:
-            lines.append("the store had no step like it")
+            yield "the store had no step like it"
         else:
-            lines += [f"the store had one like it, made for {other.recipe or 'a base'}; what differs:"]
-            lines += [f"  {each}" for each in _differences(other.parts, step.parts)]
-    if step is not None and entry.kind != "config":
-        lines.append(f"key {step.key}")
-    yield Said(lines=tuple(lines))
+            yield f"the store had one like it, made for {other.recipe or 'a base'}; what differs:"
+            yield from (f"  {each}" for each in _differences(other.parts, step.parts))
+    yield f"key {step.key}"
 
 
 def _about_base(entry: Entry) -> str:

@@ -9,7 +9,7 @@ from metalor_lang.build.failures import Refused
 from metalor_lang.errors import MetalorError, UsageError
 from metalor_lang.record import replace
 from metalor_lang.repl.acts.words import count_of, no_words, step_of
-from metalor_lang.repl.carry import NETWORK, Planned, plan_recipe
+from metalor_lang.repl.carry import NETWORK, Part, Planned, plan_recipe
 from metalor_lang.repl.core import Core, Here
 from metalor_lang.repl.outcome import Entry, Mistake, Moved, Refusal, Result, Said
 from metalor_lang.repl.pieces import pieces
@@ -174,12 +174,18 @@ def _where_it_differs(core: Core, version: Here, *, known: Sequence[str]) -> Ite
 
 
 def _same(entry: Entry, planned: Planned, index: int) -> bool:
-    stage, step = planned.stage(index), planned.places[index][1]
-    if stage is None:
+    parts = planned.parts[index]
+    done = entry.parts if entry.block else (entry,)
+    return len(parts) == len(done) and all(map(_same_part, done, parts))
+
+
+def _same_part(entry: Entry, part: Part) -> bool:
+    if part.stage is None:
         return True
-    if step is None:
+    if part.step is None:
+        stage = part.stage
         return entry.kind != "from" or (entry.key, entry.state) == (stage.base_key, stage.base_info.state)
-    return (entry.key, entry.state, entry.answers) == (step.key, step.after, planned.answers[index])
+    return (entry.key, entry.state, entry.answers) == (part.step.key, part.step.after, part.answers)
 
 
 def _again(core: Core, version: Here, first: int, *, anew: bool = False) -> Iterator[Result]:

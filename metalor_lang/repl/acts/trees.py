@@ -41,7 +41,7 @@ def changes(core: Core, words: str) -> Iterator[Result]:
         total = size(sum(map(core.size_of, entry.chain)))
         yield Said(lines=(f"{number}: {one_line(entry.statement)}", f"the stage begins with {total} of files", *notes))
         return
-    lower = before.chain if before is not None else ()
+    lower = before.chain if before is not None else entry.start if entry.block else ()
     rows, more = differences(core, lower, entry.chain)
     yield Table(
         head=("", "mode", "size", "path"),

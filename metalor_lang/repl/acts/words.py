@@ -60,7 +60,12 @@ def step_of(core: Core, words: str, command: str, *, waiting: bool = False) -> i
 def stage_ends(core: Core) -> dict[str, int]:
     """The last statement of each stage, those that wait but were carried out before included."""
     line, queue = core.now.line, core.now.queue
-    found = {entry.title: number for number, entry in enumerate(entries(line), 1) if entry.stage >= 0}
+    found = {
+        part.title: number
+        for number, entry in enumerate(entries(line), 1)
+        for part in (*entry.flat, entry)
+        if part.stage >= 0
+    }
     number = length(line)
     for item in waiting(queue):
         number += 1
