@@ -9,6 +9,7 @@ from pathlib import Path
 
 from metalor_lang.hints import Final
 from metalor_lang.kernel.process import ToolFailed
+from metalor_lang.oci.errors import PlatformMissing
 from metalor_lang.oci.layout import Layout, Selection
 from metalor_lang.oci.reference import Reference
 from metalor_lang.oci.skopeo import explain, skopeo_inspect
@@ -49,7 +50,13 @@ class _Asker:
         root = self._into.put_blob(data, _media_type(data))
         self._bring(root, data, 0)
         self._into.add_manifest(root, _TAG)
-        return self._into.select(_TAG, self._platform)
+        try:
+            return self._into.select(_TAG, self._platform)
+        except PlatformMissing as error:
+            # Its message names a directory that nobody knows.
+            there = ", ".join(error.platforms)
+            message = f"{self._reference.familiar} is not there for {self._platform}; it is there for {there}"
+            raise PlatformMissing(message, platforms=error.platforms, help=error.help) from None
 
     def _bring(self, descriptor: Descriptor, data: bytes, depth: int) -> None:
         where = self._at(descriptor)

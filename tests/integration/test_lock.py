@@ -9,8 +9,9 @@ import pytest
 
 from metalor_lang.plan.lockfile import read_lock
 from metalor_lang.source import SourceFile
-from tests.support.bases import reference
+from tests.support.bases import base, reference
 from tests.support.gitserver import forge
+from tests.support.ordinary import NAME, run_as_user
 from tests.support.registry import registries_conf, registry
 from tests.support.web import site
 from tests.support.workshop import METALOR, Workshop
@@ -21,8 +22,17 @@ OFFLINE = ("unshare", "--net")
 """A network namespace of its own, in which not even the loopback interface is up."""
 
 
-def push(source, target):
-    words = ["skopeo", "--insecure-policy", "copy", "-q", "--dest-tls-verify=false", source, f"docker://{target}"]
+def push(source, target, *flags):
+    words = [
+        "skopeo",
+        "--insecure-policy",
+        "copy",
+        "-q",
+        "--dest-tls-verify=false",
+        *flags,
+        source,
+        f"docker://{target}",
+    ]
     subprocess.run(words, check=True, capture_output=True)
 
 
@@ -237,3 +247,140 @@ def test_a_session_on_a_locked_recipe_goes_by_the_lock(world, shop):
     world.data("data 1\n")
     said = shop.run("repl", "app.metalor", "-c", 'RUN ["/bin/cat", "/all"]', store="empty")
     assert "1\ndata 1\ntool 1\n" in said.stdout
+
+
+def test_a_base_of_this_machine_is_noted_as_it_is_and_may_not_change_when_locked(world, shop):
+    layout = shop.path / "layout"
+    shutil.copytree(world.shop.path / "made1", layout)
+    (shop.path / "tree").mkdir()
+    (shop.path / "tree/file").write_text("one")
+    shop.recipe("FROM oci:layout:1 AS one\nFROM rootfs:tree AS two\nFROM one\nCOPY --from=two /file /file\n")
+    shop.run("lock", "app.metalor")
+    shop.run("build", "app.metalor", "--locked")
+    shop.run("lock", "app.metalor", "--check")
+    shutil.rmtree(layout)
+    shutil.copytree(world.shop.path / "made2", layout)
+    (shop.path / "tree/file").write_text("two")
+    for words in (("build", "app.metalor", "--locked"), ("lock", "app.metalor", "--check")):
+        said = shop.run(*words, status=1).stderr
+        assert said.count("error[E0705]") == 2 and "oci:layout:1 is not what app.lock says: " in said
+    events = shop.events("app.metalor")
+    (notice,) = [each["text"] for each in events if each["event"] == "notice"]
+    assert notice == (
+        "app.lock has another oci:layout:1, rootfs:tree: taken as it is now; `metalor lock app.metalor` writes it down"
+    )
+    said = shop.run("lock", "app.metalor").stdout
+    assert said.count(" → ") == 2 and "app.lock: 2 changed" in said
+    shop.run("build", "app.metalor", "--locked", "--expect-cached")
+
+
+def test_every_stage_and_every_platform_that_is_asked_for_is_in_it(world, shop):
+    world.first()
+    push(f"oci:{base('busybox-multi')}:12", f"{world.host}/multi:1", "--all")
+    (world.web.www / "tool-arm64").write_text("arm")
+    (world.web.www / "tool-amd64").write_text("amd")
+    shop.recipe(f"""\
+ARG NUMBER=1
+FROM --platform=${{BUILDPLATFORM}} {world.host}/multi:1 AS builder
+FROM {world.host}/team/base:${{NUMBER}} AS unneeded
+FROM {world.host}/multi:1
+FETCH --unpinned {world.web.http}/tool-${{TARGETARCH}} /tool
+COPY --from=builder /bin/busybox /builder
+""")
+    both = ("--platform", "linux/amd64,linux/arm64")
+    done = shop.run("lock", "app.metalor", *both, status=1)
+    assert f"{world.host}/team/base:1 is not there for linux/arm64; it is there for linux/amd64" in done.stderr
+    assert "3:6: error[E0502]" in done.stderr  # a stage that the target does not need is locked, so it must be right
+    shop.recipe((shop.path / "app.metalor").read_text().replace(" AS unneeded", " AS unneeded").replace(
+        f"FROM {world.host}/team", f"FROM --platform=linux/amd64 {world.host}/team"
+    ))  # fmt: skip
+    shop.run("lock", "app.metalor", *both)
+    lock = locked(shop)
+    multi = lock.bases[f"{world.host}/multi:1"]
+    assert sorted(map(str, multi)) == ["linux/amd64", "linux/arm64"] == sorted(map(str, lock.platforms))
+    assert len({info.digest for info in multi.values()}) == 2
+    assert f"{world.host}/team/base:1" in lock.bases and len(lock.fetched) == 2
+    # Without --platform it stays for both, and --locked knows each.
+    assert shop.run("lock", "app.metalor").stdout == "app.lock is up to date\n"
+    assert "right" in shop.run("check", "--locked", "--platform", "linux/arm64", "app.metalor").stdout
+    done = shop.run("build", "app.metalor", "--locked", "--platform", "linux/amd64,linux/riscv64", status=1)
+    assert "error[E0706]: app.lock is not for linux/riscv64: it is for linux/amd64, linux/arm64" in done.stderr
+    said = shop.run("lock", "app.metalor", "--platform", "linux/amd64").stdout
+    assert said.count("(gone)") == 2 and "for linux/amd64\n" in said
+    # What was chosen by manifest and configuration alone is what skopeo brings for that platform.
+    shop.run("build", "app.metalor", "--locked")
+    shop.run("build", "app.metalor", "-o", "oci:unlocked:1", store="other")
+
+
+def test_arguments_that_name_others_are_added_or_take_their_places(world, shop):
+    world.first()
+    push(f"oci:{world.shop.path}/made2:1", f"{world.host}/team/base:2")
+    shop.recipe(f"ARG NUMBER=1\nFROM {world.host}/team/base:${{NUMBER}}\n")
+    names = [f"{world.host}/team/base:{number}" for number in (1, 2)]
+    shop.run("lock", "app.metalor")
+    assert list(locked(shop).bases) == names[:1]
+    assert "base:2 for linux/amd64 is not in app.lock" in shop.run(
+        "check", "app.metalor", "--locked", "--arg", "NUMBER=2", status=1
+    ).stderr  # fmt: skip
+    shop.run("lock", "app.metalor", "--arg", "NUMBER=2", "--add")
+    assert list(locked(shop).bases) == names
+    for number in "12":
+        shop.run("check", "app.metalor", "--locked", "--arg", f"NUMBER={number}")
+    done = shop.run("lock", "app.metalor", "--check", status=1)
+    assert done.stderr.startswith("app.lock:") and f"the recipe does not name {names[1]} (linux/amd64)" in done.stderr
+    shop.run("lock", "app.metalor", "--check", "--add")
+    shop.run("lock", "app.metalor", "--arg", "NUMBER=2")
+    assert list(locked(shop).bases) == names[1:]
+
+
+def test_a_lock_that_lies_is_found_out(world, shop):
+    """A digest with another image's configuration, as a merge by hand leaves it."""
+    world.first()
+    shop.recipe(f"FROM {world.host}/team/base:1\n")
+    shop.run("lock", "app.metalor")
+    path = shop.path / "app.lock"
+    path.write_text(path.read_text().replace('"NUMBER=1"', '"NUMBER=2"'))
+    done = shop.run("build", "app.metalor", status=1)
+    assert "1:6: error[E0705]: app.lock does not say of" in done.stderr and "--update" in done.stderr
+    said = shop.run("lock", "app.metalor", "--update", f"{world.host}/team/base:1").stdout
+    assert "of which other facts are known" in said
+    shop.run("build", "app.metalor", "--locked")
+
+
+def test_a_wrong_recipe_or_an_absent_server_leaves_the_lock_as_it_was(world, shop):
+    world.first()
+    shop.run("lock", "app.metalor")
+    before = (shop.path / "app.lock").read_bytes()
+    right = (shop.path / "app.metalor").read_text()
+    shop.recipe(right + f"FETCH --unpinned {world.web.http}/absent /x\nFROM {world.host}/absent:1 AS z\n")
+    said = shop.run("lock", "app.metalor", status=1).stderr
+    assert "error[E0610]" in said and "error[E0504]" in said
+    assert offline(shop, "lock", "app.metalor", "--update", status=1).stderr.count("error[E0") >= 2
+    assert (shop.path / "app.lock").read_bytes() == before
+    assert sorted(path.name for path in shop.path.iterdir()) == ["app.lock", "app.metalor", "store"]
+    assert shop.leftovers() == []
+
+
+def test_an_ordinary_user_has_a_lock_of_his_own(world, shop, tmp_path):
+    world.first()
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(shop.path / "app.metalor", home)
+    conf = shutil.copy(world.folder / "registries.conf", home)
+    done = run_as_user(
+        [
+            "sh",
+            "-c",
+            'umask 027; "$@" && stat -c "%U %a" app.lock && "$@" --check',
+            "sh",
+            *METALOR,
+            "lock",
+            "app.metalor",
+        ],
+        home,
+        env={"CONTAINERS_REGISTRIES_CONF": str(conf), "REGISTRY_AUTH_FILE": str(home / "none.json")},
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"\n{NAME} 640\n" in done.stdout and done.stdout.endswith("app.lock is up to date\n")
+    shop.run("lock", "app.metalor")
+    assert (home / "app.lock").read_bytes() == (shop.path / "app.lock").read_bytes()

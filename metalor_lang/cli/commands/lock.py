@@ -43,8 +43,8 @@ def run(arguments: "argparse.Namespace") -> int:
             f"{word}: names say what --update asks for anew",
             help=f"write metalor lock {arguments.recipe} --update {word}",
         )
-    if arguments.check and (arguments.update or arguments.add):
-        raise UsageError("--check changes nothing", help="leave --update and --add out")
+    if arguments.check and arguments.update:
+        raise UsageError("--check asks no server, and --update does", help="leave one of them out")
     options = recipe_options(arguments)
     path, source, early = read_recipe(arguments.recipe)
     old, text, damage = read_lock_file(path)
@@ -63,7 +63,7 @@ def run(arguments: "argparse.Namespace") -> int:
         ]
         looking = _looking(path, store, contexts, world.owner, old or Lock(), anew)
         if arguments.check:
-            return _check(path, programs, looking, old, text, whole=options.platform is None)
+            return _check(path, programs, looking, old, text, whole=options.platform is None and not arguments.add)
         new = relock(programs, looking, add=arguments.add)
         if old is not None and not (differing := changes(old, new)) and old.platforms == new.platforms:
             print(f"{lock_path(path)} is up to date")
