@@ -23,6 +23,7 @@ from metalor_lang.build.inputs import BuildInputs
 from metalor_lang.build.late import LateMachine
 from metalor_lang.build.locked import LockedInputs, RecipeLock, notice_of
 from metalor_lang.build.model import BuildResult, Chain, Options
+from metalor_lang.build.reasons import Reasons
 from metalor_lang.build.remotes import Remotes
 from metalor_lang.build.several import Shared, named
 from metalor_lang.build.telling import Telling
@@ -357,6 +358,7 @@ class Session:
                 options=options,
                 recipe=self.name,
                 shared=shared,
+                reasons=self.reasons(plan),
             )
             for plan in plans
         ]
@@ -369,7 +371,15 @@ class Session:
         self._finished(builders, began, ok=True)
         return results
 
+    def reasons(self, plan: Plan) -> Reasons:
+        """What says why steps of a plan run."""
+        return Reasons(
+            plan, store=self.store, bases=self.bases, contexts=self.contexts, name=self.name, path=self._path
+        )  # fmt: skip
+
     def _finished(self, builders: Sequence[Builder], began: float, *, ok: bool) -> None:
         ran, cached, skipped = (sum(counts) for counts in zip(*(builder.counts for builder in builders)))
         took = int((time.monotonic() - began) * 1000)
         self.events.emit(BuildFinished(ok=ok, ran=ran, cached=cached, skipped=skipped, duration_ms=took, image=""))
+        for builder in builders:
+            builder.note(ok=ok)

@@ -20,6 +20,7 @@ from metalor_lang.build.events import (
     StepRef,
     StepSkipped,
     StepStarted,
+    Why,
 )
 from metalor_lang.build.failures import BuildFailed, Interrupted, failed_with, not_cached, sayable
 from metalor_lang.build.foreign import emulated
@@ -31,6 +32,7 @@ from metalor_lang.checker.program import ImageBase, RootfsBase, ScratchBase, Sta
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import MachineError, MetalorError
 from metalor_lang.guards import Lock
+from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.plan.describe import base_name
 from metalor_lang.plan.graph import Kind, Plan, PlannedStage, Step
 from metalor_lang.store.errors import StoreError
@@ -38,12 +40,16 @@ from metalor_lang.store.locks import Held
 from metalor_lang.store.records import StepRecord
 from metalor_lang.store.store import Store
 
+if TYPE_CHECKING:
+    from metalor_lang.build.reasons import Reasons
+
 
 class Builder:
     """One build of one plan.
 
     Args:
         shared: what builds of one command, which differ in their platform, tell each other; None for a build alone.
+        reasons: say why a step runs; None where nobody asks.
 
     """
 
@@ -57,7 +63,10 @@ class Builder:
         options: Options,
         recipe: str,
         shared: Shared | None = None,
+        reasons: "Reasons | None" = None,
     ) -> None:
+        self._reasons = reasons
+        self._done: set[Place] = set()
         self._plan = plan
         self._shared = shared
         self._store = store
@@ -124,6 +133,11 @@ class Builder:
     def counts(self) -> tuple[int, int, int]:
         """How many steps ran, were cached, were left out so far."""
         return self._ran, self._cached, len(self._skipped)
+
+    def note(self, *, ok: bool) -> None:
+        """Have kept what the next build is compared with; `ok` says that this one was finished."""
+        if self._reasons is not None and not self._options.expect_cached:
+            self._reasons.note(None if ok else frozenset(self._done))
 
     @property
     def jobs(self) -> int:
@@ -253,7 +267,7 @@ class Builder:
         if found is not None:
             return self._taken(ref, found)
         if self._options.expect_cached:
-            raise self._fail(ref, not_cached(step), 0)
+            raise self._fail(ref, not_cached(step, self._why(ref)), 0)
         try:
             held = self._store.locks.take(
                 f"step:{step.key}", on_wait=lambda _: self._wait_notice(stage, step), stop=lambda: self._stopping
@@ -275,6 +289,7 @@ class Builder:
     def _taken(self, ref: StepRef, record: StepRecord) -> Chain:
         with self._lock:
             self._cached += 1
+            self._done.add((ref.stage, ref.number))
         self._events.emit(StepCached(step=ref))
         return record.chain
 
@@ -294,7 +309,7 @@ class Builder:
         ref: StepRef,
         held: Held,
     ) -> Chain:
-        self._events.emit(StepStarted(step=ref, emulated=emulated(stage, step)))
+        self._events.emit(StepStarted(step=ref, emulated=emulated(stage, step), why=self._why(ref)))
         began = time.monotonic()
         if self._shared is not None:
             self._shared.begin(step.key)
@@ -323,6 +338,7 @@ class Builder:
             self._shared.add(record)
         with self._lock:
             self._ran += 1
+            self._done.add((ref.stage, ref.number))
         return after
 
     def _publish(self, record: StepRecord, step: Step, ref: StepRef, held: Held) -> None:
@@ -347,6 +363,11 @@ class Builder:
         except BaseException:
             self._events.cancel(ref)
             raise
+
+    def _why(self, ref: StepRef) -> Why | None:
+        if self._options.no_cache:
+            return Why(code="no-cache", words="--no-cache")
+        return None if self._reasons is None else self._reasons.why((ref.stage, ref.number), self._found)
 
     def _fail(self, ref: StepRef, failure: BuildFailed, took: int) -> BuildFailed:
         self._events.emit(_failed(ref, failure, took))

@@ -13,25 +13,23 @@ from pathlib import Path
 
 from metalor_lang.build.hashing import hash_unknown
 from metalor_lang.build.ignore import Rules
+from metalor_lang.build.ignorefile import IGNORE_FILE, read_rules, rules_text
 from metalor_lang.build.listed import EntryKind, Folder, Found, SourceEntry, entry_of
+from metalor_lang.build.listings import Kept
 from metalor_lang.build.opening import SourceOpener
 from metalor_lang.build.pieces import TOP, Piece, Pieces, files_text, piece_of, text_digest
-from metalor_lang.build.sources import EXACT, SourceError, SourceTree, changed, unlike
+from metalor_lang.build.sources import SourceError, SourceTree, changed, unlike
 from metalor_lang.build.statcache import StatCache, hash_file
 from metalor_lang.build.watching import Watch
 from metalor_lang.checker.program import SourceMiss
 from metalor_lang.digest import Json, json_digest, sha256
 from metalor_lang.errors import UsageError, machine_error
-from metalor_lang.hints import TYPE_CHECKING, Final
-from metalor_lang.kernel.paths import open_beneath
+from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.plan.graph import BindMount, CopyFiles, CopySource
 from metalor_lang.record import dataclass, field
 
 if TYPE_CHECKING:
     from metalor_lang.build.nursery import Nursery, Sapling
-
-IGNORE_FILE: Final = ".metalorignore"
-_IGNORE_LIMIT: Final = 1 << 20
 
 _Hashed = dict[str, bytes]
 """By directory: the SHA-256 of its files, one after another."""
@@ -51,6 +49,11 @@ class Listing:
     found: tuple[Found, ...]
     digest: str
     pieces: tuple[Pieces, ...] = field(repr=False)
+
+    @property
+    def kept(self) -> Kept:
+        """What is kept of it."""
+        return Kept(digest=self.digest, names=tuple(each.name for each in self.found), pieces=self.pieces)
 
 
 class LocalContexts:
@@ -84,6 +87,7 @@ class LocalContexts:
         self._cache = cache or StatCache()
         self._lock = threading.Lock()
         self._listed: dict[tuple[str, tuple[CopySource, ...], tuple[str, ...], bool], Listing] = {}
+        self._bound: dict[tuple[str, str], Listing] = {}
         self._folders = {"": default or recipe.parent, **(named or {})}
         self._fds: dict[str, int] = {}
         for name, folder in self._folders.items():
@@ -180,7 +184,28 @@ class LocalContexts:
         taken = tree.take(source, ())
         if isinstance(taken, SourceMiss):
             raise _missing(source, taken)
-        return self._digest(tree, taken, began, {})[0]
+        digest, pieces = self._digest(tree, taken, began, {})
+        with self._lock:
+            self._bound[mount.context, mount.source] = Listing(found=taken, digest=digest, pieces=pieces)
+        return digest
+
+    def bound_listing(self, mount: BindMount) -> Listing:
+        """What a `--bind` shows, as its digest saw it, where `bound` was asked before; errors as `bound`."""
+        with self._lock:
+            known = self._bound.get((mount.context, mount.source))
+        if known is None:
+            self.bound(mount)
+            return self._bound[mount.context, mount.source]
+        return known
+
+    def rules(self, context: str) -> str:
+        """The text of the rules that hide files of a context, "" where there are none.
+
+        Raises:
+            SourceError: they cannot be read.
+
+        """
+        return rules_text(self._fds[context]) or ""
 
     def bound_path(self, mount: BindMount) -> str:
         """The canonical path, in its context, of what a `--bind` shows.
@@ -295,7 +320,7 @@ class LocalContexts:
 
     def _tree(self, context: str, sources: tuple[CopySource, ...]) -> SourceTree:
         fd = self._fds[context]
-        rules = _read_rules(fd)
+        rules = read_rules(fd)
 
         def guard(shown: str) -> None:
             if rules is None and _there(fd, ".dockerignore"):
@@ -344,20 +369,6 @@ def _there(fd: int, name: str) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-def _read_rules(fd: int) -> Rules | None:
-    try:
-        opened = open_beneath(fd, IGNORE_FILE, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW, resolve=EXACT)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise SourceError(f"`{IGNORE_FILE}` cannot be read: {os.strerror(error.errno or 0)}") from None
-    with open(opened, "rb") as stream:
-        data = stream.read(_IGNORE_LIMIT + 1)
-    if len(data) > _IGNORE_LIMIT:
-        raise SourceError(f"`{IGNORE_FILE}` is longer than {_IGNORE_LIMIT} bytes")
-    return Rules(os.fsdecode(data.removeprefix(b"\xef\xbb\xbf")).split("\n"), IGNORE_FILE)
 
 
 def _missing(source: CopySource, miss: SourceMiss) -> SourceError:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from metalor_lang.build.contexts import Listing
 from metalor_lang.build.listed import Folder, Found, separate
+from metalor_lang.build.listings import Listings
 from metalor_lang.build.lookup import Chain
 from metalor_lang.build.pieces import TOP, Piece, Pieces
 from metalor_lang.build.placing import Layout, plain
@@ -24,7 +25,7 @@ from metalor_lang.record import dataclass, field, replace
 from metalor_lang.store.files import write_whole
 from metalor_lang.store.store import Store
 
-_MAGIC: Final = b"metalor copies 2\n"
+_MAGIC: Final = b"metalor copies 3\n"
 _SUM: Final = 32
 _FEW: Final = 32
 """Entries that are copied faster than what stands on a copy of them can be worked out."""
@@ -41,13 +42,13 @@ class WholeCopy:
     Args:
         step: key of the step that made it.
         chain: after it; its last snapshot is the copy.
-        pieces: what it holds, as `Listing.pieces`.
+        listing: digest of what it holds.
 
     """
 
     step: str
     chain: Chain
-    pieces: tuple[Pieces, ...] = field(repr=False)
+    listing: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +66,17 @@ class Edit:
 
 
 class Copies:
-    """The whole copies that a store remembers: files in its folder `copies`, each with the digest of its own bytes."""
+    """The whole copies that a store remembers: files in its folder `copies`, each with the digest of its own bytes.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: an open one.
+        listings: keeps what they hold.
+
+    """
+
+    def __init__(self, store: Store, listings: Listings) -> None:
         self._store = store
+        self._listings = listings
         self._folder = store.root / "copies"
 
     def edit(self, files: CopyFiles, chain: Chain, epoch: int, listing: Listing) -> Edit | None:
@@ -84,14 +92,15 @@ class Copies:
         if not separate(listing.found) or _count(listing.found) < _FEW:
             return None
         known = self._read(self._path(files, chain, epoch))
-        if known is None or len(known.pieces) != len(listing.pieces):
+        record = self._store.steps.get(known.step) if known is not None else None
+        if known is None or record is None or record.parent != chain or record.chain != known.chain:
             return None
-        record = self._store.steps.get(known.step)
-        if record is None or record.parent != chain or record.chain != known.chain:
+        holds = self._listings.recall(known.listing)
+        if holds is None or len(holds.pieces) != len(listing.pieces):
             return None
         found = []
         changed = 0
-        for each, before, now in zip(listing.found, known.pieces, listing.pieces):
+        for each, before, now in zip(listing.found, holds.pieces, listing.pieces):
             paths = changes(before, now)
             if paths is None:
                 return None
@@ -100,6 +109,7 @@ class Copies:
                 found.append(reduced(each, paths))
         if not found or changed * _PART > _count(listing.found):
             return None
+        self._listings.keep(listing.kept, holds)
         return Edit(chain=record.chain, found=tuple(found))
 
     def remember(
@@ -118,7 +128,8 @@ class Copies:
         step, after, layout = copy
         if _count(listing.found) < _FEW or not separate(listing.found) or not plain(layout):
             return
-        known = WholeCopy(step=step, chain=after, pieces=listing.pieces)
+        known = WholeCopy(step=step, chain=after, listing=listing.digest)
+        self._listings.keep(listing.kept)
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             path = self._path(files, chain, epoch)
@@ -155,19 +166,8 @@ class Copies:
         digest = hashlib.sha256(memoryview(data)[start:]).digest()
         if data[:start] != _MAGIC + digest:
             return None
-        end = data.index(b"\n", start)
-        head = json.loads(data[start:end])
-        text = data[end + 1 :].decode("utf-8", "surrogateescape")
-        pieces: list[Pieces] = []
-        at = 0
-        for sizes in head["pieces"]:
-            found: Pieces = {}
-            for folder, first, second in sizes:
-                middle = at + first
-                found[folder] = Piece(text[at:middle], text[middle : middle + second])
-                at = middle + second
-            pieces.append(found)
-        return WholeCopy(step=head["step"], chain=tuple(head["chain"]), pieces=tuple(pieces))
+        body = json.loads(data[start:])
+        return WholeCopy(step=body["step"], chain=tuple(body["chain"]), listing=body["listing"])
 
 
 def _statement(files: CopyFiles) -> str:
@@ -187,15 +187,7 @@ def _statement(files: CopyFiles) -> str:
 
 def _encoded(known: WholeCopy) -> bytes:
     assert valid_digest(known.step)
-    head = {
-        "step": known.step,
-        "chain": list(known.chain),
-        "pieces": [
-            [[folder, len(piece.head), len(piece.files)] for folder, piece in each.items()] for each in known.pieces
-        ],
-    }
-    texts = "".join(piece.head + piece.files for each in known.pieces for piece in each.values())
-    data = json.dumps(head).encode() + b"\n" + texts.encode("utf-8", "surrogateescape")
+    data = json.dumps({"step": known.step, "chain": list(known.chain), "listing": known.listing}).encode()
     return _MAGIC + hashlib.sha256(data).digest() + data
 
 

@@ -43,6 +43,20 @@ class StepRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """Why a step runs.
+
+    Args:
+        code: a value of `plan.why.causes.Code`; "behind" where it runs because another one does.
+        words: a few, as `VERSION 1 → 2`.
+
+    """
+
+    code: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildStarted:
     """The plan is made.
 
@@ -76,11 +90,13 @@ class StepStarted:
 
     Args:
         emulated: its programs are for another architecture than this machine's.
+        why: it runs; None where nobody knows.
 
     """
 
     step: StepRef
     emulated: bool = False
+    why: Why | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +284,8 @@ def to_json(event: Event, when: "datetime | None" = None) -> dict[str, Json]:
         match value:
             case StepRef():
                 result.update({part.name: getattr(value, part.name) for part in fields(value)})
+            case Why():
+                result[field.name] = {"code": value.code, "words": value.words}
             case bytes():
                 result["text"] = value.decode("utf-8", "backslashreplace")
             case tuple():

@@ -3,6 +3,7 @@
 Invariant: every failure names a code of `diagnostics.codes` and a place in the recipe.
 """
 
+from metalor_lang.build.events import Why
 from metalor_lang.build.walk import Stopped
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import Exit, MachineError, MetalorError, machine_error
@@ -150,12 +151,13 @@ def refuse(code: str, message: str, span: Span, source: SourceFile, help: str = 
     return Refused((Diagnostic(code=code, message=message, span=span, help=help),), source)
 
 
-def not_cached(step: Step) -> BuildFailed:
-    """The failure of `--expect-cached` at a step that would have to run."""
+def not_cached(step: Step, why: Why | None = None) -> BuildFailed:
+    """The failure of `--expect-cached` at a step that would have to run; `why` says for what."""
+    reason = "not in the cache" + (f": {why.words}" if why is not None else "")
     diagnostic = Diagnostic(
         code="E0606",
-        message="this step is not in the cache, and --expect-cached allows nothing to run",
+        message=f"this step is {reason}; --expect-cached allows nothing to run",
         span=step.span,
-        help="build without --expect-cached, or see `metalor plan` for what would run",
+        help="build without --expect-cached, or see `metalor why` for all that would run, and what it is for",
     )
-    return BuildFailed(diagnostic, reason="not in the cache")
+    return BuildFailed(diagnostic, reason=reason)

@@ -14,6 +14,7 @@ from metalor_lang.build.contexts import tree_key
 from metalor_lang.build.copies import Copies
 from metalor_lang.build.growing import Dress, Growth, Tree, chown_all, grow
 from metalor_lang.build.listed import EntryKind, Folder, Found
+from metalor_lang.build.listings import Listings
 from metalor_lang.build.opening import SourceOpener
 from metalor_lang.build.permissions import ModeError
 from metalor_lang.build.placing import Layout
@@ -58,7 +59,7 @@ class Nursery:
 
         """
         self._forget(key)
-        if Copies(self._store).knows(files):
+        if Copies(self._store, Listings(self._store)).knows(files):
             return None
         numbers = _NUMBERS.fullmatch(files.chown or "")
         owner = (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)  # names need the image, which may come later

@@ -19,6 +19,7 @@ from metalor_lang.build.facts import Facts
 from metalor_lang.build.failures import BuildFailed, Interrupted, command_failed, failed_with, no_workdir
 from metalor_lang.build.files import make_workdir, write_file
 from metalor_lang.build.growing import beneath
+from metalor_lang.build.listings import Listings
 from metalor_lang.build.logs import StepLog
 from metalor_lang.build.model import Chain
 from metalor_lang.build.needles import Masker
@@ -90,7 +91,7 @@ class Machine:
         self._secrets = secrets
         self._keep_failed = keep_failed
         self._anew = anew
-        self._copies = Copies(store)
+        self._copies = Copies(store, Listings(store))
         self._nursery = contexts.nursery or Nursery(store)
         self._limits = limits
         self._store = store

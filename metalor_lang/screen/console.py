@@ -95,7 +95,8 @@ def event_lines(event: Event) -> list[str]:
         case StageStarted():
             return [f"[{event.title}] from {event.base}"]
         case StepStarted(step=step):
-            return [f"{label(step)} {'emulated ' if event.emulated else ''}{one_line(step.text)}"]
+            why = f"  ({event.why.words})" if event.why is not None else ""
+            return [f"{label(step)} {'emulated ' if event.emulated else ''}{one_line(step.text)}{why}"]
         case StepCached(step=step):
             return [f"{label(step)} cached {one_line(step.text)}"]
         case StepConfigured(step=step):
@@ -165,7 +166,7 @@ class LiveConsole(Live):
         with self.lock:
             match event:
                 case StepStarted(step=step):
-                    self.start(step)
+                    self.start(step, event.why.words if event.why is not None else "")
                     if event.emulated:
                         self.say(step, "emulated")
                 case StepOutput(step=step):
@@ -173,8 +174,10 @@ class LiveConsole(Live):
                 case StepProgress(step=step):
                     self.say(step, transfer(event.done, event.total))
                 case StepFinished(step=step):
+                    why = self.why(step)
                     self.end(step)
-                    self.redraw([self._done("✓", 32, step, duration(event.duration_ms))])
+                    took = duration(event.duration_ms)
+                    self.redraw([self._done("✓", 32, step, f"{why}  {took}" if why else took)])
                 case StepFailed(step=step):
                     self.end(step)
                     self.redraw([self._done("✗", 31, step, event.reason)])

@@ -50,12 +50,12 @@ class StepLines:
 
 
 class _Running:
-    __slots__ = ("last", "started", "step")
+    __slots__ = ("last", "started", "step", "why")
 
-    def __init__(self, step: StepRef) -> None:
+    def __init__(self, step: StepRef, why: str) -> None:
         self.step = step
         self.started = time.monotonic()
-        self.last = ""
+        self.why = self.last = why
 
 
 class Live:
@@ -81,9 +81,9 @@ class Live:
             self._running.clear()
             self.redraw([])
 
-    def start(self, step: StepRef) -> None:
-        """A step runs from now on."""
-        self._running[name_of(step)] = _Running(step)
+    def start(self, step: StepRef, why: str = "") -> None:
+        """A step runs from now on; `why` is shown until it writes something."""
+        self._running[name_of(step)] = _Running(step, why)
         self.redraw([])
         if self._thread is None:
             import threading
@@ -108,6 +108,11 @@ class Live:
         running = self._running.get(name_of(step))
         if running is not None:
             running.last = text
+
+    def why(self, step: StepRef) -> str:
+        """Why a running step does, as `start` was told."""
+        running = self._running.get(name_of(step))
+        return "" if running is None else running.why
 
     def end(self, step: StepRef) -> bytes:
         """A step runs no more; what it wrote last, without a line end."""

@@ -90,16 +90,18 @@ def test_a_whole_copy_counts_only_while_its_step_is_known() -> None:
         assert at.perform(base, copy)[:-1] == base
 
 
-def test_a_damaged_memory_copies_whole() -> None:
+@pytest.mark.parametrize("folder", ["copies", "listings"])
+def test_a_damaged_memory_copies_whole(folder: str) -> None:
+    good, bad = {"copies": (b'"chain"', b'"chair"'), "listings": (b"\0f3\0f\0", b"\0f9\0f\0")}[folder]
     with shop() as at:
         base = at.base(BASE)
         plant(at.context, TREE)
         copy = files("src", "/app/")
         at.perform(base, copy)
-        for name in (at.store.root / "copies").iterdir():
+        for name in (at.store.root / folder).iterdir():
             data = name.read_bytes()
-            assert b"\0f3\0f\0" in data
-            name.write_bytes(data.replace(b"\0f3\0f\0", b"\0f9\0f\0"))
+            assert good in data
+            name.write_bytes(data.replace(good, bad))
         (at.context / "src/d2/f3").write_text("edited")
         assert at.perform(base, copy)[:-1] == base
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from metalor_lang.plan.graph import Configure, Plan
+from metalor_lang.plan.graph import Plan
 from metalor_lang.plan.why.account import Account, Place, account_of
 from metalor_lang.plan.why.causes import Cause, Reason
 from metalor_lang.plan.why.compare import Miss, Missing, explain
@@ -12,7 +12,7 @@ from metalor_lang.plan.why.words import few_words, whole
 class NoFiles:
     """Knows nothing of contexts."""
 
-    def changes(self, old: str, new: str, context: str) -> Sequence[Cause]:
+    def changes(self, old: str, place: Place, at: str) -> Sequence[Cause]:
         return ()
 
 
@@ -27,7 +27,7 @@ def missing(before: Plan | None, now: Plan) -> dict[Place, Miss]:
         (index, step.number): Miss(why=Missing.GONE)
         for index, stage in now.stages.items()
         for step in stage.steps
-        if step.key not in there and not isinstance(step.action, Configure)
+        if step.key not in there and step.kind.acts
     }
 
 

@@ -3,7 +3,7 @@
 Invariant: a subcommand, option or operand exists only here; its module is imported when it is called.
 """
 
-from metalor_lang.cli.table.images import BUILD, EXPORT, JUPYTER, PLAN, REPL, RUN, SHELL
+from metalor_lang.cli.table.images import BUILD, EXPORT, JUPYTER, PLAN, REPL, RUN, SHELL, WHY
 from metalor_lang.cli.table.machine import CACHE, COMPLETION, DOCTOR, SELFTEST
 from metalor_lang.cli.table.model import Command
 from metalor_lang.cli.table.recipes import CHECK, CONVERT, EDITORS, EXPLAIN, FMT, HIGHLIGHT, LOCK, LSP
@@ -15,6 +15,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     FMT,
     LOCK,
     PLAN,
+    WHY,
     RUN,
     SHELL,
     REPL,

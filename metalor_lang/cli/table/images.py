@@ -78,6 +78,29 @@ PLAN: Final = Command(
     ),
 )
 
+WHY: Final = Command(
+    name="why",
+    summary="say why steps would run again",
+    about="Compares the plan with the last build of the recipe and names what changed: a file with its old and new"
+    " digest, an argument with both values, a base, a statement; or what became of the result. A step that only"
+    " stands behind another one names that one. Without STEP: every step that would run. Runs nothing; the exit"
+    f" status is 0 whatever would run. {NETWORK_NOTE}",
+    operands=(
+        RECIPE,
+        Operand(
+            name="STEP",
+            help="STAGE.NUMBER as a build shows it (build.3), NUMBER in the target, or :LINE of the recipe",
+            count="?",
+        ),
+    ),
+    options=(*LANGUAGE, EPOCH, LOCKED, UNPACKER, FORMAT, STORE),
+    examples=(
+        Example(line="metalor why app.metalor", about="every step that would run, each with its cause"),
+        Example(line="metalor why app.metalor build.3", about="one step"),
+        Example(line="metalor why app.metalor :12 --arg VERSION=2", about="the step at line 12, were VERSION 2"),
+    ),
+)
+
 RUN: Final = Command(
     name="run",
     summary="run an image's command in a throw-away copy",

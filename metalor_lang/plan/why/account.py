@@ -10,7 +10,7 @@ from metalor_lang.digest import Json
 from metalor_lang.hints import Final, cast
 from metalor_lang.pattern import pattern
 from metalor_lang.plan.describe import base_name
-from metalor_lang.plan.graph import BindMount, CloneGit, Configure, CopyFiles, Exec, FetchFile, Plan, PlannedStage, Step
+from metalor_lang.plan.graph import BindMount, CloneGit, CopyFiles, Exec, FetchFile, Plan, PlannedStage, Step
 from metalor_lang.record import dataclass, field
 from metalor_lang.syntax import ast
 from metalor_lang.syntax.printer import print_statement
@@ -151,7 +151,7 @@ def account_of(
     return Account(
         recipe=recipe,
         platform=str(plan.program.platform),
-        target=plan.stages[plan.target].title,
+        target=plan.program.stages[plan.target].title,
         stages=tuple(_stage(plan, plan.stages[index], done) for index in sorted(plan.stages)),
         skipped=plan.skipped,
         epoch="" if given is None else given.value,
@@ -182,7 +182,7 @@ def _stage(plan: Plan, stage: PlannedStage, done: frozenset[Place] | None) -> St
                 plan,
                 step,
                 node,
-                done is None or (stage.index, step.number) in done or isinstance(step.action, Configure),
+                done is None or (stage.index, step.number) in done or not step.kind.acts,
             )
             for step, node in zip(stage.steps, plan.program.stages[stage.index].statements, strict=True)
         ),

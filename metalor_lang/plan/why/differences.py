@@ -28,8 +28,18 @@ Side = tuple[StageAccount, StepAccount]
 class Files(Protocol):
     """Knows what the contents of contexts were."""
 
-    def changes(self, old: str, new: str, context: str) -> Sequence[Cause]:
-        """What differs between two contents, given their digests; nothing where one of them is not known any more."""
+    def changes(self, old: str, place: Place, at: str) -> Sequence[Cause]:
+        """What differs in a content.
+
+        Args:
+            old: digest of what it was.
+            place: of the step that takes it.
+            at: "copy", or the destination of a bind.
+
+        Returns:
+            a cause for each file; nothing where it is not known what was there.
+
+        """
         ...
 
 
@@ -267,7 +277,8 @@ class Difference:
         elif isinstance(where, int):
             self._behind.append((where, 0))
         else:
-            found_files = self._all.files.changes(then or "", today or "", where or "")
+            place = self._stage.index, self._step.number
+            found_files = self._all.files.changes(then or "", place, at)
             for cause in found_files or (Cause(code=Code.FILES, old=then, new=today),):
                 self._add(cause)
 

@@ -1,0 +1,150 @@
+"""`metalor why`: what it says would run is what then runs, and for what."""
+
+import json
+import shutil
+
+import pytest
+
+from tests.support.workshop import Workshop
+
+pytestmark = pytest.mark.integration
+
+RECIPE = """\
+ARG VERSION=1
+FROM BASE AS build
+SH echo one > /one
+COPY site/ /src/
+SH echo $VERSION > /version
+SH --fresh=1h echo fresh
+FROM build AS web
+ENV MODE=a
+SH echo $MODE
+TEST SH test -e /version
+CMD ["cat", "/one"]
+"""
+STEPS = ["build.1", "build.2", "build.3", "build.4", "web.2", "web.3"]
+
+
+@pytest.fixture
+def shop(tmp_path):
+    workshop = Workshop(tmp_path)
+    workshop.recipe(RECIPE)
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/index.html").write_text("one\n")
+    (tmp_path / "site/other.html").write_text("two\n")
+    yield workshop
+    shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+def why(shop, *words):
+    """By step: its words, of `metalor why --format json`."""
+    document = json.loads(shop.run("why", "app.metalor", "--format", "json", *words).stdout)
+    assert document["would_run"] == sum(step["runs"] for step in document["steps"])
+    return {f"{step['stage']}.{step['number']}": step.get("words") for step in document["steps"]}
+
+
+def ran(shop, *words):
+    """By step that a build runs: the words that its progress has for it."""
+    done = shop.run("build", "app.metalor", "--progress", "json", *words)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    return {
+        f"{event['title']}.{event['number']}": event["why"]["words"]
+        for event in events
+        if event["event"] == "step-started"
+    }
+
+
+def edit(shop, old, new):
+    path = shop.path / "app.metalor"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+CHANGES = {
+    "a file": (
+        lambda shop: (shop.path / "site/index.html").write_text("other\n"),
+        {"build.2": "site/index.html changed", "build.3": "step 2 changed", "web.2": "step 2 of build changed"},
+    ),
+    "a mode": (
+        lambda shop: (shop.path / "site/index.html").chmod(0o755),
+        {"build.2": "site/index.html changed its mode"},
+    ),
+    "a new file": (
+        lambda shop: (shop.path / "site/new").write_text("other\n"),
+        {"build.2": "site/new is new"},
+    ),
+    "a file gone": (
+        lambda shop: (shop.path / "site/other.html").unlink(),
+        {"build.2": "site/other.html is gone"},
+    ),
+    "two files": (
+        lambda shop: [(shop.path / "site" / name).write_text("x") for name in ("index.html", "new")],
+        {"build.2": "site/index.html changed, and 1 more"},
+    ),
+    "an ignore file": (
+        lambda shop: (shop.path / ".metalorignore").write_text("other.html\n"),
+        {"build.2": "site/other.html is ignored now"},
+    ),
+    "a default": (
+        lambda shop: edit(shop, "VERSION=1", "VERSION=2"),
+        {"build.3": "argument VERSION 1 → 2", "build.4": "step 3 changed"},
+    ),
+    "a statement": (
+        lambda shop: edit(shop, "echo one", "echo two"),
+        {"build.1": "the statement changed", "build.2": "step 1 changed"},
+    ),
+    "a variable": (
+        lambda shop: edit(shop, "MODE=a", "MODE=b"),
+        {"web.2": "variable MODE a → b", "web.3": "variable MODE a → b"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_it_says_would_run_runs_for_the_same_words(shop, name):
+    assert set(ran(shop)) == set(STEPS)
+    assert why(shop) == {}
+    change, expected = CHANGES[name]
+    change(shop)
+    said = why(shop)
+    assert expected.items() <= said.items()
+    failed = shop.run("build", "app.metalor", "--expect-cached", status=1)
+    first = next(step for step in STEPS if step in said)
+    assert f"this step is not in the cache: {said[first]}" in failed.stderr
+    assert why(shop) == said  # a build that may run nothing is no build to compare with
+    assert ran(shop) == said
+    assert why(shop) == {}
+
+
+def test_an_argument_that_is_only_asked_about(shop):
+    ran(shop)
+    assert why(shop, "--arg", "VERSION=9")["build.3"] == "argument VERSION 1 → 9"
+    assert why(shop) == {}
+
+
+def test_a_build_back_to_what_was_there_runs_nothing_and_is_the_last_one(shop):
+    ran(shop)
+    assert ran(shop, "--arg", "VERSION=2")["build.3"] == "argument VERSION 1 → 2"
+    assert ran(shop) == {}
+    assert why(shop, "--arg", "VERSION=3")["build.3"] == "argument VERSION 1 → 3"
+
+
+def test_results_that_are_gone(shop):
+    ran(shop)
+    key = json.loads(shop.run("plan", "app.metalor", "--format", "json").stdout)["stages"][0]["steps"][1]["key"]
+    record = shop.path / "store/steps" / f"{key.removeprefix('sha256:')}.json"
+    record.unlink()
+    said = why(shop)
+    assert said["build.2"] == "its result is gone from the store"
+    assert said["build.3"] == "step 2 ran again"
+    assert ran(shop) == said
+
+
+def test_a_recipe_that_was_never_built(shop):
+    assert set(why(shop).values()) == {"never built"}
+
+
+def test_no_cache(shop):
+    ran(shop)
+    assert set(ran(shop, "--no-cache").values()) == {"--no-cache"}
