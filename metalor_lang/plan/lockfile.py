@@ -5,7 +5,6 @@ place, because a fact that is passed over is a fact that is not kept.
 """
 
 import json
-import re
 from collections.abc import Mapping
 
 from metalor_lang.checker.platforms import PlatformError, parse_platform
@@ -13,6 +12,7 @@ from metalor_lang.checker.program import Platform
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.digest import Json, valid_digest
 from metalor_lang.hints import Final, NoReturn
+from metalor_lang.pattern import pattern
 from metalor_lang.plan.graph import BaseInfo, ImageState
 from metalor_lang.plan.lock import VERSION, Lock, settled_info
 from metalor_lang.record import dataclass
@@ -27,7 +27,7 @@ _FACTS: Final = (
     "stop_signal", "onbuild",
 )  # fmt: skip
 
-_UNSEEN = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_UNSEEN = pattern("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 """Characters that a person who reads a diff would not see, or would see others in their place."""
 
 # --- writing ------------------------------------------------------------------------------------------------------
@@ -74,8 +74,8 @@ def _facts(info: BaseInfo) -> dict[str, Json]:
 
 # --- reading ------------------------------------------------------------------------------------------------------
 
-_MARK = re.compile(r"^(?:<<<<<<<|=======|>>>>>>>|\|\|\|\|\|\|\|)(?: .*)?$", re.MULTILINE)
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_MARK = pattern(r"(?m)^(?:<<<<<<<|=======|>>>>>>>|\|\|\|\|\|\|\|)(?: .*)?$")
+_COMMIT = pattern(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _Path = tuple[str | int, ...]
 
 
@@ -287,7 +287,7 @@ def _any_platform(text: str) -> Platform:
 
 # --- places -------------------------------------------------------------------------------------------------------
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
+_TOKEN = pattern(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
 
 def place(text: str, path: _Path) -> Span:

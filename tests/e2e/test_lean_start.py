@@ -92,6 +92,18 @@ def test_a_build_that_finds_everything_imports_nothing_that_builds(built: Path) 
     assert len(found) < 260
 
 
+def test_a_lock_costs_its_reading_and_nothing_where_there_is_none(built: Path) -> None:
+    """Two modules of ours: what a lock is, and its text."""
+    found = modules(built, "build", "fifty.metalor")
+    assert "metalor_lang.plan.lockfile" not in found
+    modules(built, "lock", "fifty.metalor")
+    try:
+        more = modules(built, "build", "fifty.metalor", "--locked") - found
+    finally:
+        (built / "fifty.lock").unlink()
+    assert more == {"metalor_lang.plan.lock", "metalor_lang.plan.lockfile"}
+
+
 def test_an_export_that_changes_nothing_imports_nothing_that_makes_layers(built: Path) -> None:
     command = ("build", "fifty.metalor", "-o", "oci:out:1")
     assert {"metalor_lang.oci.packing", "metalor_lang.oci.diff"} <= modules(built, *command)
