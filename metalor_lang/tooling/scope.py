@@ -15,6 +15,7 @@ from metalor_lang.checker.resolver import StageNames, classify
 from metalor_lang.checker.rules import check_statement
 from metalor_lang.checker.scope import Known, StageFacts, expand
 from metalor_lang.checker.walk import Names, StageWalk
+from metalor_lang.errors import MetalorError
 from metalor_lang.record import dataclass, field
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax import ast
@@ -63,6 +64,10 @@ class EverythingIsThere:
     def exists(self, path: str) -> bool:
         """It does."""
         return True
+
+    def recipe(self, path: str) -> bytes:
+        """No file is read here."""
+        raise MetalorError(f"`{path}` is not read")
 
 
 @lru_cache(maxsize=16)
