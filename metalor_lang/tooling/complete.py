@@ -41,7 +41,11 @@ MARKS: Final = {
 }
 """Terminals that are written in one way, with their help."""
 
-INNER: Final = {"AS": "names it", "IN": "one of the values behind it", "NOT": "none of the values behind it: NOT IN"}
+INNER: Final = {
+    "AS": "names the stage",
+    "IN": "one of the values behind it",
+    "NOT": "none of the values behind it: NOT IN",
+}
 """Words of the language that stand inside a line only, with their help."""
 
 FREE: Final = frozenset(
@@ -123,6 +127,7 @@ class _Asked:
                 yield self.item(word, kind, help, "" if bare else " ")
         for word, help in INNER.items():
             if word in self.typed.accepts:
+                help = "names the space of its groups" if self.slot.word == "IMPORT" else help
                 yield self.item(word, ItemKind.KEYWORD, help, " ")
 
     def _stands(self, word: str) -> bool:
