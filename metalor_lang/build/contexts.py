@@ -133,6 +133,12 @@ class LocalContexts:
         """Whether a path relative to the recipe exists."""
         return (self._recipe.parent / path).exists()
 
+    def recipe(self, path: str) -> bytes:
+        """The content of a recipe file that is imported; as `importing.read_recipe`."""
+        from metalor_lang.build.importing import read_recipe
+
+        return read_recipe(self._recipe.parent, path)
+
     # --- what a build asks ----------------------------------------------------------------------------------------
 
     def folder(self, context: str) -> Path:

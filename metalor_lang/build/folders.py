@@ -93,6 +93,12 @@ class Folders:
         """Whether a path relative to the recipe exists."""
         return (self._recipe.parent / path).exists()
 
+    def recipe(self, path: str) -> bytes:
+        """The content of a recipe file that is imported; as `importing.read_recipe`."""
+        from metalor_lang.build.importing import read_recipe
+
+        return read_recipe(self._recipe.parent, path)
+
     def find(self, context: str, source: str, *, glob: bool, excludes: tuple[str, ...]) -> "SourceMiss | None":
         """As `LocalContexts.find`."""
         return self.opened().find(context, source, glob=glob, excludes=excludes)

@@ -3,7 +3,7 @@
 Invariant: a default sees only arguments above it; a wrong declaration still declares its name: one mistake, one error.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from metalor_lang.checker.platforms import host_platform
 from metalor_lang.checker.program import Platform
@@ -44,9 +44,9 @@ def declare(
     report: Report,
     *,
     strict: bool,
-    broken: frozenset[str] = frozenset(),
+    broken: Set[str] = frozenset(),
 ) -> Arguments:
-    """The arguments of a recipe with their values; what is wrong with them goes to `report`.
+    """The arguments of a recipe without blocks, with their values; what is wrong with them goes to `report`.
 
     Args:
         recipe: as parsed.
@@ -58,36 +58,73 @@ def declare(
         broken: names in statements that did not parse.
 
     """
-    known = {
-        name: Known(name=name, value=None if name == EPOCH and epoch is None else value)
-        for name, value in always_defined(platform, host_platform(), epoch).items()
-    }
+    declaring = Declaring(recipe, given, platform, epoch, report, strict=strict, broken=broken)
     for node in recipe.statements:
         if isinstance(node, ast.Arg):
-            value = _value(node, given, known, recipe, report, strict=strict, broken=broken)
-            if _acceptable(node, known, report, recipe.source):
-                known[node.name] = Known(
-                    name=node.name, value=value, public=node.flag("public") is not None, span=node.span
-                )
-    proxies = tuple(sorted((name, value) for name, value in given.items() if name in PROXIES and name not in known))
-    if strict:
-        declared = tuple(name for name, each in known.items() if each.span is not None)
-        for name in given:
-            if (name not in known or name in ALWAYS) and name not in PROXIES and name not in broken:
-                _undeclared(name, declared, report)
-    return Arguments(known=known, proxies=proxies)
+            declaring.add(node)
+    return declaring.finish()
 
 
-def _acceptable(node: ast.Arg, known: Mapping[str, Known], report: Report, source: SourceFile) -> bool:
+class Declaring:
+    """Declares one ARG after the other; the arguments are those of `declare`."""
+
+    def __init__(
+        self,
+        recipe: ast.Recipe,
+        given: Mapping[str, str],
+        platform: Platform,
+        epoch: int | None,
+        report: Report,
+        *,
+        strict: bool,
+        broken: Set[str],
+    ) -> None:
+        self.known = {
+            name: Known(name=name, value=None if name == EPOCH and epoch is None else value)
+            for name, value in always_defined(platform, host_platform(), epoch).items()
+        }
+        """Every argument so far."""
+        self._recipe = recipe
+        self._given = given
+        self._report = report
+        self._strict = strict
+        self._broken = broken
+
+    def add(self, node: ast.Arg, by: int = 0) -> None:
+        """Declare an ARG; `by` is how far it stands behind its place in the recipe."""
+        known, report = self.known, self._report
+        value = _value(
+            node, self._given, known, self._recipe, report, strict=self._strict, broken=self._broken
+        )  # fmt: skip
+        if _acceptable(node, known, report, self._recipe.source, by):
+            known[node.name] = Known(
+                name=node.name, value=value, public=node.flag("public") is not None, span=node.span
+            )
+
+    def finish(self, elsewhere: Set[str] = frozenset()) -> Arguments:
+        """All arguments, when each ARG is declared; `elsewhere` are those of branches that are not built."""
+        known, given = self.known, self._given
+        proxies = tuple(sorted((name, value) for name, value in given.items() if name in PROXIES and name not in known))
+        if self._strict:
+            declared = tuple(name for name, each in known.items() if each.span is not None)
+            for name in given:
+                known_here = name in known and name not in ALWAYS
+                if not known_here and name not in PROXIES and name not in self._broken and name not in elsewhere:
+                    _undeclared(name, declared, self._report)
+        return Arguments(known=known, proxies=proxies)
+
+
+def _acceptable(node: ast.Arg, known: Mapping[str, Known], report: Report, source: SourceFile, by: int) -> bool:
     """Whether an ARG declares its name; one that looks like a secret does, though it is refused."""
     name, before = node.name, known.get(node.name)
     if name in ALWAYS:
         help = "remove the line: the build sets it" + (", by --epoch" if name == EPOCH else ", by --platform")
-        line = source.position(node.span.end).line
+        start, end = node.span.start - by, node.span.end - by
+        line = source.position(end).line
         behind = source.line_span(line + 1).start if line < source.line_count else len(source.text)
         # Without a default the line says nothing that is not so without it; a comment behind it may.
-        says_nothing = node.default is None and not source.text[node.span.end : behind].strip()
-        edit = Edit(span=Span(node.span.start, behind), text="", safe=says_nothing)
+        says_nothing = node.default is None and not source.text[end:behind].strip()
+        edit = Edit(span=Span(start + by, behind + by), text="", safe=says_nothing)
         report.add("E0304", f"`{name}` is always defined", node.name_span, help, edits=(edit,))
         return False
     if name in RESERVED_ARGS:
@@ -115,7 +152,7 @@ def _value(
     report: Report,
     *,
     strict: bool,
-    broken: frozenset[str],
+    broken: Set[str],
 ) -> str | None:
     def value_of(ref: ast.Ref) -> str | None:
         argument = known.get(ref.name)
@@ -143,7 +180,7 @@ def _unseen(
     known: Mapping[str, Known],
     recipe: ast.Recipe,
     report: Report,
-    broken: frozenset[str],
+    broken: Set[str],
 ) -> None:
     if ref.name in broken:
         return

@@ -12,7 +12,7 @@ from metalor_lang.syntax import ast
 from metalor_lang.syntax.refused import lines_of, meant
 
 _IDENTIFIER = pattern(r"[A-Za-z_][A-Za-z0-9_-]*")
-_DECLARE: Final = ("ARG", "ENV", "FROM")
+_DECLARE: Final = ("ARG", "ENV", "FROM", "FOR", "DEFINE", "IMPORT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

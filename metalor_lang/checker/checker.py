@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from metalor_lang.checker import flags
-from metalor_lang.checker.arguments import declare
+from metalor_lang.checker.arguments import Arguments, Declaring, declare
 from metalor_lang.checker.broken import Broken, read_broken
 from metalor_lang.checker.flags import ValueProblem
 from metalor_lang.checker.platforms import host_platform, parse_platform, same_platform
@@ -16,6 +16,7 @@ from metalor_lang.checker.program import (
     Base,
     Contexts,
     ImageBase,
+    Imported,
     Pending,
     Platform,
     Program,
@@ -31,11 +32,14 @@ from metalor_lang.checker.scope import EPOCH, StageFacts, expand
 from metalor_lang.checker.walk import Names, SecretUse, StageWalk
 from metalor_lang.diagnostics.model import Diagnostic, Label
 from metalor_lang.diagnostics.suggest import nearest
-from metalor_lang.hints import Final
+from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.record import dataclass, field
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
-from metalor_lang.syntax.blocks import has_blocks
+
+if TYPE_CHECKING:
+    from metalor_lang.checker.expansion import Flat, Unbuilt
+    from metalor_lang.checker.places import Places
 
 _START: Final = Span(0, 0)
 """Where errors stand that no line of the recipe causes."""
@@ -78,14 +82,24 @@ def check(
         secrets=secrets,
         strict=given_args_strict,
         broken=read_broken(recipe, syntax),
+        syntax=syntax,
     )
     program = checker.check()
     found = checker.report.sorted()
     if found:
         from metalor_lang.syntax.rewrites import with_remedy
 
+        if checker.places is not None:
+            found = checker.places.shown(found)
         found = tuple(with_remedy(recipe.source, each) for each in found)
     return (None if found or syntax else program), found
+
+
+def _start(node: ast.Statement) -> int:
+    return node.span.start
+
+
+_BLOCK_LINES: Final = frozenset((ast.If, ast.Else, ast.End, ast.For, ast.Define, ast.Use, ast.Import))
 
 
 @dataclass(slots=True)
@@ -95,6 +109,8 @@ class _Draft:
     index: int
     node: ast.From
     statements: list[ast.Statement] = field(default_factory=list)
+    unbuilt: "dict[int, list[Unbuilt]]" = field(default_factory=dict)
+    """What is not built, by the number of statements before it."""
     base: Base | None = None
     platform: Platform | None = None
     facts: StageFacts = field(default_factory=lambda: StageFacts(open=True))
@@ -112,6 +128,7 @@ class _Checker:
     secrets: frozenset[str] | None
     strict: bool
     broken: Broken
+    syntax: tuple[Diagnostic, ...]
     report: Report = field(default_factory=Report)
     stages: list[_Draft] = field(default_factory=list)
     named: dict[str, int] = field(default_factory=dict)
@@ -119,31 +136,32 @@ class _Checker:
     used: set[str] = field(default_factory=set)
     pending: list[Pending] = field(default_factory=list)
     wanted: list[SecretUse] = field(default_factory=list)
+    flat: "Sequence[Flat]" = ()
+    """The statements, as far as they are built; beside them what is not."""
+    places: "Places | None" = None
+    imports: tuple[Imported, ...] = ()
+    elsewhere: Mapping[str, Span] = field(default_factory=dict)
+    outside: "list[Unbuilt]" = field(default_factory=list)
+    """What is not built and stands before the first FROM."""
+    alone: "list[Unbuilt]" = field(default_factory=list)
+    """Groups that nothing uses."""
 
     def check(self) -> Program | None:
         """Read the file from top to bottom; what it found is in `report`."""
-        arguments = declare(
-            self.recipe,
-            self.args,
-            self.platform,
-            self.epoch,
-            self.report,
-            strict=self.strict,
-            broken=self.broken.names,
-        )
+        arguments = self._arguments()
         names = Names(
             source=self.recipe.source, report=self.report, arguments=arguments.known, contexts=self.contexts,
-            broken=self.broken.names,
+            broken=self.broken.names, places=self.places, elsewhere=self.elsewhere,
         )  # fmt: skip
-        if has_blocks(self.recipe.statements):
-            first = next(each for each in self.recipe.statements if has_blocks((each,)))
-            self.report.add("E0807", f"{first.word} is read, and cannot be built yet", first.word_span)
-            return None
         self._split()
         self._stage_names()
+        if self.outside:
+            self._unbuilt(self.outside, None, names)
         for draft in self.stages:
             self._resolve(draft, names)
             self._walk(draft, names)
+        if self.alone:
+            self._unbuilt(self.alone, None, names, alone=True)
         if not self.stages:
             message = "the recipe has no FROM" if self.recipe.statements else "the recipe is empty"
             self.report.add("E0313", message, _START, "start a stage: FROM debian:12")
@@ -155,7 +173,7 @@ class _Checker:
             Stage(
                 index=draft.index,
                 name=draft.node.stage,
-                node=draft.node,
+                node=self._as_written(draft.node),
                 base=draft.base or ScratchBase(),
                 platform=draft.platform,
                 statements=tuple(draft.statements),
@@ -176,31 +194,103 @@ class _Checker:
             contexts=tuple(sorted(self.used)),
             pending=tuple(self.pending),
             proxies=arguments.proxies,
+            places=self.places,
+            imports=self.imports,
         )
+
+    # --- blocks ---------------------------------------------------------------------------------------------------
+
+    def _arguments(self) -> Arguments:
+        """Every argument; the statements that are built are in `flat` then."""
+        given = (self.recipe, self.args, self.platform, self.epoch, self.report)
+        self.flat = self.recipe.statements
+        if _BLOCK_LINES.isdisjoint(map(type, self.flat)):
+            return declare(*given, strict=self.strict, broken=self.broken.names)
+        from metalor_lang.checker.expansion import expand_blocks
+
+        declaring = Declaring(*given, strict=self.strict, broken=self.broken.names)
+        expanded = expand_blocks(
+            self.recipe, self.broken.stages, self.syntax, declaring, self.contexts, self.report, self.broken.names
+        )
+        self.flat, self.places, self.imports = expanded.flat, expanded.places, expanded.imports
+        self.elsewhere = expanded.elsewhere
+        refused = (node for node in self.flat if isinstance(node, ast.From) and node.span.start in expanded.refused)
+        self.broken = Broken(names=expanded.broken, stages=tuple(refused))
+        return declaring.finish(expanded.elsewhere.keys())
+
+    def _as_written(self, node: ast.From) -> ast.From:
+        """A FROM at its place in the recipe."""
+        piece = None if self.places is None else self.places.piece(node.span.start)
+        if piece is None:
+            return node
+        from metalor_lang.syntax.moving import moved
+
+        return moved(node, -piece.by)
+
+    def _unbuilt(self, nodes: "Sequence[Flat]", around: StageWalk | None, names: Names, *, alone: bool = False) -> None:
+        """Check statements that are not built for what is wrong with them whatever the arguments."""
+        from metalor_lang.checker.unbuilt import Trial, trial_names
+
+        trial = trial_names(names, self.flat)
+
+        def begin(node: ast.From, index: int) -> StageFacts:
+            draft = _Draft(index, node)
+            self._resolve(draft, trial)
+            return draft.facts
+
+        def stages(index: int) -> StageNames:
+            return StageNames(named=self.named, lines=self.lines, index=index)
+
+        index = around.index if around is not None else len(self.stages) if alone else -1
+        Trial(names=trial, stages=stages, begin=begin).check(nodes, around, index, alone=alone)
+
+    def _taken(self, walk: StageWalk, node: ast.Statement) -> None:
+        """Report a loop variable or parameter that has the name of an ENV of its stage."""
+        assert self.places is not None
+        scope = self.places.scope(node.span.start)
+        for name, known in scope.own.items() if scope is not walk.scope else ():
+            if name in walk.facts.values and name not in walk.facts.shipped and known.span is not None:
+                message = f"the name `{name}` is taken: the stage has an ENV of this name"
+                help = "take another name: one name means one thing"
+                self.report.add("E0820", message, known.span, help)
+        walk.scope = scope
+
+    def _line(self, offset: int) -> int:
+        """The 1-based line of the recipe that an offset is shown in."""
+        return self.recipe.source.position(offset).line if self.places is None else self.places.line(offset)
 
     # --- stages ---------------------------------------------------------------------------------------------------
 
     def _split(self) -> None:
         orphans: list[ast.Statement] = []
         # A FROM that was refused starts a stage, too: of what stands behind it nothing belongs to the stage before.
-        nodes: Sequence[ast.Statement] = self.recipe.statements
-        if self.broken.stages:
-            nodes = sorted((*nodes, *self.broken.stages), key=lambda node: node.span.start)
+        nodes: Sequence[Flat] = self.flat
+        if self.broken.stages and self.flat is self.recipe.statements:
+            whole: tuple[ast.Statement, ...] = (*self.recipe.statements, *self.broken.stages)
+            ordered = sorted(whole, key=_start)
+            nodes = ordered
         for node in nodes:
             match node:
                 case ast.From():
                     self.stages.append(_Draft(len(self.stages), node))
-                    self.lines.append(self.recipe.source.position(node.span.start).line)
+                    self.lines.append(self._line(node.span.start))
                 case ast.Arg() | ast.RecipeVersion():
                     pass
-                case _ if self.stages:
+                case ast.Node() if self.stages:
                     self.stages[-1].statements.append(node)
-                case _:
+                case ast.Node():
                     orphans.append(node)
+                case _ if node.alone:
+                    self.alone.append(node)
+                case _ if self.stages:
+                    draft = self.stages[-1]
+                    draft.unbuilt.setdefault(len(draft.statements), []).append(node)
+                case _:
+                    self.outside.append(node)
         if orphans and self.stages:
             labels = tuple(Label(span=node.word_span, text="also before it") for node in orphans[1:])
             message = f"{orphans[0].word} stands before the first FROM"
-            help = "only RECIPE and ARG may: move it behind the FROM of its stage"
+            help = "only RECIPE, ARG, IMPORT and DEFINE may: move it behind the FROM of its stage"
             self.report.add("E0312", message, orphans[0].word_span, help, labels=labels)
 
     def _stage_names(self) -> None:
@@ -255,10 +345,10 @@ class _Checker:
         text = expand(node.base.parts, value_of)
         if text is None:
             return
-        if text in self.broken.names and ":" not in text:
+        if text in names.broken and ":" not in text:
             return
         try:
-            draft.base = classify(text, self._seen_by(draft), self.contexts)
+            draft.base = classify(text, self._seen_by(draft), names.contexts)
         except ValueProblem as error:
             report.add(error.code, error.message, node.base.span, error.help)
             return
@@ -286,8 +376,14 @@ class _Checker:
             stages=self._seen_by(draft),
             needs=set(draft.needs),
         )
-        for node in draft.statements:
+        for at, node in enumerate(draft.statements):
+            if draft.unbuilt:
+                self._unbuilt(draft.unbuilt.get(at, ()), walk, names)
+            if self.places is not None:
+                self._taken(walk, node)
             check_statement(walk, node)
+        if draft.unbuilt:
+            self._unbuilt(draft.unbuilt.get(len(draft.statements), ()), walk, names)
         draft.needs = tuple(sorted(walk.needs))
         self.used |= walk.contexts
         self.pending += walk.pending

@@ -7,10 +7,13 @@ Invariant: a Program exists only for a recipe without errors;
 from collections.abc import Mapping
 from enum import StrEnum
 
-from metalor_lang.hints import Protocol
+from metalor_lang.hints import TYPE_CHECKING, Protocol
 from metalor_lang.record import dataclass, field
 from metalor_lang.source import Span
 from metalor_lang.syntax.ast import From, Recipe, Statement
+
+if TYPE_CHECKING:
+    from metalor_lang.checker.places import Places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +106,26 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """A file that the recipe imports, directly or by way of others.
+
+    Args:
+        path: relative to the recipe's folder, normalised.
+        sha256: of its content, in hexadecimal digits.
+
+    """
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """A checked recipe."""
+    """A checked recipe.
+
+    The statements of its stages are those that are built, in order; where the recipe has FOR or USE, `places` says
+    where they come from and what their names mean.
+    """
 
     recipe: Recipe
     arguments: Mapping[str, Argument]
@@ -117,6 +138,9 @@ class Program:
     pending: tuple[Pending, ...] = ()
     proxies: tuple[tuple[str, str], ...] = ()
     """Proxies given as arguments without an ARG: they reach RUN and SH, and nothing else."""
+    places: "Places | None" = field(default=None, compare=False, repr=False)
+    imports: tuple[Imported, ...] = ()
+    """The imported files, by path."""
 
     @property
     def skipped(self) -> tuple[str, ...]:
@@ -160,4 +184,13 @@ class Contexts(Protocol):
 
     def exists(self, path: str) -> bool:
         """Whether a local path, relative to the recipe, exists (bases)."""
+        ...
+
+    def recipe(self, path: str) -> bytes:
+        """The content of a recipe that is imported; the path is relative to the importing recipe's folder.
+
+        Raises:
+            MetalorError: it cannot be read: absent, no ordinary file, too large.
+
+        """
         ...

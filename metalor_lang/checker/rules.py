@@ -55,11 +55,13 @@ def _env(walk: StageWalk, node: ast.Statement) -> None:
     assert isinstance(node, ast.Env)
     after: dict[str, str | None] = {}
     for pair in node.pairs:
-        argument = walk.names.arguments.get(pair.key)
+        argument = walk.names.declared(pair.key, pair.key_span.start)
         shipped = argument is not None and ships_argument(pair)
         if argument is not None and not shipped:
-            labels = () if argument.span is None else (Label(span=argument.span, text="the ARG"),)
+            bound = argument is not walk.names.arguments.get(pair.key)
+            labels = () if argument.span is None else (Label(span=argument.span, text="here" if bound else "the ARG"),)
             what = "an ARG of this recipe" if labels else "always defined"
+            what = "a loop variable or parameter" if bound else what
             help = f"ENV {pair.key}=${{{pair.key}}} ships the argument; else take another name"
             walk.report.add("E0303", f"`{pair.key}` is {what}", pair.key_span, help, labels=labels)
         elif argument is None and looks_secret(pair.key):
@@ -67,6 +69,10 @@ def _env(walk: StageWalk, node: ast.Statement) -> None:
             message = f"`{pair.key}` looks like a secret, and ENV is for everyone to read"
             walk.report.add("E0305", message, pair.key_span, help)
         after[pair.key] = walk.value(pair.value)
+        if shipped:
+            walk.facts.shipped.add(pair.key)
+        else:
+            walk.facts.shipped.discard(pair.key)
     for name, value in after.items():
         walk.facts.values[name] = value
         walk.facts.set(Kind.ENV, name)

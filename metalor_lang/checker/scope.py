@@ -72,6 +72,7 @@ class StageFacts:
         values: ENV by name; None where the value waits for the base.
         present: what is set, as (kind of UNSET, name).
         gone: what is certainly not set.
+        shipped: ENV that `ENV NAME=${NAME}` set.
 
     """
 
@@ -79,11 +80,13 @@ class StageFacts:
     values: dict[str, str | None] = field(default_factory=dict)
     present: set[tuple[ast.UnsetKind, str]] = field(default_factory=set)
     gone: set[tuple[ast.UnsetKind, str]] = field(default_factory=set)
+    shipped: set[str] = field(default_factory=set)
 
     def copy(self) -> "StageFacts":
         """An independent copy, for a stage on this one."""
         return StageFacts(
-            open=self.open, values=dict(self.values), present=set(self.present), gone=set(self.gone)
+            open=self.open, values=dict(self.values), present=set(self.present), gone=set(self.gone),
+            shipped=set(self.shipped),
         )  # fmt: skip
 
     def set(self, kind: ast.UnsetKind, name: str = "") -> None:

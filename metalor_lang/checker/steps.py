@@ -22,7 +22,9 @@ def check_named_arguments(walk: StageWalk, node: ast.Statement) -> None:
         name = walk.value(flag.value)
         if name is None or walk.names.argument(name, flag.span.start) is not None or name in walk.names.broken:
             continue
-        if name in walk.names.arguments:
+        if (hidden := walk.names.hidden(name, flag.span.start)) is not None:
+            message, help = hidden
+        elif name in walk.names.arguments:
             message, help = f"`{name}` is declared below", "move the ARG up: it is visible from its line on"
         elif name in walk.facts.values:
             message, help = f"`{name}` is an ENV, not an ARG", "remove the flag: every step sees the ENV of its stage"

@@ -3,7 +3,7 @@
 Invariant: looking a value up never reports; `notice` reports every name of a statement exactly once.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from metalor_lang.checker.flags import ValueProblem
 from metalor_lang.checker.program import Contexts, Pending
@@ -12,10 +12,13 @@ from metalor_lang.checker.resolver import StageNames, unknown_origin
 from metalor_lang.checker.scope import Known, StageFacts, expand, words_of
 from metalor_lang.diagnostics.model import Label
 from metalor_lang.diagnostics.suggest import nearest
-from metalor_lang.hints import TypeVar
+from metalor_lang.hints import TYPE_CHECKING, TypeVar
 from metalor_lang.record import dataclass, field
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.syntax import ast
+
+if TYPE_CHECKING:
+    from metalor_lang.checker.places import Places, Scope
 
 T = TypeVar("T")
 
@@ -28,6 +31,8 @@ class Names:
         arguments: every ARG and always-defined name.
         contexts: the folders that COPY and --bind may read.
         broken: names in statements that did not parse: their declarations may be among those.
+        places: where the statements of a recipe with blocks come from, and what is seen in them.
+        elsewhere: ARGs in branches that are not built.
 
     """
 
@@ -36,11 +41,35 @@ class Names:
     arguments: Mapping[str, Known]
     contexts: Contexts
     broken: frozenset[str] = frozenset()
+    places: "Places | None" = None
+    elsewhere: Mapping[str, Span] = field(default_factory=dict)
 
     def argument(self, name: str, offset: int) -> Known | None:
-        """The argument of a name where it is visible."""
+        """The argument, loop variable or parameter of a name where it is visible."""
         known = self.arguments.get(name)
+        if self.places is not None:
+            scope = self.places.scope(offset)
+            bound = scope.bound.get(name)
+            if bound is not None:
+                return bound
+            if scope.sealed and known is not None and known.span is not None:
+                return None
         return known if known is not None and known.visible(offset) else None
+
+    def declared(self, name: str, offset: int) -> Known | None:
+        """As `argument`, and ARGs that are declared below or hidden."""
+        return self.argument(name, offset) or self.arguments.get(name)
+
+    def line(self, offset: int) -> int:
+        """The 1-based line of the recipe that an offset is shown in."""
+        return self.source.position(offset).line if self.places is None else self.places.line(offset)
+
+    def hidden(self, name: str, offset: int) -> tuple[str, str] | None:
+        """Message and help for an ARG that a group of another file does not see."""
+        if self.places is None or name not in self.arguments or not self.places.scope(offset).sealed:
+            return None
+        message = f"`{name}` is an ARG of the recipe, and a group of another file sees its parameters only"
+        return message, f"give the group a parameter for it: USE … {name}=${{{name}}}"
 
     def undefined(self, ref: ast.Ref, known: tuple[str, ...], *, only_arguments: bool) -> None:
         """Report a `${NAME}` that means nothing."""
@@ -49,12 +78,19 @@ class Names:
             return
         later = self.arguments.get(name)
         labels: tuple[Label, ...] = ()
-        near = nearest(name, (*self.arguments, *known))
-        if later is not None and later.span is not None:
-            line = self.source.position(later.span.start).line
+        near = nearest(name, (*self._seen(ref.span.start), *known))
+        hidden = self.hidden(name, ref.span.start)
+        if hidden is not None:
+            message, help = hidden
+        elif later is not None and later.span is not None:
+            line = self.line(later.span.start)
             message = f"`{name}` is declared only in line {line}, below its use"
             labels = (Label(span=later.span, text="declared here"),)
             help = "move the ARG up: it is visible from its line on"
+        elif name in self.elsewhere:
+            message = f"`{name}` is not declared in this build"
+            labels = (Label(span=self.elsewhere[name], text="declared here, in a branch that is not built"),)
+            help = "declare it above the IF"
         elif name == "HOME":
             message = "`HOME` is known only while a step runs"
             help = 'use it in shell text, such as SH echo "$HOME", or write the path'
@@ -66,6 +102,13 @@ class Names:
         else:
             message, help = f"`{name}` is not defined", f"declare it above: ARG {name}, or ENV {name}=value"
         self.report.add("E0301", message, ref.span, help, labels=labels, cause=name)
+
+    def _seen(self, offset: int) -> Iterable[str]:
+        if self.places is None:
+            return self.arguments
+        scope = self.places.scope(offset)
+        own = (name for name, known in self.arguments.items() if known.span is None or not scope.sealed)
+        return (*scope.bound, *own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +134,8 @@ class StageWalk:
     secrets: list[SecretUse] = field(default_factory=list)
     firsts: dict[str, Span] = field(default_factory=dict)
     """Where things that stand once a stage first stood: "CMD", "ENTRYPOINT", "LAYER name"."""
+    scope: "Scope | None" = None
+    """What the last statement saw beside ARGs."""
 
     @property
     def report(self) -> Report:

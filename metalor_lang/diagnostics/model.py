@@ -1,12 +1,13 @@
 """A diagnostic is data: what is wrong, where, and one right example.
 
-Invariant: `code` is a key of `diagnostics.codes.CODES`; spans lie in the source the diagnostic was made for.
+Invariant: `code` is a key of `diagnostics.codes.CODES`; spans lie in the source the diagnostic was made for, but those
+of labels that name another one.
 """
 
 from enum import StrEnum
 
 from metalor_lang.record import dataclass
-from metalor_lang.source import Span
+from metalor_lang.source import SourceFile, Span
 
 
 class Severity(StrEnum):
@@ -18,10 +19,18 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """A secondary place: "first declared here"."""
+    """A secondary place: "first declared here".
+
+    Args:
+        span: where, in `source`.
+        text: what is there.
+        source: the file, where it is another one than the diagnostic's.
+
+    """
 
     span: Span
     text: str
+    source: SourceFile | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

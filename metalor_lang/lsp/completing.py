@@ -34,6 +34,7 @@ KINDS: Final[Mapping[ItemKind, types.CompletionItemKind]] = {
     ItemKind.VARIABLE: types.CompletionItemKind.Variable,
     ItemKind.KEY: types.CompletionItemKind.Field,
     ItemKind.STAGE: types.CompletionItemKind.Module,
+    ItemKind.GROUP: types.CompletionItemKind.Class,
     ItemKind.CONTEXT: types.CompletionItemKind.Folder,
     ItemKind.IMAGE: types.CompletionItemKind.Reference,
     ItemKind.FOLDER: types.CompletionItemKind.Folder,

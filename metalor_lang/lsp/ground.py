@@ -110,6 +110,14 @@ class Ground:
                 self._there[path] = False
         return self._there[path]
 
+    def recipe(self, path: str) -> bytes:
+        """As `checker.program.Contexts`."""
+        if self.path is None:
+            raise MetalorError("a text without a file imports nothing", help="save it first")
+        from metalor_lang.build.importing import read_recipe
+
+        return read_recipe(self.path.parent, path)
+
     def _contexts(self) -> Folders | None:
         if self._open is None and self.path is not None:
             self._opened = {name: folder for name, folder in self.folders.items() if folder.is_dir()}

@@ -30,6 +30,12 @@ KINDS: Final = {
     "LAYER": types.SymbolKind.Package,
     "ENTRYPOINT": types.SymbolKind.Method,
     "CMD": types.SymbolKind.Method,
+    "IF": types.SymbolKind.Operator,
+    "ELSE": types.SymbolKind.Operator,
+    "FOR": types.SymbolKind.Array,
+    "DEFINE": types.SymbolKind.Class,
+    "USE": types.SymbolKind.Object,
+    "IMPORT": types.SymbolKind.Namespace,
     "": types.SymbolKind.Key,
 }
 """Of each statement what a list of symbols shows it as; of the others a field."""

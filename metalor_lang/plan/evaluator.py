@@ -22,9 +22,11 @@ from metalor_lang.plan.graph import (
     ImageState,
     InputError,
     Inputs,
+    Origin,
     Plan,
     PlannedStage,
     Step,
+    Via,
 )
 from metalor_lang.plan.key import base_parts, key_of, step_parts
 from metalor_lang.plan.steps import Drawing, Drawn, draw
@@ -51,7 +53,7 @@ def evaluate(program: Program, inputs: Inputs) -> tuple[Plan | None, tuple[Diagn
         MachineError: as `inputs` raises it.
 
     """
-    report = Report()
+    report, starts = Report(), Report()
     planned: dict[int, PlannedStage] = {}
     failed: set[int] = set()
     bases: dict[tuple[ImageBase | RootfsBase, Platform], BaseInfo] = {}
@@ -66,15 +68,17 @@ def evaluate(program: Program, inputs: Inputs) -> tuple[Plan | None, tuple[Diagn
             failed.add(stage.index)
             continue
         worker = _StagePlanner(
-            program=program, stage=stage, inputs=inputs, report=report, planned=planned, bases=bases, names=names
+            program=program, stage=stage, inputs=inputs, report=report, starts=starts, planned=planned, bases=bases,
+            names=names,
         )  # fmt: skip
         found = worker.plan()
         if found is None:
             failed.add(stage.index)
         else:
             planned[stage.index] = found
-    if report:
-        return None, report.sorted()
+    if report or starts:
+        wrong = report.sorted() if program.places is None else program.places.shown(report.sorted())
+        return None, tuple(sorted((*wrong, *starts.sorted()), key=lambda each: (each.span.start, each.span.end)))
     return Plan(program=program, stages=planned, target=program.target, skipped=program.skipped), ()
 
 
@@ -84,6 +88,8 @@ class _StagePlanner:
     stage: Stage
     inputs: Inputs
     report: Report
+    starts: Report
+    """For what is wrong with the FROM, which is at its place in the recipe."""
     planned: dict[int, PlannedStage]
     bases: dict[tuple[ImageBase | RootfsBase, Platform], BaseInfo]
     names: dict[str, int]
@@ -122,9 +128,9 @@ class _StagePlanner:
             span=self.stage.node.span,
         )
 
-    def _refuse(self, code: str, message: str, span: Span, help: str) -> None:
+    def _refuse(self, code: str, message: str, span: Span, help: str, report: Report | None = None) -> None:
         self.ok = False
-        self.report.add(code, message, span, help)
+        (self.report if report is None else report).add(code, message, span, help)
 
     # --- the base -------------------------------------------------------------------------------------------------
 
@@ -152,15 +158,16 @@ class _StagePlanner:
         try:
             info = self.bases.get((base, wanted)) or self.inputs.base(base, wanted)
         except InputError as error:
-            self._refuse(error.code, error.message, span, error.help)
+            self._refuse(error.code, error.message, span, error.help, self.starts)
             return None
         self.bases[base, wanted] = info
         if info.platform is not None and not same_platform(info.platform, wanted):
             help = f"build for it: --platform {info.platform}, or write FROM --platform={info.platform}"
-            self._refuse("E0392", f"the base is for {info.platform}, not for {wanted}", span, help)
+            self._refuse("E0392", f"the base is for {info.platform}, not for {wanted}", span, help, self.starts)
         if info.onbuild:
             help = f"write what it would do into the recipe; its first trigger: {info.onbuild[0]}"
-            self._refuse("E0391", "the base has ONBUILD triggers, and a recipe acts where it stands", span, help)
+            message = "the base has ONBUILD triggers, and a recipe acts where it stands"
+            self._refuse("E0391", message, span, help, self.starts)
         info = replace(info, state=replace(info.state, workdir=info.state.workdir or "/"))
         self.platform = info.platform or wanted
         created = info.created if info.created is not None and info.created >= 0 else None
@@ -175,6 +182,7 @@ class _StagePlanner:
             epoch=self.epoch,
             environment=dict(state.env),
             offset=node.span.start,
+            scope=None if self.program.places is None else self.program.places.scope(node.span.start),
         )
         try:
             drawn = draw(node, state, names, drawing)
@@ -217,8 +225,23 @@ class _StagePlanner:
             after=drawn.after,
             parts=parts,
             key=key_of(parts),
-            span=node.span,
+            span=node.span if self.program.places is None else self.program.places.span(node.span),
+            origin=self._origin(node.span.start),
         )
+
+    def _origin(self, offset: int) -> Origin | None:
+        places = self.program.places
+        frames = () if places is None else places.frames(offset)
+        if places is None or not frames:
+            return None
+        recipe = self.program.recipe.source
+        source, line = places.origin(offset)
+        via = tuple(
+            Via(path=file.path, line=file.position(frame.span.start).line, text=frame.text)
+            for frame in reversed(frames)
+            for file in (frame.source or recipe,)
+        )
+        return Origin(path=source.path, line=line, via=via)
 
     def _undefined(self, names: Expansion) -> None:
         for ref in names.undefined:

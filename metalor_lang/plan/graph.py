@@ -237,6 +237,24 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Via:
+    """A USE, or a round of a FOR, that a step stands in: the file (as messages call it), its line, and in words."""
+
+    path: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a step stands: the file, its line, and what brought it there, the innermost first."""
+
+    path: str
+    line: int
+    via: tuple[Via, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One statement of a stage, ready to run.
 
@@ -248,6 +266,8 @@ class Step:
             files (or of the base): metadata and tests are no reason to run what follows again, because whatever of
             the state a step depends on is a part of its own.
         before, after: the image state around it.
+        span: the statement in the recipe; of one in an imported file, the USE that brought it.
+        origin: where it truly stands, and what it stands in, where that is more than its line.
 
     """
 
@@ -260,6 +280,7 @@ class Step:
     parts: Mapping[str, Json]
     key: str
     span: Span = field(compare=False)
+    origin: "Origin | None" = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

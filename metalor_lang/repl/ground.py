@@ -120,6 +120,10 @@ class Ground:
             self._places.add(path)
         return path in self._places
 
+    def recipe(self, path: str) -> bytes:
+        """As `checker.program.Contexts`."""
+        return self._folders.recipe(path)
+
     def answers(self, known: Sequence[str]) -> "Answers":
         """What planning asks, answered from `known` as long as that lasts; the lock beside the recipe comes first."""
         inputs = self._lock.over(BuildInputs(self.bases, self._folders, Remotes(self._store)))

@@ -6,6 +6,7 @@ Invariant: `moved(x, n)` is what reading the same text n characters further on w
 from collections.abc import Callable
 from enum import StrEnum
 
+from metalor_lang.diagnostics.model import Label
 from metalor_lang.hints import Any, Final, Protocol, TypeVar
 from metalor_lang.record import fields
 from metalor_lang.source import Span
@@ -59,7 +60,12 @@ class _Movers(dict[type, _Mover]):
         return self[kind]
 
 
-_MOVERS: Final = _Movers({tuple: _tuple, Span: _span})
+def _label(value: Label, by: int) -> Label:
+    """What lies in another file stays where it is."""
+    return value if value.source is not None else Label(span=_span(value.span, by), text=value.text)
+
+
+_MOVERS: Final = _Movers({tuple: _tuple, Span: _span, Label: _label})
 
 # A moved span is as right as the one it comes from: its slots are set without asking again.
 _SPAN_SLOTS: Final = (Span.__dict__["start"].__set__, Span.__dict__["end"].__set__)

@@ -89,7 +89,9 @@ def _block(source: SourceFile, at: int, line: str) -> tuple[Edit, ...]:
     if found is None or (found["word"] == "COPY") == (found["path"] is None):
         return ()
     first = at + 1
-    last = next((n for n in range(first, source.line_count + 1) if source.line(n) == found["tag"]), None)
+    # Blanks behind the tag do not count: the roomy text of a document has some.
+    numbers = range(first, source.line_count + 1)
+    last = next((number for number in numbers if source.line(number).rstrip(" \t") == found["tag"]), None)
     if last is None:
         return ()
     body = [source.line(number) for number in range(first, last)]

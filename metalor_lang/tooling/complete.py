@@ -13,7 +13,7 @@ from metalor_lang.record import dataclass
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.syntax import ast
 from metalor_lang.syntax.characters import bad_characters
-from metalor_lang.syntax.printer import print_word
+from metalor_lang.syntax.printer import print_statement, print_word
 from metalor_lang.syntax.statements import BY_WORD
 from metalor_lang.tooling import shell
 from metalor_lang.tooling.items import Item, ItemKind, Nothing, Surroundings
@@ -41,7 +41,11 @@ MARKS: Final = {
 }
 """Terminals that are written in one way, with their help."""
 
-INNER: Final = {"AS": "names it", "IN": "one of the values behind it", "NOT": "none of the values behind it: NOT IN"}
+INNER: Final = {
+    "AS": "names the stage",
+    "IN": "one of the values behind it",
+    "NOT": "none of the values behind it: NOT IN",
+}
 """Words of the language that stand inside a line only, with their help."""
 
 FREE: Final = frozenset(
@@ -51,6 +55,10 @@ FREE: Final = frozenset(
 )  # fmt: skip
 """Terminals that are the user's own text: names and values are offered for them where some are known."""
 
+_ABOVE_STAGES: Final = frozenset({"ARG", "FROM", "IF", "FOR", "DEFINE", "IMPORT"})
+_NOT_IN_A_BLOCK: Final = frozenset({"ARG", "FROM", "RECIPE", "DEFINE", "IMPORT"})
+_ARGUMENTS_ONLY: Final = frozenset({"", "ARG", "FROM", "IF", "ELSE", "FOR", "DEFINE", "USE", "IMPORT"})
+"""Statements that see no variable of a stage."""
 _VALUES: Final = frozenset({"WORD", "VALUE", "REST", "STRING", "ITEM", "SINGLE", "QUOTE_END"})
 _NAMED: Final = frozenset({ItemKind.FILE, ItemKind.FOLDER, ItemKind.PROGRAM})
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./+:@%,-]*")
@@ -113,25 +121,29 @@ class _Asked:
         """Statement words, AS, and what UNSET takes away."""
         for word, spec in BY_WORD.items():
             if word in self.typed.accepts and self._stands(word):
-                bare = (
-                    self.slot.what == ""
-                    and self.slot.word == "UNSET"
-                    and word not in ("ENV", "LABEL", "VOLUME", "EXPOSE")
-                )
+                alone = word in ("ELSE", "END")
+                if self.slot.word == "UNSET" and not self.slot.what:
+                    alone = word not in ("ENV", "LABEL", "VOLUME", "EXPOSE")
                 kind = ItemKind.STATEMENT if not self.typed.tokens or self.slot.test else ItemKind.KEYWORD
                 help = spec.summary if self.slot.word != "UNSET" else f"takes away what {word} set"
-                yield self.item(word, kind, help, "" if bare else " ")
+                yield self.item(word, kind, help, "" if alone else " ")
         for word, help in INNER.items():
             if word in self.typed.accepts:
+                help = "names the space of its groups" if self.slot.word == "IMPORT" else help
                 yield self.item(word, ItemKind.KEYWORD, help, " ")
 
     def _stands(self, word: str) -> bool:
         """Whether the checker lets a statement begin here."""
         if self.typed.tokens:
             return True
+        blocks = self.scope.blocks
+        if word in ("END", "ELSE"):
+            return bool(blocks) and (word == "END" or blocks[-1] == "IF")
+        if word in _NOT_IN_A_BLOCK and blocks:
+            return word in ("ARG", "FROM") and not {"DEFINE", "FOR" if word == "ARG" else ""} & set(blocks)
         if not self.scope.in_stage:
-            return word in ("ARG", "FROM") or (word == "RECIPE" and self.scope.first)
-        return word != "RECIPE" and word not in self.scope.written
+            return word in _ABOVE_STAGES or (word == "RECIPE" and self.scope.first)
+        return word not in ("RECIPE", "IMPORT") and word not in self.scope.written
 
     # ---- flags -------------------------------------------------------------------------------------------------
 
@@ -154,7 +166,7 @@ class _Asked:
         head, tail = ("${", "}") if dollar else ("", "}")
         for name, value in self.scope.arguments.items():
             yield self.item(head + name, ItemKind.ARGUMENT, value or "", tail, label=name)
-        if self.slot.word in ("ARG", "FROM", "") or self.slot.flag == "from":
+        if self.slot.word in _ARGUMENTS_ONLY or self.slot.flag == "from":
             return  # only arguments are seen there
         for name, value in {**self.around.environment(), **self.scope.environment}.items():
             if name not in self.scope.arguments:
@@ -174,6 +186,8 @@ class _Asked:
                     yield self.item(name, ItemKind.VARIABLE, value or "", "=")
             for name in self.scope.arguments:
                 yield self.item(f"{name}=${{{name}}}", ItemKind.ARGUMENT, "ships the argument", label=name)
+        elif self.slot.word == "USE":
+            yield from self._groups()
         elif "META_KEY" in self.typed.accepts:
             own = [(name, "set in this stage") for name in self.scope.set.get(ast.UnsetKind.LABEL, ())]
             for name, help in (*own, *KEYS):
@@ -181,6 +195,24 @@ class _Asked:
         if "VERSION" in self.typed.accepts:
             for each in WORDS["RECIPE"](self._asked("")):
                 yield self.item(each.text, each.kind, each.help)
+
+    def _groups(self) -> Iterator[Item]:
+        """Groups and spaces behind USE, and the parameters that are not given yet."""
+        tokens = self.typed.tokens
+        kinds = [token.type for token in tokens]
+        if "GROUP_NAME" in self.typed.accepts and "GROUP_NAME" not in kinds:
+            for name, group in self.scope.groups.items():
+                yield self.item(name, ItemKind.GROUP, print_statement(group), " " if group.parameters else "")
+            for space in self.scope.spaces:
+                yield self.item(space, ItemKind.GROUP, "the groups of an imported file", ".")
+        if "ARG_NAME" in self.typed.accepts and "DOT" not in kinds:
+            names = [self.typed.text[token.start : token.end] for token in tokens if token.type == "GROUP_NAME"]
+            given = {self.typed.text[token.start : token.end] for token in tokens if token.type == "ARG_NAME"}
+            found = self.scope.groups.get(names[0]) if names else None
+            for each in found.parameters if found is not None else ():
+                if each.name not in given:
+                    help = "must be given" if each.default is None else f"else {print_word(each.default, value=True)}"
+                    yield self.item(each.name, ItemKind.ARGUMENT, help, "=")
 
     # ---- values ------------------------------------------------------------------------------------------------
 

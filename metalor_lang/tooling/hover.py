@@ -5,11 +5,14 @@ Invariant: says what the tables and the checker know, and guesses nothing.
 
 from metalor_lang.record import dataclass
 from metalor_lang.source import SourceFile, Span
+from metalor_lang.syntax import ast
 from metalor_lang.syntax.statements import BY_WORD
 from metalor_lang.tooling.describe import describe_flag, describe_statement
 from metalor_lang.tooling.names import How, NameKind, Names, Origin, Symbol, Use
 from metalor_lang.tooling.outline import statement_at, tokens_of
 
+_MOST_LINES = 12
+"""Lines of a group that are shown."""
 _ALWAYS = {
     "TARGETPLATFORM": "the platform that is built for",
     "TARGETOS": "the operating system that is built for",
@@ -34,8 +37,38 @@ def about(names: Names, offset: int) -> About | None:
     """What is known of the place at an offset; None where nothing is to be said."""
     use = names.at(offset)
     if use is not None:
-        return About(span=use.span, text=_name(names, use))
-    return _word(names.source, offset)
+        return About(span=use.span, text=_group(names, use) or _name(names, use))
+    return _condition(names, offset) or _word(names.source, offset)
+
+
+def _group(names: Names, use: Use) -> str:
+    """A group where it is used: its parameters and the lines that it stands for."""
+    found = names.groups.get(use.symbol.name) if use.symbol.kind is NameKind.GROUP else None
+    if found is None or use.how is How.DECLARES:
+        return ""
+    define, body = found
+    source = names.source
+    first, last = source.position(define.span.start).line, source.position(body.end).line
+    lines = [source.line(number) for number in range(first, min(last, first + _MOST_LINES - 1) + 1)]
+    lines += ["    …"] if last > first + _MOST_LINES - 1 else []
+    return "\n".join(["```metalor", *lines, "```", f"the group of line {first}"])
+
+
+def _condition(names: Names, offset: int) -> About | None:
+    """Whether a condition is so, with the values that are known."""
+    found = next((each for each in names.conditions if each.span.start <= offset <= each.span.end), None)
+    if found is None:
+        return None
+    value = names.text(found.value)
+    others = [names.text(word) for word in found.others]
+    if value is None or None in others:
+        return About(span=found.span, text="Whether this is so depends on a value that the build gives.")
+    known = [other for other in others if other is not None]
+    so = (value in known) is (found.comparison in (ast.Comparison.EQUAL, ast.Comparison.IN))
+    listed = " ".join(code(other) for other in known)
+    return About(
+        span=found.span, text=f"{code(value)} {found.comparison} {listed}: {'it is so' if so else 'it is not'}"
+    )
 
 
 def _name(names: Names, use: Use) -> str:
@@ -43,7 +76,9 @@ def _name(names: Names, use: Use) -> str:
     lines = [f"**`{symbol.name}`** {_what(symbol)}"]
     if use.how is How.SHELL and symbol.kind is NameKind.VARIABLE:
         lines.append("Shell text names it: the shell may have its own.")
-    if use.value is not None and symbol.kind is not NameKind.STAGE:
+    if symbol.kind is NameKind.GROUP and (listed := len(names.of(symbol)) - 1) >= 0:
+        lines.append(f"used {listed} time{'' if listed == 1 else 's'}" if listed else "nothing uses it")
+    elif use.value is not None and symbol.kind is not NameKind.STAGE:
         lines.append(f"value here: {code(use.value)}")
     elif symbol.kind is NameKind.ARGUMENT and symbol.origin is Origin.RECIPE:
         lines.append("It has no default: the build must give it.")
@@ -64,6 +99,10 @@ def _what(symbol: Symbol) -> str:
         NameKind.VARIABLE: "is a variable of the stage, and of its image",
         NameKind.STAGE: "is a stage",
         NameKind.CONTEXT: "is a context: a folder that is given to the build",
+        NameKind.LOOP: "is each value of its FOR in turn",
+        NameKind.PARAMETER: "is a parameter of its group: a USE gives it",
+        NameKind.GROUP: "is a group of statements",
+        NameKind.SPACE: "is the space of an imported file's groups",
     }[symbol.kind]
 
 

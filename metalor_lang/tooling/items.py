@@ -22,6 +22,7 @@ class ItemKind(StrEnum):
     VARIABLE = "variable"
     KEY = "key"
     STAGE = "stage"
+    GROUP = "group"
     CONTEXT = "context"
     IMAGE = "image"
     FOLDER = "folder"

@@ -1,4 +1,5 @@
-"""Who is who: every place where a recipe declares or names an argument, a variable or a stage, by the checker's rules.
+"""Who is who: every place where a recipe declares or names an argument, a variable, a stage or a group, by the
+checker's rules.
 
 Invariant: a place belongs to the name that the checker would look up there; what it takes for an error belongs to the
 declaration that was perhaps meant, or to nobody.
@@ -22,6 +23,10 @@ class NameKind(StrEnum):
     VARIABLE = "variable"
     STAGE = "stage"
     CONTEXT = "context"
+    LOOP = "loop variable"
+    PARAMETER = "parameter"
+    GROUP = "group"
+    SPACE = "space"
 
 
 class Origin(StrEnum):
@@ -99,6 +104,8 @@ class Names:
         uses: every place, in order.
         values: of `${NAME}` by where it starts, those that are known.
         stages: in order.
+        conditions: of every IF and ELSE IF, in order.
+        groups: each DEFINE with the span of its body's lines, by name.
 
     """
 
@@ -106,6 +113,8 @@ class Names:
     uses: tuple[Use, ...]
     values: Mapping[int, str]
     stages: tuple[StageView, ...]
+    conditions: tuple[ast.Condition, ...] = ()
+    groups: Mapping[str, tuple[ast.Define, Span]] = field(default_factory=dict)
 
     def at(self, offset: int) -> Use | None:
         """The place of a name that an offset is in, or at the end of."""

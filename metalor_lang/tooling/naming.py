@@ -20,6 +20,7 @@ from metalor_lang.checker.walk import StageWalk
 from metalor_lang.record import dataclass, field
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
+from metalor_lang.tooling.binding import Bindings, places
 from metalor_lang.tooling.names import (
     Environment,
     How,
@@ -36,6 +37,8 @@ from metalor_lang.tooling.names import (
 )
 from metalor_lang.tooling.scope import EverythingIsThere
 
+_BOUND: Final = 1 << 30
+"""The first number of the symbols that blocks bring."""
 _IN_SHELL: Final = re.compile(r"\$(?:\{[#!]?)?([A-Za-z_][A-Za-z0-9_]*)")
 _STAGE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
@@ -61,7 +64,14 @@ def read_names(
     reading = _Reading(recipe=recipe, platform=platform or host_platform(), contexts=contexts, environment=environment)
     reading.read(args or {})
     uses = sorted(reading.uses, key=lambda use: (use.span.start, use.span.end))
-    return Names(source=recipe.source, uses=tuple(uses), values=reading.values, stages=tuple(reading.stages))
+    return Names(
+        source=recipe.source,
+        uses=tuple(uses),
+        values=reading.values,
+        stages=tuple(reading.stages),
+        conditions=tuple(reading.conditions),
+        groups=reading.bodies,
+    )
 
 
 @dataclass(slots=True)
@@ -93,6 +103,9 @@ class _Reading:
     uses: list[Use] = field(default_factory=list)
     values: dict[int, str] = field(default_factory=dict)
     stages: list[StageView] = field(default_factory=list)
+    conditions: list[ast.Condition] = field(default_factory=list)
+    bodies: dict[str, tuple[ast.Define, Span]] = field(default_factory=dict)
+    bindings: Bindings = field(default_factory=Bindings)
     declared: Declared = field(init=False)
     _starts: list[int] = field(init=False)
     _symbols: dict[tuple[NameKind, str, int], Symbol] = field(default_factory=dict)
@@ -110,7 +123,9 @@ class _Reading:
         for node in self.recipe.statements:
             if isinstance(node, ast.From) and node.stage is not None:
                 self._later.setdefault(node.stage, self._symbol(NameKind.STAGE, node.stage, node.span.start))
+        self.bindings = Bindings.of(self.recipe.statements, _BOUND)
         stage: _Stage | None = None
+        group: _Stage | None = None
         for node in self.recipe.statements:
             match node:
                 case ast.Arg():
@@ -119,6 +134,12 @@ class _Reading:
                     stage = self._from(node)
                 case ast.RecipeVersion():
                     pass
+                case ast.If() | ast.Else() | ast.End() | ast.For() | ast.Define() | ast.Use() | ast.Import():
+                    self._block_line(node)
+                    group = self._anywhere() if isinstance(node, ast.Define) else group
+                case _ if self.bindings.in_group:
+                    assert group is not None
+                    self._statement(node, group)
                 case _ if stage is not None:
                     self._statement(node, stage)
 
@@ -141,6 +162,33 @@ class _Reading:
     ) -> None:
         self.uses.append(Use(span=span, symbol=symbol, how=how, value=value, exact=exact, statement=node.span))
 
+    # ---- blocks ------------------------------------------------------------------------------------------------
+
+    def _block_line(self, node: ast.BlockLine) -> None:
+        for parts in words_of(node):
+            for ref in refs(parts):
+                self._read_argument(ref, node)
+        for span, symbol, declares in places(node, self.bindings):
+            self._use(span, symbol, How.DECLARES if declares else How.READS, node)
+        match node:
+            case ast.If(condition=condition) | ast.Else(condition=condition) if condition is not None:
+                self.conditions.append(condition)
+            case ast.Define(name=name):
+                self.bodies.setdefault(name, (node, Span(node.span.end, node.span.end)))
+            case ast.End() if self.bindings.in_group:
+                # The last END before the next DEFINE is the group's: the span grows with each one in it.
+                define, body = list(self.bodies.values())[-1]
+                self.bodies[define.name] = define, Span(body.start, node.span.end)
+            case _:
+                pass
+        self.bindings.take(node)
+
+    def _anywhere(self) -> _Stage:
+        """A stage of which nothing is known: a group may be used in any."""
+        names = StageNames(named=dict(self._named), lines=[0], index=0)
+        walk = StageWalk(names=self.declared, index=0, facts=StageFacts(open=True), stages=names)
+        return _Stage(walk, {}, {}, {}, -1)
+
     # ---- arguments and stages ----------------------------------------------------------------------------------
 
     def _of_argument(self, name: str) -> Symbol | None:
@@ -159,6 +207,10 @@ class _Reading:
 
     def _read_argument(self, ref: ast.Ref, node: ast.Statement) -> bool:
         """Note a `${NAME}` that is an argument, or could only be one declared below; false where it is none."""
+        bound = self.bindings.get(ref.name)
+        if bound is not None:
+            self._use(name_span(ref), bound, How.READS, node)
+            return True
         known = self.declared.argument(ref.name, ref.span.start)
         symbol = self._of_argument(ref.name)
         if symbol is None:
@@ -259,7 +311,12 @@ class _Reading:
         check_statement(stage.walk, node)
 
     def _read_argument_here(self, ref: ast.Ref, node: ast.Statement) -> bool:
-        return self.declared.argument(ref.name, ref.span.start) is not None and self._read_argument(ref, node)
+        seen = (
+            self.bindings.in_group  # it is seen where it stands above the USE
+            or self.bindings.get(ref.name) is not None
+            or self.declared.argument(ref.name, ref.span.start) is not None
+        )
+        return seen and self._read_argument(ref, node)
 
     def _read_variable(self, ref: ast.Ref, node: ast.Statement, stage: _Stage) -> None:
         name = ref.name
@@ -295,8 +352,8 @@ class _Reading:
             span = literal_span(self.recipe.source, flag.value)
             if text is None:
                 continue
-            if flag.name == "arg" and (symbol := self._of_argument(text)) is not None:
-                value = self.declared.arguments[text].value
+            if flag.name == "arg" and (symbol := self.bindings.get(text) or self._of_argument(text)) is not None:
+                value = self.declared.arguments[text].value if symbol.kind is NameKind.ARGUMENT else None
                 self._use(span or flag.value.span, symbol, How.READS, node, value, exact=span is not None)
             elif flag.name == "from":
                 self._name_stage(text, flag.value, node)
@@ -312,8 +369,12 @@ class _Reading:
         for found in _IN_SHELL.finditer(source.text, start, step.text.span.end):
             name = found.group(1)
             known = self.declared.argument(name, start)
-            if known is not None:
-                symbol, value = self._of_argument(name), known.value
+            symbol: Symbol | None
+            value: str | None
+            if (bound := self.bindings.get(name)) is not None:
+                symbol, value = bound, None
+            elif known is not None or (self.bindings.in_group and name in self.declared.arguments):
+                symbol, value = self._of_argument(name), None if known is None else known.value
             else:
                 symbol, value = stage.mine.get(name), stage.walk.facts.values.get(name)
             if symbol is not None and (step.text.block or not self._in_comment(found.start())):

@@ -3,18 +3,21 @@
 Invariant: spans nest: what is below another thing lies in it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Final
 
 from metalor_lang.record import dataclass
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.syntax import ast
+from metalor_lang.syntax.blocks import Block, Branch, Item, has_blocks, matched
 from metalor_lang.syntax.grammar import Token, scan
 from metalor_lang.syntax.lines import Slice, slices
 from metalor_lang.syntax.printer import print_statement
 
 _LONGEST: Final = 80
+_HOLD: Final = frozenset({"FROM", "IF", "ELSE", "FOR", "DEFINE"})
+"""Words of what holds statements."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,24 +42,78 @@ class Part:
 
 
 def outline(recipe: ast.Recipe) -> tuple[Part, ...]:
-    """The statements before the first stage, and the stages."""
+    """The statements before the first stage, and the stages; a block holds what stands in it.
+
+    A stage that begins in a block ends with it: what follows the block belongs to no stage that is known.
+    """
     out: list[Part] = []
     stage: ast.From | None = None
     inside: list[Part] = []
     count = 0
-    for node in recipe.statements:
-        if isinstance(node, ast.From):
-            if stage is not None:
-                out.append(_stage(stage, count, inside))
-            stage, inside = node, []
+
+    def close() -> None:
+        nonlocal stage, inside
+        if stage is not None:
+            out.append(_stage(stage, count, inside))
+        stage, inside = None, []
+
+    for item in _items(recipe):
+        if isinstance(item, ast.From):
+            close()
+            stage = item
             count += 1
-        elif stage is None:
-            out.append(_part(node))
-        else:
-            inside.append(_part(node))
-    if stage is not None:
-        out.append(_stage(stage, count, inside))
+            continue
+        begins = isinstance(item, Block) and (starts := _froms(item))
+        part = _block(item) if isinstance(item, Block) else _part(item)
+        if begins:
+            close()
+            count += starts
+        (out if stage is None else inside).append(part)
+    close()
     return tuple(out)
+
+
+def _items(recipe: ast.Recipe) -> tuple[Item, ...]:
+    return matched(recipe.source, recipe.statements, ())[0] if has_blocks(recipe.statements) else recipe.statements
+
+
+def _froms(block: Block) -> int:
+    """How many stages begin in a block."""
+    bodies = [item for branch in block.branches for item in branch.body]
+    return sum(_froms(item) if isinstance(item, Block) else isinstance(item, ast.From) for item in bodies)
+
+
+def _block(block: Block) -> Part:
+    first, *others = block.branches
+    parts = _body(first)
+    for branch in others:
+        below = _body(branch)
+        if branch.head is None:
+            parts += below
+            continue
+        end = max(below[-1].span.end if below else 0, branch.head.span.end)
+        parts.append(
+            Part(
+                word="ELSE",
+                title=_short(print_statement(branch.head)),
+                detail="",
+                span=Span(branch.head.span.start, end),
+                head=branch.head.word_span,
+                parts=tuple(below),
+            )
+        )
+    head = first.head
+    title = block.word if head is None else _short(print_statement(head))
+    place = Span(block.span.start, block.span.start + len(block.word)) if head is None else head.word_span
+    if isinstance(head, ast.Define):
+        return Part(
+            word="DEFINE", title=head.name, detail=title, span=block.span, head=head.name_span, parts=tuple(parts)
+        )
+    return Part(word=block.word, title=title, detail="", span=block.span, head=place, parts=tuple(parts))
+
+
+def _body(branch: Branch) -> list[Part]:
+    return [_block(item) if isinstance(item, Block) else _part(item) for item in branch.body]
 
 
 def _stage(node: ast.From, number: int, inside: list[Part]) -> Part:
@@ -74,6 +131,12 @@ def _stage(node: ast.From, number: int, inside: list[Part]) -> Part:
 def _part(node: ast.Statement) -> Part:
     whole = _short(print_statement(node))
     match node:
+        case ast.From(stage=str(stage)):
+            return Part(
+                word=node.word, title=stage, detail=whole, span=node.span, head=node.stage_span or node.base.span
+            )
+        case ast.Import(space=space):
+            return Part(word=node.word, title=space, detail=whole, span=node.span, head=node.space_span)
         case ast.Arg():
             return Part(word=node.word, title=node.name, detail=whole, span=node.span, head=node.name_span)
         case ast.Env() | ast.Label() | ast.Annotate():
@@ -100,6 +163,7 @@ class FoldKind(StrEnum):
     """What is folded."""
 
     STAGE = "stage"
+    BLOCK = "block"
     STATEMENT = "statement"
     COMMENT = "comment"
 
@@ -114,7 +178,7 @@ class Fold:
 
 
 def folds(source: SourceFile, recipe: ast.Recipe) -> tuple[Fold, ...]:
-    """Stages, statements over several lines, and runs of comment lines, in order."""
+    """Stages, blocks and their branches, statements over several lines, and runs of comment lines, in order."""
     out: list[Fold] = []
 
     def add(first: int, last: int, kind: FoldKind) -> None:
@@ -124,6 +188,8 @@ def folds(source: SourceFile, recipe: ast.Recipe) -> tuple[Fold, ...]:
     for part in outline(recipe):
         if part.word == "FROM":
             add(_line(source, part.span.start), _last(source, part.span), FoldKind.STAGE)
+    for first, last in _block_lines(source, _items(recipe)):
+        add(first, last, FoldKind.BLOCK)
     inside: set[int] = set()
     for cut in slices(source):
         first, last = _line(source, cut.start), _last(source, Span(cut.start, max(cut.start, cut.end)))
@@ -138,6 +204,18 @@ def folds(source: SourceFile, recipe: ast.Recipe) -> tuple[Fold, ...]:
             add(begun, number - 1, FoldKind.COMMENT)
             begun = None
     return tuple(sorted(out, key=lambda fold: (fold.first, -fold.last)))
+
+
+def _block_lines(source: SourceFile, items: Sequence[Item]) -> Iterator[tuple[int, int]]:
+    """The lines of every branch: to the line before the next one, or to END."""
+    for item in items:
+        if not isinstance(item, Block):
+            continue
+        heads = [branch.head for branch in item.branches]
+        starts = [_line(source, head.span.start if head is not None else item.span.start) for head in heads]
+        yield from zip(starts, [*(start - 1 for start in starts[1:]), _last(source, item.span)])
+        for branch in item.branches:
+            yield from _block_lines(source, branch.body)
 
 
 def _line(source: SourceFile, offset: int) -> int:
@@ -155,9 +233,7 @@ def _last(source: SourceFile, span: Span) -> int:
 def surroundings(source: SourceFile, recipe: ast.Recipe, offset: int) -> tuple[Span, ...]:
     """The spans that a selection at an offset grows through, the smallest first; the last one is the whole text."""
     found: set[Span] = {Span(0, len(source.text))}
-    for part in outline(recipe):
-        if part.word == "FROM":
-            found.add(part.span)
+    found.update(_around(outline(recipe), offset))
     cut = statement_at(source, offset)
     if cut is not None:
         found.add(Span(cut.start, cut.end))
@@ -178,6 +254,14 @@ def surroundings(source: SourceFile, recipe: ast.Recipe, offset: int) -> tuple[S
         if not out or (span != out[-1] and span.start <= out[-1].start and out[-1].end <= span.end):
             out.append(span)
     return tuple(out)
+
+
+def _around(parts: Iterable[Part], offset: int) -> Iterator[Span]:
+    """The spans of stages, blocks and branches that an offset lies in."""
+    for part in parts:
+        if part.span.start <= offset <= part.span.end and part.word in _HOLD:
+            yield part.span
+            yield from _around(part.parts, offset)
 
 
 def statement_at(source: SourceFile, offset: int) -> Slice | None:

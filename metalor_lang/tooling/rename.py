@@ -1,4 +1,4 @@
-"""Another name for an argument, a variable or a stage.
+"""Another name for an argument, a variable, a stage or what a block brings.
 
 Invariant: a renaming that is given changes what the recipe means in nothing but the name: every other name means what
 it meant, every place of this one is changed, and no error is new. Anything else is refused with its reason.
@@ -15,6 +15,7 @@ from metalor_lang.record import dataclass
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.tooling.names import How, NameKind, Names, Origin, Use
 
+_SMALL: Final = frozenset({NameKind.STAGE, NameKind.GROUP, NameKind.SPACE})
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _STAGE: Final = re.compile(r"[a-z][a-z0-9_-]*")
 _SETS: Final = r"(?:^|[\s;&|({{]){0}\+?=|\b(?:for|read|export|local|unset|declare|readonly|printenv)\b[^;&|\n]*\b{0}\b"
@@ -39,7 +40,7 @@ def renamable(names: Names, offset: int) -> Use | str:
     """The place of a name that can be renamed at an offset, or why there is none."""
     use = names.at(offset)
     if use is None:
-        return "no name of the recipe stands here: arguments, variables and stages have one"
+        return "no name of the recipe stands here: arguments, variables, stages and groups have one"
     symbol = use.symbol
     match symbol.origin:
         case Origin.ALWAYS:
@@ -84,15 +85,15 @@ def rename(
     if isinstance(use, str):
         return use
     symbol, source = use.symbol, names.source
-    if symbol.kind is NameKind.STAGE and not _STAGE.fullmatch(new):
-        return f"`{new}` is no name of a stage: it is a small letter, then a-z, 0-9, _ and -"
-    if symbol.kind is not NameKind.STAGE and not _NAME.fullmatch(new):
+    if symbol.kind in _SMALL and not _STAGE.fullmatch(new):
+        return f"`{new}` is no name of a {symbol.kind}: it is a small letter, then a-z, 0-9, _ and -"
+    if symbol.kind not in _SMALL and not _NAME.fullmatch(new):
         return f"`{new}` is no name: it is ASCII letters, digits and _, and starts with no digit"
     if new == symbol.name:
         return Renaming(edits=())
     places = names.of(symbol)
     in_shell = [each for each in places if each.how is How.SHELL]
-    if symbol.kind is NameKind.ARGUMENT:
+    if symbol.kind is not NameKind.VARIABLE:
         if (line := _set_in_shell(source, in_shell, symbol.name)) is not None:
             return f"the shell text in line {line} sets `{symbol.name}` itself: change it there first"
         sure, unsure = list(places), []

@@ -15,9 +15,11 @@ from metalor_lang.checker.resolver import StageNames, classify
 from metalor_lang.checker.rules import check_statement
 from metalor_lang.checker.scope import Known, StageFacts, expand
 from metalor_lang.checker.walk import Names, StageWalk
-from metalor_lang.record import dataclass, field
+from metalor_lang.errors import MetalorError
+from metalor_lang.record import dataclass, field, replace
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax import ast
+from metalor_lang.syntax.blocks import has_blocks
 from metalor_lang.syntax.parser import parse
 
 
@@ -26,7 +28,8 @@ class Scope:
     """What is known where a statement starts.
 
     Args:
-        arguments: every ARG above and the always-defined names, with values where they are known.
+        arguments: every ARG above, the always-defined names, and the loop variables and parameters that are bound, with
+            values where they are known.
         environment: what ENV set in the stage so far.
         stages: the named stages above the current one, in order.
         current: the name of the current stage, "" without one.
@@ -35,6 +38,9 @@ class Scope:
         set: names that are set here, by kind of UNSET.
         written: words that stand once in a stage and are there already.
         workdir: where WORKDIR left it, None where the base says.
+        blocks: first words of the blocks that are open, the outermost first; ELSE for an IF that has no more branches.
+        groups: those that are defined above, by name.
+        spaces: those of imports.
 
     """
 
@@ -47,6 +53,9 @@ class Scope:
     set: Mapping[ast.UnsetKind, tuple[str, ...]] = field(default_factory=dict)
     written: frozenset[str] = frozenset()
     workdir: str | None = None
+    blocks: tuple[str, ...] = ()
+    groups: Mapping[str, ast.Define] = field(default_factory=dict)
+    spaces: tuple[str, ...] = ()
 
 
 class EverythingIsThere:
@@ -64,6 +73,10 @@ class EverythingIsThere:
         """It does."""
         return True
 
+    def recipe(self, path: str) -> bytes:
+        """No file is read here."""
+        raise MetalorError(f"`{path}` is not read")
+
 
 @lru_cache(maxsize=16)
 def scope_behind(before: str) -> Scope:
@@ -72,8 +85,52 @@ def scope_behind(before: str) -> Scope:
     return scope_of(recipe)
 
 
+_LINES = (ast.Arg, ast.RecipeVersion, ast.If, ast.Else, ast.End, ast.For, ast.Define, ast.Use, ast.Import)
+"""Statements that change nothing in a stage."""
+
+
 def scope_of(recipe: ast.Recipe) -> Scope:
     """The scope behind the last statement of a recipe."""
+    scope = _of_stages(recipe)
+    if not has_blocks(recipe.statements):
+        return scope
+    blocks: list[str] = []
+    bound: list[dict[str, str | None]] = []
+    for node in recipe.statements:
+        match node:
+            case ast.If() | ast.For() | ast.Define():
+                blocks.append(node.word)
+                bound.append(_bound(node))
+            case ast.Else(condition=None) if blocks and blocks[-1] == "IF":
+                blocks[-1] = "ELSE"
+            case ast.End() if blocks:
+                blocks.pop()
+                bound.pop()
+            case _:
+                pass
+    return replace(
+        scope,
+        arguments={**scope.arguments, **{name: value for names in bound for name, value in names.items()}},
+        first=False,
+        in_stage=scope.in_stage or "DEFINE" in blocks,
+        blocks=tuple(blocks),
+        groups={node.name: node for node in recipe.statements if isinstance(node, ast.Define)},
+        spaces=tuple(node.space for node in recipe.statements if isinstance(node, ast.Import)),
+    )
+
+
+def _bound(node: ast.If | ast.For | ast.Define) -> dict[str, str | None]:
+    """What a line of a block binds."""
+    match node:
+        case ast.For(name=name):
+            return {name: None}
+        case ast.Define(parameters=parameters):
+            return {each.name: None if each.default is None else each.default.literal for each in parameters}
+        case _:
+            return {}
+
+
+def _of_stages(recipe: ast.Recipe) -> Scope:
     report = Report()
     known = declare(recipe, {}, host_platform(), None, report, strict=False).known
     names = Names(source=recipe.source, report=report, arguments=known, contexts=EverythingIsThere())
@@ -82,7 +139,7 @@ def scope_of(recipe: ast.Recipe) -> Scope:
     for node in recipe.statements:
         if isinstance(node, ast.From):
             stages.append((node, []))
-        elif stages and not isinstance(node, ast.Arg | ast.RecipeVersion):
+        elif stages and not isinstance(node, _LINES):
             stages[-1][1].append(node)
     if not stages:
         return Scope(arguments=arguments, first=not recipe.statements)

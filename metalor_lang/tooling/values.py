@@ -250,7 +250,7 @@ WORDS: Final[Mapping[str, Source]] = {
     "DEFINE": _free,
     "END": _free,
     "USE": _free,
-    "IMPORT": _free,
+    "IMPORT": lambda asked: paths.candidates(asked.around, Place(where=Where.MACHINE), asked.written),
 }
 
 KEYS: Final = (

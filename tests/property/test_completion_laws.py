@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lark import Token
 from lark.exceptions import UnexpectedToken
 
+from metalor_lang.diagnostics.codes.blocks import BLOCKS
 from metalor_lang.diagnostics.codes.syntax import SYNTAX
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax import grammar
@@ -25,6 +26,8 @@ from metalor_lang.tooling.unfinished import statement_start, unfinished, viable
 from tests.support.around import Around
 
 BEFORE = "ARG VERSION=1\nFROM a:1 AS build\nLABEL k=v\nENV E=1\nFROM b:1 AS web\nLABEL own=v\n"
+ELSEWHERE = ("RECIPE", "IMPORT", "ELSE", "END")
+"""What the checker takes above the first stage, or in a block, only."""
 _ODD = st.text(st.sampled_from("ab -'\"$\\{}[]#*?=,:~<\t\n\u00a0日\u202e\x7f"), min_size=1, max_size=6).filter(
     lambda name: name not in (".", "..") and "/" not in name
 )
@@ -74,7 +77,7 @@ def _missing(text: str, accepted: frozenset[str]) -> set[str]:
         if name in MARKS:
             there = MARKS[name][0] in offered
         elif name in BY_WORD or name in INNER:
-            there = name in offered or (name == "RECIPE" and not text)  # the checker takes it at the very start only
+            there = name in offered or (name in ELSEWHERE and not text)
         elif name == "FLAG":
             there = all("--" + flag.name in offered for flag in BY_WORD[slot.word].flags if flag.name not in slot.flags)
         else:
@@ -98,7 +101,7 @@ def test_everything_that_the_parser_takes_is_offered_in_every_configuration() ->
 
 texts = st.one_of(
     st.sampled_from([text for text, _ in configurations()]),
-    st.sampled_from([spec.example for spec in STATEMENTS] + [code.right for code in SYNTAX if code.right]),
+    st.sampled_from([spec.example for spec in STATEMENTS] + [code.right for code in (*SYNTAX, *BLOCKS) if code.right]),
 )
 
 

@@ -5,6 +5,7 @@ import codecs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metalor_lang.diagnostics.codes.blocks import BLOCKS
 from metalor_lang.diagnostics.codes.syntax import SYNTAX
 from metalor_lang.diagnostics.render import render_human
 from metalor_lang.primitives import interpolate_braced_variables, parse_exec_array, significant_lines
@@ -18,13 +19,37 @@ from metalor_lang.syntax.parser import incomplete, parse
 from metalor_lang.syntax.printer import print_statement
 from tests.support.texts import mixed, texts
 
+LINES = st.sampled_from(
+    [
+        "ENV A=b",
+        "  SH a \\\n b",
+        "# about",
+        "      # what follows",
+        "",
+        'RUN [\n"a"\n]',
+        "\tFILE /x '''\n  x\n\n  '''",
+        "USE a B=c",
+    ]
+)
+BODIES = st.recursive(
+    st.lists(LINES, max_size=3),
+    lambda body: st.builds(
+        lambda before, opener, inside, other, note: [
+            *before, opener, *inside, *([*note, " ELSE", *other] if opener.startswith("IF") else note), "  END"
+        ],
+        body, st.sampled_from(["IF  ${A} == b", "   FOR C IN d  e"]), body, body, st.lists(LINES, max_size=1),
+    ),
+    max_leaves=8,
+)  # fmt: skip
+nested = BODIES.map(lambda lines: "FROM scratch\n" + "\n".join(lines) + "\n")
+
 
 @settings(max_examples=400, deadline=None)
 @given(st.one_of(texts, mixed))
 def test_parse_answers_for_every_text(text: str) -> None:
     source = SourceFile("x", text)
     recipe, diagnostics = parse(source)
-    codes = {code.id for code in SYNTAX}
+    codes = {code.id for code in (*SYNTAX, *BLOCKS)}
     for diagnostic in diagnostics:
         assert diagnostic.code in codes
         for span in (
@@ -59,7 +84,14 @@ def test_tokens_are_the_text(text: str) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.one_of(texts, mixed, st.lists(st.sampled_from([code.right for code in SYNTAX]), max_size=6).map("".join)))
+@given(
+    st.one_of(
+        texts,
+        mixed,
+        st.lists(st.sampled_from([code.right for code in (*SYNTAX, *BLOCKS)]), max_size=6).map("".join),
+        nested,
+    )
+)
 def test_formatting_keeps_the_meaning_and_settles(text: str) -> None:
     source = SourceFile("x", text)
     recipe, diagnostics = parse(source)

@@ -75,9 +75,9 @@ def requests(text: str) -> Iterator[Asked]:
             yield from (Asked(what, int(placed[1]) - 1, int(placed[2]) - 1) for what in placed[3].split())
         elif line.startswith("#: "):
             yield from map(Asked, line[3:].split())
-        elif re.match(r"#[ \t]*\^", line):
+        elif re.match(r"[ \t]*#[ \t]*\^", line):
             above = number - 1
-            while lines[above].startswith("#"):
+            while lines[above].lstrip().startswith("#"):
                 above -= 1
             words = line[line.index("^") :].lstrip("^").split()
             yield from (Asked(what, above, line.index("^")) for what in words)

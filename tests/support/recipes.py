@@ -15,6 +15,7 @@ from metalor_lang.checker.program import (
 )
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.digest import sha256
+from metalor_lang.errors import MetalorError
 from metalor_lang.plan.evaluator import evaluate
 from metalor_lang.plan.graph import BaseInfo, BindMount, CloneGit, CopyFiles, FetchFile, ImageState, Plan
 from metalor_lang.source import SourceFile
@@ -32,6 +33,7 @@ class FakeContexts:
     ignored: frozenset[str] = frozenset({"ignored.txt"})
     named: frozenset[str] = frozenset()
     missing_bases: frozenset[str] = frozenset({"no-such-folder"})
+    recipes: Mapping[str, str] = field(default_factory=dict)
 
     def names(self) -> frozenset[str]:
         return self.named
@@ -56,6 +58,11 @@ class FakeContexts:
 
     def exists(self, path: str) -> bool:
         return path not in self.missing_bases
+
+    def recipe(self, path: str) -> bytes:
+        if path not in self.recipes:
+            raise MetalorError(f"there is no `{path}`")
+        return self.recipes[path].encode()
 
 
 @dataclass(kw_only=True)

@@ -57,5 +57,73 @@ BLOCKS: tuple[Code, ...] = (
         _SCRATCH + "FOR PORT IN 80 443\n    ARG NAME=${PORT}\nEND\n",
         "ARG NAME=web\n" + _SCRATCH + "FOR PORT IN 80 443\n    EXPOSE ${PORT}\nEND\n",
     ),
-    _code("E0807", "Blocks are not built yet", "This version reads them, and cannot build them."),
+    _code(
+        "E0820",
+        "A loop variable or parameter takes a name that is in use",
+        "One name means one thing. The name of a loop variable or a parameter cannot be that of an ARG, of another one"
+        " around it, or of an ENV of the stage. `ENV NAME=${NAME}` in the body is allowed: it ships the value.",
+        "ARG PORT=80\n" + _SCRATCH + "FOR PORT IN 80 443\n    EXPOSE ${PORT}\nEND\n",
+        _SCRATCH + "FOR PORT IN 80 443\n    EXPOSE ${PORT}\nEND\n",
+    ),
+    _code(
+        "E0821",
+        "There is no such group",
+        "`USE name` needs a `DEFINE name` above it, and `USE space.name` an `IMPORT file AS space` whose file has that"
+        " `DEFINE`.",
+        _SCRATCH + "USE web\nDEFINE web\n    EXPOSE 80\nEND\n",
+        _SCRATCH + "DEFINE web\n    EXPOSE 80\nEND\nUSE web\n",
+    ),
+    _code(
+        "E0822",
+        "A group uses itself",
+        "A group that stands in itself, directly or by way of others, would never end. What repeats is a `FOR`.",
+        _SCRATCH + "DEFINE web\n    EXPOSE 80\n    USE web\nEND\nUSE web\n",
+        _SCRATCH + "DEFINE web\n    FOR PORT IN 80 443\n        EXPOSE ${PORT}\n    END\nEND\nUSE web\n",
+    ),
+    _code(
+        "E0823",
+        "A group gets what it does not take, or lacks what it needs",
+        "`USE` gives every parameter without a default a value, by name, once, and no others.",
+        _SCRATCH + "DEFINE web port\n    EXPOSE ${port}\nEND\nUSE web prot=80\nUSE web port=81\n",
+        _SCRATCH + "DEFINE web port\n    EXPOSE ${port}\nEND\nUSE web port=80\nUSE web port=81\n",
+    ),
+    _code(
+        "E0824",
+        "A group or an import has the name of another",
+        "Each `DEFINE` of a file has its own name, and so has each `AS` of its imports.",
+        _SCRATCH + "DEFINE web\n    EXPOSE 80\nEND\nDEFINE web\n    EXPOSE 81\nEND\nUSE web\n",
+        _SCRATCH + "DEFINE web\n    EXPOSE 80\nEND\nDEFINE other\n    EXPOSE 81\nEND\nUSE web\nUSE other\n",
+    ),
+    _code(
+        "E0825",
+        "Groups stand in each other too deep",
+        "A group may use others, and those others again, 64 deep together with the blocks around them.",
+    ),
+    _code(
+        "E0826",
+        "A recipe becomes too long",
+        "`FOR` and `USE` may make 100,000 lines. What goes over more values than that belongs into a program that a"
+        " step runs.",
+    ),
+    _code(
+        "E0830",
+        "An imported file cannot be read",
+        "`IMPORT` names a recipe file by a path relative to the file that the line stands in. The path is written out:"
+        " what a recipe consists of must not hang on arguments. It is not absolute, so that recipe and import move"
+        " together.",
+        "IMPORT /srv/common.metalor AS common\n" + _SCRATCH,
+        _SCRATCH,
+    ),
+    _code(
+        "E0831",
+        "A file imports itself",
+        "Directly or by way of others, a file cannot bring itself. What two files need of each other belongs into a"
+        " third.",
+    ),
+    _code(
+        "E0832",
+        "A statement stands in an imported file outside of a group",
+        "Importing a file builds nothing: it brings groups. So such a file holds `RECIPE`, `IMPORT` and `DEFINE` only."
+        " A file that also is a recipe of its own cannot be imported; move its groups out into a file for both.",
+    ),
 )

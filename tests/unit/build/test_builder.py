@@ -44,6 +44,9 @@ class NoFolders:
     def exists(self, path):
         return True
 
+    def recipe(self, path):
+        raise AssertionError(path)
+
 
 class OneRootfs:
     def base(self, base, platform):

@@ -43,6 +43,9 @@ class NoFolders:
     def exists(self, path):
         return True
 
+    def recipe(self, path):
+        raise AssertionError(path)
+
 
 def plans(text, *platforms):
     recipe, syntax = parse(SourceFile("a.metalor", text))

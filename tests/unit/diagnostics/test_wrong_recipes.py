@@ -11,7 +11,10 @@ from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.characters import decode
 from metalor_lang.syntax.parser import parse
+from tests.support.documents import ROOT
 from tests.support.goldens import check_golden, describe, golden_inputs
+
+IMPORTS = ROOT / "tests" / "goldens" / "wrong" / "imports"
 
 
 class Folders:
@@ -27,6 +30,9 @@ class Folders:
 
     def exists(self, path: str) -> bool:
         return not path.startswith("absent")
+
+    def recipe(self, path: str) -> bytes:
+        return (IMPORTS / path).read_bytes()
 
 
 def every_diagnostic(path: Path) -> tuple[SourceFile, tuple[Diagnostic, ...]]:

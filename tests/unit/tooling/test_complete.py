@@ -39,6 +39,8 @@ AROUND = Around(
 )
 STAGE = "ARG VERSION=1\nFROM a:1 AS build\nENV HOME_PAGE=x\nFROM b:1 AS web\n"
 
+GROUPS = "IMPORT x.metalor AS common\nDEFINE install packages release=stable\nEND\n" + STAGE
+
 
 def inserted(text: str) -> list[str]:
     before, _, after = text.partition("|")
@@ -48,9 +50,31 @@ def inserted(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("|", ["RECIPE ", "ARG ", "FROM "]),
-        ("RECIPE 1\n|", ["ARG ", "FROM "]),
-        ("f|", ["FROM "]),
+        ("|", ["RECIPE ", "ARG ", "FROM ", "IF ", "FOR ", "DEFINE ", "IMPORT "]),
+        ("RECIPE 1\n|", ["ARG ", "FROM ", "IF ", "FOR ", "DEFINE ", "IMPORT "]),
+        ("f|", ["FROM ", "FOR "]),
+        ("IF ${A} == b\nE|", ["ELSE", "END"]),
+        ("FOR A IN b\nE|", ["END"]),
+        ("IF ${A} == b\nELSE\nE|", ["END"]),
+        ("IF ${A} == b\n|", ["ARG ", "FROM ", "IF ", "ELSE", "FOR ", "END"]),
+        ("FOR A IN b\n|", ["FROM ", "IF ", "FOR ", "END"]),
+        ("IF ${A} == b\nEND\nE|", []),
+        ("DEFINE a\nF|", ["FILE ", "FETCH ", "FOR "]),
+        ("DEFINE a\nI|", ["IF "]),
+        (GROUPS + "USE |", ["install ", "common."]),
+        (GROUPS + "USE i|", ["install "]),
+        (GROUPS + "USE install |", ["packages=", "release="]),
+        (GROUPS + "USE install packages=x |", ["release="]),
+        (GROUPS + "USE common.x |", []),
+        ("IF a == b\nELSE I|", ["IF "]),
+        (GROUPS + "IF a N|", ["NOT "]),
+        (GROUPS + "IF a NOT |", ["IN "]),
+        (GROUPS + "FOR X I|", ["IN "]),
+        (GROUPS + "FOR X IN a\nSH echo ${X|", ["X}"]),
+        (GROUPS + "FOR X IN a\nEND\nSH echo ${X|", []),
+        ("DEFINE a PORT=80\nEXPOSE ${P|", ["PORT}", "PATH}"]),
+        (STAGE + "IF ${V|", ["VERSION}"]),
+        (STAGE + "IF ${H|", []),
         (STAGE + "WORK|", ["WORKDIR "]),
         (STAGE + "CMD [\"a\"]\nC|", ["COPY "]),
         (STAGE + "TEST |", ["RUN ", "SH "]),

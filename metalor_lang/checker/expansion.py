@@ -1,0 +1,506 @@
+"""A recipe with blocks → the statements that are built, in order, and beside them those that are not.
+
+Everything is settled here that IF, FOR and USE ask for: it takes arguments, loop variables and parameters only, so it
+is known before any base is.
+
+Invariant: a statement that is built is the same as if its recipe had been written out; `places` says where it comes
+from. Statements that are not built are kept for what can be wrong with them whatever the arguments.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from metalor_lang.checker.arguments import Declaring
+from metalor_lang.checker.groups import Group, Importer, Module, add_group, known_groups
+from metalor_lang.checker.places import TOP, Frame, Piece, Places, Scope
+from metalor_lang.checker.program import Contexts, Imported
+from metalor_lang.checker.report import Report
+from metalor_lang.checker.scope import ALWAYS, EPOCH, RESERVED_ARGS, Known, expand, looks_secret
+from metalor_lang.diagnostics.model import Diagnostic, Label
+from metalor_lang.diagnostics.suggest import nearest
+from metalor_lang.hints import Final, TypeVar
+from metalor_lang.record import dataclass, replace
+from metalor_lang.source import Span
+from metalor_lang.syntax import ast
+from metalor_lang.syntax.blocks import DEEPEST, Block, Branch, Item, matched
+from metalor_lang.syntax.moving import moved
+
+MOST: Final = 100_000
+"""How many lines FOR and USE may make."""
+
+_WORDS: Final = re.compile(r"[^ \t\r\n\f\v]+")
+_Node = TypeVar("_Node", bound=ast.Node)
+
+
+@dataclass(frozen=True, slots=True)
+class Unbuilt:
+    """Statements that are not built: a branch, the body of a FOR without rounds, a group that nothing uses.
+
+    Args:
+        nodes: in order; those of blocks in it are by themselves.
+        alone: whether they belong to no stage.
+
+    """
+
+    nodes: "tuple[Flat, ...]"
+    alone: bool = False
+
+
+Flat = ast.Statement | Unbuilt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expanded:
+    """An expanded recipe.
+
+    Args:
+        flat: its statements, ARGs left out.
+        places: where they come from; None when all are at their places and see ARGs only.
+        broken: names that may be declared in branches of which it is not known whether they are built.
+        refused: where each FROM starts that was refused by the parser.
+        elsewhere: the ARGs of branches that are not built.
+        imports: the imported files.
+
+    """
+
+    flat: tuple[Flat, ...]
+    places: Places | None
+    broken: frozenset[str]
+    refused: frozenset[int]
+    elsewhere: Mapping[str, Span]
+    imports: tuple[Imported, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class _At:
+    """Where expansion stands.
+
+    Args:
+        module: the file.
+        scope: what is seen beside ARGs.
+        built: whether what stands here is built.
+        active: the groups that are being used, the outermost first.
+
+    """
+
+    module: Module
+    scope: Scope = TOP
+    built: bool = True
+    active: tuple[Group, ...] = ()
+    depth: int = 0
+
+
+def expand_blocks(
+    recipe: ast.Recipe,
+    refused_stages: Sequence[ast.From],
+    syntax: tuple[Diagnostic, ...],
+    declaring: Declaring,
+    contexts: Contexts,
+    report: Report,
+    broken: frozenset[str],
+) -> Expanded:
+    """Expand a recipe.
+
+    Args:
+        recipe: as parsed.
+        refused_stages: a FROM without a base for each that was refused.
+        syntax: what the parser refused.
+        declaring: gets the ARGs that are built.
+        contexts: asked for imported files.
+        report: where errors go, at places of the expanded recipe.
+        broken: names in statements that did not parse.
+
+    """
+    statements = sorted((*recipe.statements, *refused_stages), key=lambda node: node.span.start)
+    items = matched(recipe.source, statements, syntax)[0]
+    expander = _Expander(recipe, refused_stages, declaring, contexts, report, broken)
+    for node in reversed(recipe.statements):
+        if isinstance(node, ast.Define):
+            expander.later[node.name] = node.name_span
+        elif isinstance(node, ast.Arg):
+            expander.arguments[node.name] = node.name_span
+    flat: list[Flat] = []
+    expander.run(items, expander.top, flat)
+    expander.unused(flat)
+    return Expanded(
+        flat=tuple(flat),
+        places=Places(recipe.source, expander.pieces) if expander.pieces else None,
+        broken=frozenset(expander.broken),
+        refused=frozenset(expander.refused),
+        elsewhere=expander.elsewhere,
+        imports=expander.importer.imports(),
+    )
+
+
+class _Expander:
+    def __init__(
+        self,
+        recipe: ast.Recipe,
+        refused_stages: Sequence[ast.From],
+        declaring: Declaring,
+        contexts: Contexts,
+        report: Report,
+        broken: frozenset[str],
+    ) -> None:
+        self.source = recipe.source
+        self.declaring = declaring
+        self.report = report
+        self.broken = set(broken)
+        self.refused_nodes = {id(node) for node in refused_stages}
+        self.refused: set[int] = set()
+        self.elsewhere: dict[str, Span] = {}
+        self.later: dict[str, Span] = {}
+        """Where the recipe defines each group."""
+        self.arguments: dict[str, Span] = {}
+        """Where the recipe declares each ARG."""
+        self.importer = Importer(recipe.source, contexts, report)
+        self.pieces: list[Piece] = []
+        self.cursor = 0
+        """Where the next piece may start."""
+        self.made = 0
+        """How many lines FOR and USE made."""
+        self.top = _At(module=Module(source=None))
+
+    # --- places ---------------------------------------------------------------------------------------------------
+
+    def place(self, node: _Node, at: _At) -> _Node:
+        """A statement at the next free place, or at its own where that is free."""
+        start, end = node.span.start, node.span.end
+        source = at.module.source
+        by = (max(self.cursor, start) if source is None else self.cursor) - start
+        self.cursor = end + by + 1
+        if by or at.scope is not TOP:
+            self.pieces.append(Piece(start=start + by, end=end + by, by=by, scope=at.scope, source=source))
+        return moved(node, by)
+
+    # --- statements -----------------------------------------------------------------------------------------------
+
+    def run(self, items: Iterable[Item], at: _At, out: list[Flat]) -> None:
+        """Expand what stands one below the other."""
+        for item in items:
+            if isinstance(item, Block):
+                self._block(item, at, out)
+                continue
+            if at.scope.frames and self._too_many(item, at):
+                return
+            match item:
+                case ast.Arg():
+                    self._arg(item, at)
+                case ast.Use():
+                    self._use(item, at, out)
+                case ast.Import():
+                    self.importer.bring(at.module, item)
+                case ast.RecipeVersion() | ast.If() | ast.Else() | ast.End() | ast.For() | ast.Define():
+                    pass
+                case _:
+                    node = self.place(item, at)
+                    if id(item) in self.refused_nodes:
+                        self.refused.add(node.span.start)
+                    out.append(node)
+
+    def _too_many(self, node: ast.Node, at: _At) -> bool:
+        """Count a line that FOR or USE makes; whether there are too many."""
+        self.made += 1
+        if self.made == MOST + 1:
+            help = "what differs by more values than that belongs into a program that a step runs"
+            self.report.add("E0826", f"FOR and USE make more than {MOST:,} lines", self.place(node, at).span, help)
+        return self.made > MOST
+
+    def _block(self, block: Block, at: _At, out: list[Flat]) -> None:
+        inner = replace(at, depth=at.depth + 1)
+        match block.word:
+            case "IF":
+                self._if(block, at, inner, out)
+            case "FOR":
+                self._for(block.branches[0], inner, out)
+            case _:
+                self._define(block.branches[0], at)
+
+    def _arg(self, item: ast.Arg, at: _At) -> None:
+        node = self.place(item, at)
+        if at.scope.frames:
+            return  # the parser has said that it cannot stand here
+        if at.built:
+            self.declaring.add(node, node.span.start - item.span.start)
+            return
+        # What follows in the same branch may name it; its value is nobody's.
+        if node.default is not None:
+            self.text(node.default, at)
+        self.elsewhere.setdefault(node.name, node.span)
+        at.scope = at.scope.with_names({node.name: Known(name=node.name, value=None, span=node.span)})
+
+    # --- IF -------------------------------------------------------------------------------------------------------
+
+    def _if(self, block: Block, at: _At, inner: _At, out: list[Flat]) -> None:
+        taken, unsure = not at.built, False
+        for branch in block.branches:
+            answer = self._answer(branch, at)
+            if not taken and answer is not False:
+                taken, unsure = True, answer is None
+                self.run(branch.body, inner, out)
+                continue
+            if unsure:
+                self.broken.update(_declared(branch.body))
+            self._unbuilt(branch.body, inner, out)
+
+    def _unbuilt(self, body: tuple[Item, ...], at: _At, out: list[Flat]) -> None:
+        nodes: list[Flat] = []
+        self.run(body, replace(at, built=False), nodes)
+        if nodes:
+            out.append(Unbuilt(tuple(nodes)))
+
+    def _answer(self, branch: Branch, at: _At) -> bool | None:
+        """Whether a branch's condition is so; None where that is not known."""
+        if branch.head is None:
+            return None
+        node = self.place(branch.head, at)
+        assert isinstance(node, ast.If | ast.Else)
+        if node.condition is None:
+            return True
+        value = self.text(node.condition.value, at)
+        others = [self.text(word, at) for word in node.condition.others]
+        if value is None or None in others:
+            return None
+        found = value in others
+        return found if node.condition.comparison in (ast.Comparison.EQUAL, ast.Comparison.IN) else not found
+
+    # --- FOR ------------------------------------------------------------------------------------------------------
+
+    def _for(self, branch: Branch, at: _At, out: list[Flat]) -> None:
+        if branch.head is None:
+            self.run(branch.body, at, out)
+            return
+        head = branch.head
+        node = self.place(head, at)
+        assert isinstance(head, ast.For) and isinstance(node, ast.For)
+        self._claim(node.name, node.name_span, at)
+        rounds: list[tuple[str | None, ast.Word]] = []
+        for word, written in zip(node.values, head.values):
+            text = self.text(word, at)
+            if text is not None and node.flag("split") is not None:
+                rounds += [(each, written) for each in _WORDS.findall(text)]
+            else:
+                rounds.append((text, written))
+        scope = at.scope
+        if not at.built or not rounds:
+            name = Known(name=node.name, value=None, span=node.name_span)
+            self._unbuilt(branch.body, replace(at, scope=scope.with_names({node.name: name})), out)
+            return
+        for value, written in rounds:
+            if self._too_many(head, at):
+                return
+            shown = "" if value is None else f"={value if len(value) <= _LONGEST else value[:_LONGEST] + '…'}"
+            frame = Frame(
+                span=written.span,
+                text=f"in the round {node.name}{shown}",
+                source=at.module.source,
+                alone=len(rounds) == 1,
+            )
+            names = {node.name: Known(name=node.name, value=value, span=node.name_span)}
+            within = replace(scope.with_names(names), frames=(*scope.frames, frame))
+            self.run(branch.body, replace(at, scope=within), out)
+
+    # --- groups ---------------------------------------------------------------------------------------------------
+
+    def _define(self, branch: Branch, at: _At) -> None:
+        if not isinstance(branch.head, ast.Define):
+            return
+        node = self.place(branch.head, at)
+        by = node.span.start - branch.head.span.start
+
+        def say(code: str, message: str, help: str, span: Span) -> None:
+            self.report.add(code, message, moved(span, by), help)
+
+        add_group(at.module, branch.head, branch.body, say)
+        for parameter in node.parameters:
+            self._claim(parameter.name, parameter.span, at)
+
+    def _use(self, item: ast.Use, at: _At, out: list[Flat]) -> None:
+        node = self.place(item, at)
+        group = self._group(node, at)
+        given: dict[str, str | None] = {}
+        for pair in node.pairs:
+            value = self.text(pair.value, at)
+            if pair.key in given:
+                self.report.add("E0823", f"`{pair.key}` is given twice", pair.key_span, "keep one of the two")
+            given.setdefault(pair.key, value)
+        if group is None:
+            return
+        self._fits(node, group)
+        if not at.built:
+            return
+        group.uses += 1
+        if any(each is group for each in at.active):
+            circle = " → ".join((*(each.node.name for each in at.active), group.node.name))
+            help = "a group cannot stand in itself: write what repeats as a FOR"
+            self.report.add("E0822", f"`{node.title}` uses itself: {circle}", node.name_span, help)
+            return
+        if at.depth > 2 * DEEPEST:
+            message = f"blocks and groups stand in each other more than {2 * DEEPEST} deep"
+            self.report.add("E0825", message, node.name_span, "use fewer groups inside of groups")
+            return
+        frame = Frame(
+            span=Span(item.span.start, item.name_span.end), text="used here", source=at.module.source
+        )  # fmt: skip
+        scope = Scope(sealed=group.module.source is not None, frames=(*at.scope.frames, frame))
+        inside = _At(
+            module=group.module, scope=scope, active=(*at.active, group), depth=at.depth + 1
+        )  # fmt: skip
+        self._bind(group, given, inside)
+        self.run(group.body, inside, out)
+
+    def _bind(self, group: Group, given: Mapping[str, str | None], at: _At) -> None:
+        """Give a group's parameters their values; a default sees the parameters before it."""
+        define = self.place(group.node, at)
+        names: dict[str, Known] = {}
+        for parameter in define.parameters:
+            self._claim(parameter.name, parameter.span, at)
+            value = given.get(parameter.name)
+            if parameter.name not in given and parameter.default is not None:
+                value = self.text(parameter.default, at)
+            names[parameter.name] = Known(name=parameter.name, value=value, span=parameter.span)
+            at.scope = replace(at.scope, bound=names, own=names)
+
+    def _group(self, node: ast.Use, at: _At) -> Group | None:
+        module = at.module.spaces.get(node.space) if node.space else at.module
+        if module is None:
+            if node.space not in self.broken:
+                near = nearest(node.space, at.module.spaces)
+                help = f"did you mean {near}.{node.name}?" if near else f"import it: IMPORT FILE AS {node.space}"
+                self.report.add("E0821", f"no import is called `{node.space}`", node.name_span, help)
+            return None
+        group = module.groups.get(node.name)
+        if group is not None or (module.source is None and (node.space or node.name in self.broken)):
+            return group
+        known = known_groups(at.module)
+        near = nearest(node.title, known) or nearest(node.name, known)
+        later = self.later.get(node.name) if at.module is self.top.module and not node.space else None
+        if later is not None:
+            line = self.source.position(later.start).line
+            message = f"the group `{node.name}` is defined only in line {line}, below its use"
+            help = "move the DEFINE up, above this line"
+        else:
+            message = f"no group is called `{node.title}`"
+            there = f"the groups of {node.space}: {', '.join(module.groups) or 'none'}"
+            help = there if node.space else f"define it above: DEFINE {node.name}"
+            help = f"did you mean {near}?" if near else help
+        self.report.add("E0821", message, node.name_span, help, cause=node.title)
+        return None
+
+    def _fits(self, node: ast.Use, group: Group) -> None:
+        """Whether a USE gives what the group takes."""
+        parameters = {each.name: each for each in group.node.parameters}
+        listed = ", ".join(parameters) or "none"
+        for pair in node.pairs:
+            if pair.key not in parameters:
+                near = nearest(pair.key, parameters)
+                help = f"did you mean {near}={'…' if pair.value.parts else ''}? " if near else ""
+                message = f"the group `{node.title}` has no parameter `{pair.key}`"
+                self.report.add("E0823", message, pair.key_span, f"{help}its parameters: {listed}")
+        given = {pair.key for pair in node.pairs}
+        missing = [name for name, each in parameters.items() if each.default is None and name not in given]
+        if missing:
+            form = " ".join(f"{name}=value" for name in missing)
+            message = f"`{node.title}` is used without its parameter `{missing[0]}`"
+            self.report.add("E0823", message, node.name_span, f"write USE {node.title} {form}")
+
+    def unused(self, out: list[Flat]) -> None:
+        """Groups of the recipe that nothing built uses: what is wrong with them whatever they are given."""
+        for group in self.top.module.groups.values():
+            if not group.uses:
+                at = _At(module=self.top.module, built=False, active=(group,))
+                node = self.place(group.node, at)
+                names: dict[str, Known] = {}
+                for parameter in node.parameters:
+                    if parameter.default is not None:
+                        self.text(parameter.default, at)
+                    names[parameter.name] = Known(name=parameter.name, value=None, span=parameter.span)
+                    at.scope = TOP.with_names(names)
+                nodes: list[Flat] = []
+                self.run(group.body, at, nodes)
+                if nodes:
+                    out.append(Unbuilt(tuple(nodes), alone=True))
+
+    # --- names ----------------------------------------------------------------------------------------------------
+
+    def text(self, word: ast.Word, at: _At) -> str | None:
+        """The text of a word that sees arguments, loop variables and parameters; None where it is not known."""
+        return expand(word.parts, lambda ref: self._value(ref, at))
+
+    def _value(self, ref: ast.Ref, at: _At) -> str | None:
+        known = self._seen(ref.name, at)
+        if known is None:
+            self._undefined(ref, at)
+            return None
+        if known.value is None and ref.name == EPOCH:
+            message = f"`{EPOCH}` is each stage's own, and known here only when it is given"
+            self.report.add("E0308", message, ref.span, "give it: --epoch N; or write a fixed value")
+        return known.value
+
+    def _seen(self, name: str, at: _At) -> Known | None:
+        bound = at.scope.bound.get(name)
+        if bound is not None:
+            return bound
+        known = self.declaring.known.get(name)
+        return None if known is None or (at.scope.sealed and known.span is not None) else known
+
+    def _undefined(self, ref: ast.Ref, at: _At) -> None:
+        name = ref.name
+        if name in self.broken:
+            return
+        seen = (*at.scope.bound, *(each for each in self.declaring.known if self._seen(each, at)))
+        near = nearest(name, seen)
+        labels: tuple[Label, ...] = ()
+        if name in self.elsewhere:
+            labels = (Label(span=self.elsewhere[name], text="declared here, in a branch that is not built"),)
+            message, help = f"`{name}` is not declared in this build", "declare it above the IF"
+        elif at.scope.sealed and name in self.declaring.known:
+            message = f"`{name}` is an ARG of the recipe, and a group of another file sees its parameters only"
+            help = f"give the group a parameter for it: USE … {name}=${{{name}}}"
+        elif name in self.arguments and not at.scope.sealed:
+            line = self.source.position(self.arguments[name].start).line
+            message = f"`{name}` is declared only in line {line}, below its use"
+            help = "move the ARG up: it is visible from its line on"
+        elif near is not None:
+            message, help = f"`{name}` is not defined", f"did you mean ${{{near}}}?"
+        else:
+            message = f"`{name}` is not defined: only ARGs, loop variables and parameters are seen here"
+            help = f"declare it above: ARG {name}"
+        self.report.add("E0301", message, ref.span, help, labels=labels, cause=name)
+
+    def _claim(self, name: str, span: Span, at: _At) -> None:
+        """Report a loop variable or parameter whose name is another's."""
+        other = self._seen(name, at)
+        if name in ALWAYS or name in RESERVED_ARGS:
+            message = f"`{name}` is always defined" if name in ALWAYS else f"every step has its own `{name}`"
+            self.report.add("E0304", message, span, "take another name")
+        elif other is not None:
+            labels = () if other.span is None else (Label(span=other.span, text="it is this one's"),)
+            message = f"the name `{name}` is taken"
+            self.report.add("E0820", message, span, "take another name: one name means one thing", labels=labels)
+        elif looks_secret(name):
+            message = f"`{name}` looks like a secret, and its value ends up in keys and histories"
+            help = f"use --secret={name} on the step that needs it; if it is none, take another name"
+            self.report.add("E0305", message, span, help)
+
+
+_LONGEST: Final = 40
+
+
+def _declared(items: Iterable[Item]) -> set[str]:
+    """Every name that statements declare, however deep in blocks."""
+    out: set[str] = set()
+    for item in items:
+        match item:
+            case Block(branches=branches):
+                for branch in branches:
+                    out |= _declared(branch.body)
+            case ast.Arg(name=name):
+                out.add(name)
+            case ast.Env(pairs=pairs):
+                out.update(pair.key for pair in pairs)
+            case ast.From(stage=str(stage)):
+                out.add(stage)
+            case _:
+                pass
+    return out

@@ -1,0 +1,188 @@
+"""Groups: what DEFINE names, in which file, and what an IMPORT brings.
+
+Invariant: an imported file holds RECIPE, IMPORT and DEFINE only, is read once, and never brings itself; what is wrong
+in it stands at the IMPORT of the recipe, with a label on its line.
+"""
+
+import hashlib
+import posixpath
+from collections.abc import Callable, Mapping
+
+from metalor_lang.checker.program import Contexts, Imported
+from metalor_lang.checker.report import Report
+from metalor_lang.diagnostics.model import Label
+from metalor_lang.errors import MachineError, MetalorError
+from metalor_lang.record import dataclass, field
+from metalor_lang.source import SourceFile, Span
+from metalor_lang.syntax import ast
+from metalor_lang.syntax.blocks import Block, Item, matched
+from metalor_lang.syntax.characters import decode
+from metalor_lang.syntax.parser import parse
+
+
+@dataclass(slots=True, kw_only=True)
+class Module:
+    """A file and what it brings.
+
+    Args:
+        source: the file; None for the recipe itself.
+        folder: where its own imports are looked up, relative to the recipe's folder.
+
+    """
+
+    source: SourceFile | None
+    folder: str = ""
+    groups: "dict[str, Group]" = field(default_factory=dict)
+    spaces: "dict[str, Module]" = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class Group:
+    """A DEFINE with its body, and how often it was used."""
+
+    node: ast.Define
+    body: tuple[Item, ...]
+    module: Module
+    uses: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where what is wrong with an import is shown: in the recipe, and the IMPORTs of other files that lead there."""
+
+    span: Span
+    labels: tuple[Label, ...] = ()
+
+
+Accept = Callable[[Group], None]
+"""Looks at the names of a group that is not the recipe's."""
+
+
+class Importer:
+    """Reads the files of IMPORTs.
+
+    Args:
+        recipe: the recipe's file.
+        contexts: asked for their content.
+        report: where errors go.
+
+    """
+
+    def __init__(self, recipe: SourceFile, contexts: Contexts, report: Report) -> None:
+        self._contexts = contexts
+        self._report = report
+        self._recipe = posixpath.basename(recipe.path)
+        self._read: dict[str, Module] = {}
+        self._digests: dict[str, str] = {}
+
+    def imports(self) -> tuple[Imported, ...]:
+        """The files read, by path."""
+        return tuple(Imported(path=path, sha256=self._digests[path]) for path in sorted(self._digests))
+
+    def bring(self, module: Module, node: ast.Import) -> None:
+        """Carry out an IMPORT of the recipe; `module` is the recipe's."""
+        self._bring(module, node, _Place(span=node.path.span), (self._recipe,))
+
+    def _bring(self, module: Module, node: ast.Import, at: _Place, chain: tuple[str, ...]) -> None:
+        space = node.space
+        if space in module.spaces:
+            self._say("E0824", f"`{space}` is imported twice", "give each file its own name behind AS", node.space_span,
+                      module, at)  # fmt: skip
+            return
+        path = node.path.literal
+        if path is None or path.startswith("/") or not path:
+            message = "an import is a path that is written out, relative to the file it stands in"
+            self._say("E0830", message, "for example: IMPORT common.metalor AS common", node.path.span, module, at)
+            module.spaces[space] = Module(source=None)
+            return
+        path = posixpath.normpath(posixpath.join(module.folder, path))
+        if path in chain:
+            circle = " → ".join((*chain[chain.index(path) :], path))
+            help = "put what both need into a file of its own"
+            self._say("E0831", f"`{path}` imports itself: {circle}", help, node.path.span, module, at)
+            module.spaces[space] = Module(source=None)
+            return
+        module.spaces[space] = self._read.get(path) or self._file(path, node, module, at, chain)
+
+    def _file(self, path: str, node: ast.Import, module: Module, at: _Place, chain: tuple[str, ...]) -> Module:
+        try:
+            content = self._contexts.recipe(path)
+        except MachineError:
+            raise
+        except MetalorError as error:
+            help = error.help or "the path is relative to the file that it is written in"
+            self._say("E0830", error.message, help, node.path.span, module, at)
+            return Module(source=None)
+        self._digests[path] = hashlib.sha256(content).hexdigest()
+        source, unreadable = decode(path, content)
+        made = Module(source=source, folder=posixpath.dirname(path))
+        self._read[path] = made
+        recipe, wrong = parse(source)
+        wrong = (*unreadable, *wrong)
+        inside = at
+        if module.source is not None:
+            label = Label(span=node.path.span, text="imported here", source=module.source)
+            inside = _Place(span=at.span, labels=(*at.labels, label))
+        for each in wrong:
+            labels = tuple(Label(span=one.span, text=one.text, source=source) for one in each.labels)
+            self._say(each.code, each.message, each.help, each.span, made, inside, labels)
+        for item in matched(source, recipe.statements, wrong)[0]:
+            self._take(item, made, inside, (*chain, path))
+        return made
+
+    def _take(self, item: Item, made: Module, at: _Place, chain: tuple[str, ...]) -> None:
+        match item:
+            case Block(word="DEFINE", branches=(branch,)):
+                if isinstance(branch.head, ast.Define):
+
+                    def say(code: str, message: str, help: str, span: Span) -> None:
+                        self._say(code, message, help, span, made, at)
+
+                    add_group(made, branch.head, branch.body, say)
+            case ast.Import():
+                self._bring(made, item, at, chain)
+            case ast.RecipeVersion():
+                pass
+            case _:
+                assert made.source is not None
+                word = item.word
+                span = Span(item.span.start, item.span.start + len(word))
+                help = "put it into a group: DEFINE name above it and END below it"
+                self._say("E0832", f"{word} stands in an imported file, outside of a DEFINE", help, span, made, at)
+
+    def _say(
+        self, code: str, message: str, help: str, span: Span, module: Module, at: _Place, labels: tuple[Label, ...] = ()
+    ) -> None:
+        if module.source is None:
+            self._report.add(code, message, span, help, labels=labels)
+            return
+        line = module.source.position(min(span.start, len(module.source.text))).line
+        here = Label(span=span, text="here", source=module.source)
+        text = f"{message} (line {line} of {module.source.path})"
+        self._report.add(code, text, at.span, help, labels=(here, *labels, *at.labels))
+
+
+Say = Callable[[str, str, str, Span], None]
+"""Reports: code, message, help, place."""
+
+
+def add_group(module: Module, node: ast.Define, body: tuple[Item, ...], say: Say) -> Group:
+    """The group of a DEFINE, known to its file unless the name is taken."""
+    group = Group(node=node, body=body, module=module)
+    if node.name in module.groups:
+        say("E0824", f"a second group `{node.name}`", "give each group its own name", node.name_span)
+    module.groups.setdefault(node.name, group)
+    seen: set[str] = set()
+    for parameter in node.parameters:
+        if parameter.name in seen:
+            say("E0823", f"a second parameter `{parameter.name}`", "give each its own name", parameter.span)
+        seen.add(parameter.name)
+    return group
+
+
+def known_groups(module: Module) -> Mapping[str, Group]:
+    """Every group that USE can name in a file, as it would write it."""
+    out = dict(module.groups)
+    for space, other in module.spaces.items():
+        out.update((f"{space}.{name}", group) for name, group in other.groups.items())
+    return out
