@@ -5,6 +5,7 @@ Invariant: only looks; nothing is fetched, and no link leads out of the context.
 
 import os
 import re
+import stat
 import tarfile
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from metalor_lang.oci.config import ConfigFields
 from metalor_lang.plan.graph import InputError
 
 IGNORE: Final = ".dockerignore"
-_EVEN: Final = (0o644, 0o755)
+_FILES: Final = frozenset({0o644, 0o755})
+_DIRECTORIES: Final = frozenset({0o755})
 _MAGIC: Final = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
 
 
@@ -64,26 +66,24 @@ class DockerFolder:
             ]
         return tuple(sorted(each for each in found if self._real(each) is not None))
 
-    def uneven(self, path: str) -> bool:
-        """Whether a mode at or below a path is lost."""
+    def modes(self, path: str) -> frozenset[int]:
+        """The modes at or below a path that a recipe does not keep."""
         real = self._real(path)
         if real is None:
-            return False
+            return frozenset()
         if not real.is_dir():
-            return real.stat().st_mode & 0o7777 not in _EVEN
+            return frozenset({real.stat().st_mode & 0o7777}) - _FILES
+        found: set[int] = set()
         for folder, folders, files in os.walk(real):
             below = os.path.relpath(folder, self._root)
             front = "" if below == "." else f"{below}/"
             folders[:] = [each for each in folders if not self._rules.hides(f"{front}{each}", directory=True)]
             for name in files:
-                each = os.lstat(os.path.join(folder, name))
-                if os.path.islink(os.path.join(folder, name)) or self._rules.hides(f"{front}{name}", directory=False):
-                    continue
-                if each.st_mode & 0o7777 not in _EVEN:
-                    return True
-            if any(os.lstat(os.path.join(folder, each)).st_mode & 0o7777 != 0o755 for each in folders):
-                return True
-        return False
+                status = os.lstat(os.path.join(folder, name))
+                if not stat.S_ISLNK(status.st_mode) and not self._rules.hides(f"{front}{name}", directory=False):
+                    found |= {status.st_mode & 0o7777} - _FILES
+            found |= {os.lstat(os.path.join(folder, each)).st_mode & 0o7777 for each in folders} - _DIRECTORIES
+        return frozenset(found)
 
     def ignore(self) -> str | None:
         """The text of the `.dockerignore` that holds."""

@@ -56,6 +56,7 @@ class Source:
         optional: whether it may match nothing.
         glob: whether it is a pattern, whose matches go into a folder.
         path: what it is without names, for messages.
+        mode: the `--chmod=` that keeps its mode; "" when it is kept anyhow.
 
     """
 
@@ -64,6 +65,7 @@ class Source:
     path: str
     optional: bool = False
     glob: bool = False
+    mode: str = ""
 
 
 def copy(context: Context, made: Instruction) -> list[str]:
@@ -204,10 +206,10 @@ def _copies(
 
 
 def _groups(sources: Sequence[Source]) -> list[list[Source]]:
-    """Sources in statements: what may be missing stands alone."""
+    """Sources in statements: what may be missing, and what needs a mode, stands alone."""
     out: list[list[Source]] = []
     for each in sources:
-        if out and out[-1][0].optional == each.optional:
+        if out and (out[-1][0].optional, out[-1][0].mode) == (each.optional, each.mode):
             out[-1].append(each)
         else:
             out.append([each])
@@ -227,7 +229,9 @@ def _line(context: Context, sources: Sequence[Source], destination: Value, flags
     for each in sources:
         inner = folder and each.directory and each.text != "." and not each.text.endswith(("/", "/."))
         words.append(_slashed(each.text) if inner else each.text)
-    head = ["COPY", *flags.words(), *(["--optional"] if sources[0].optional else [])]
+    mode = sources[0].mode if not flags.chmod else ""
+    more = [*([f"--chmod={mode}"] if mode else []), *(["--optional"] if sources[0].optional else [])]
+    head = ["COPY", *flags.words(), *more]
     return " ".join([*head, *words, word(target)])
 
 
@@ -271,11 +275,22 @@ def _from_context(context: Context, text: str, destination: Value) -> list[Sourc
     kind = context.world.kind(posixpath.normpath(path.lstrip("/") or "."))
     if kind is None:
         context.note(f"{path} is not in the context now: it is taken for a file")
-    elif context.world.uneven(path):
-        context.note(f"{path} has modes besides 755 and 644, which become one of these (--chmod= says otherwise)")
+    mode = _mode(context, path, kind)
     if path.startswith("#"):
-        return [Source(text=word(value("./", *found), glob=False), directory=kind is Kind.DIRECTORY, path=path)]
-    return [Source(text=word(found, glob=False), directory=kind is Kind.DIRECTORY, path=path)]
+        found = value("./", *found)
+    return [Source(text=word(found, glob=False), directory=kind is Kind.DIRECTORY, path=path, mode=mode)]
+
+
+def _mode(context: Context, path: str, kind: Kind | None) -> str:
+    """The mode of one file where it must be said; directories with such files are noted."""
+    found = sorted(context.world.modes(posixpath.normpath(path.lstrip("/") or ".")))
+    if not found:
+        return ""
+    if kind is not Kind.DIRECTORY:
+        return f"{found[0]:o}"
+    shown = ", ".join(f"{mode:o}" for mode in found)
+    context.note(f"{path} has modes ({shown}) that become 755 or 644; a COPY --chmod= for what needs them keeps them")
+    return ""
 
 
 def _matches(context: Context, found: Value, destination: Value) -> list[Source]:
@@ -289,11 +304,12 @@ def _matches(context: Context, found: Value, destination: Value) -> list[Source]
         )
     matches = context.world.glob(pattern)
     folders = [each for each in matches if context.world.kind(each) is Kind.DIRECTORY]
-    if any(context.world.uneven(each) for each in matches):
-        context.note(f"{pattern} has modes besides 755 and 644, which become one of these (--chmod= says otherwise)")
     bare = word(found, glob=True)
     if bare[:1] in "\"'":
         raise Refused("a pattern with blanks or quotes cannot be written; name what it matches")
+    odd = any(context.world.modes(each) for each in matches)
+    if odd and (not folders or len(matches) == 1):
+        context.note(f"{pattern} has modes that become 755 or 644; a COPY --chmod= for what needs them keeps them")
     if not folders:
         lone = not is_folder(destination)
         if lone and len(matches) == 1:
@@ -310,7 +326,13 @@ def _matches(context: Context, found: Value, destination: Value) -> list[Source]
     context.note(
         "Docker copies what is in the directories that a pattern matches, so they are written out as they are now"
     )
-    return [Source(text=word((each,), glob=False), directory=each in folders, path=each) for each in matches]
+    return [
+        Source(
+            text=word((each,), glob=False), directory=each in folders, path=each,
+            mode=_mode(context, each, Kind.DIRECTORY if each in folders else Kind.FILE),
+        )
+        for each in matches
+    ]  # fmt: skip
 
 
 def _from_stage(context: Context, text: str, destination: Value, flags: Flags) -> list[Source]:

@@ -5,7 +5,7 @@ Invariant: a stage has one name in the recipe, whatever it is called by in the D
 
 import re
 
-from metalor_lang.checker.scope import EPOCH, PROXIES
+from metalor_lang.checker.scope import DEFAULT_PATH, EPOCH, PROXIES
 from metalor_lang.convert import survey as surveys
 from metalor_lang.convert.names import Refused, Scope, public
 from metalor_lang.convert.reader import Instruction
@@ -127,6 +127,10 @@ def from_(context: Context, made: Instruction) -> list[str]:
     base = _base(context, stage, given, scope)
     context.stages.append(stage)
     lines = [f"FROM {platform}{base}{f' AS {name}' if name else ''}"]
+    if "PATH" not in stage.scope.environment and not stage.scope.open and not _sets_path(context, stage):
+        context.note("Docker sets PATH where the base has none; drop the line where nobody needs it")
+        stage.scope.environment["PATH"] = (DEFAULT_PATH,)
+        lines.append(f"ENV PATH={DEFAULT_PATH}")
     if stage.survey.runs_shell and not stage.shell_known and not context.strict_shell:
         stage.shell_known = True
         lines.append(f"SHELL {exec_array([value(each) for each in stage.shell])}")
@@ -147,6 +151,14 @@ def placeholder(context: Context, made: Instruction) -> None:
     stage.survey = context.survey.stages[index]
     stage.inherits = {"CMD": None, "ENTRYPOINT": None}
     context.stages.append(stage)
+
+
+def _sets_path(context: Context, stage: Stage) -> bool:
+    """Whether a stage sets PATH without asking for what it was."""
+    for made in stage.survey.instructions:
+        if made.word == "ENV" and "PATH" in made.rest:
+            return "$PATH" not in made.rest and "${PATH" not in made.rest
+    return False
 
 
 def _stage_name(context: Context, called: str, index: int) -> str:

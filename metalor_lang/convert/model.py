@@ -110,8 +110,8 @@ class World(Protocol):
         """The visible paths of the context that match a pattern of Go's `filepath.Match`, sorted."""
         ...
 
-    def uneven(self, path: str) -> bool:
-        """Whether some mode at or below a path of the context is neither 644 nor 755 (links aside)."""
+    def modes(self, path: str) -> frozenset[int]:
+        """The modes at or below a path of the context that a recipe does not keep: neither 644 nor 755, links aside."""
         ...
 
     def ignore(self) -> str | None:

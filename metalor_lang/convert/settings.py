@@ -97,15 +97,9 @@ def workdir(context: Context, made: Instruction) -> list[str]:
             context.note("the path is written without `..`")
     elif ".." in "".join(part for part in path if isinstance(part, str)).split("/"):
         raise Refused("a path with a variable and `..` cannot be written without it; write out where it leads")
-    line = f"WORKDIR {word(path)}"
     stage.workdir = path
-    known = context.guess(path)
-    there = stage.is_directory(known)
-    stage.made_directory(known)
-    if stage.root or there:
-        return [line]
-    context.note("Docker makes a new directory root's whatever USER is; drop the two USER lines to give it to USER")
-    return ["USER 0", line, f"USER {stage.user}" if stage.user else "UNSET USER"]
+    stage.made_directory(context.guess(path))
+    return [f"WORKDIR {word(path)}"]
 
 
 def user(context: Context, made: Instruction) -> list[str]:

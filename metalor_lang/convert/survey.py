@@ -211,6 +211,7 @@ def _bases(file: Dockerfile, defaults: dict[str, list[bool]], found: Survey) -> 
         if made.word != "FROM":
             continue
         base = made.rest.split()[0] if made.rest.split() else ""
-        for match in re.finditer(r"(?:^|[:/@])\$\{?([A-Za-z_]\w*)\}?(?=$|[:@/])", base):
-            if match[1] in defaults and not any(defaults[match[1]]):
-                found.required.add(match[1])
+        for match in re.finditer(r"(?:^|[:/@])\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))(?=$|[:@/])", base):
+            name = match[1] or match[2]
+            if name in defaults and not any(defaults[name]):
+                found.required.add(name)
