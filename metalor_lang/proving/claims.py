@@ -1,8 +1,9 @@
 """What `metalor convert` made of a Dockerfile, as a claim that can be proved.
 
-Invariant: Buildah gets the Dockerfile that the person has, save for what it is too old to read; what was changed is said.
+Invariant: Buildah gets the Dockerfile that the person has, save for what it is too old to read; that is said.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from metalor_lang.proving.prove import Claim
 from metalor_lang.record import dataclass, field
 
 _OURS: Final = ".metalorignore"
+_ARG: Final = re.compile(r"^ARG (?:--public )?([A-Za-z_][A-Za-z0-9_]*)", re.MULTILINE)
+_RENAMED: Final = re.compile(r"_STAGE[0-9]+$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +88,29 @@ def claim_of(
         order=order,
         files={name: content.encode() for name, content in converted.files},
         bases=given.bases,
-        options=RecipeOptions(builds=True, secrets=given.secrets, platform=given.platform),
+        options=RecipeOptions(
+            args=_arguments(text, converted, given.args),
+            target=given.target,
+            platform=given.platform,
+            builds=True,
+            secrets=given.secrets,
+        ),
         traces=(*TRACES, _mount_points(text)),
     )
     return claim, older.said
+
+
+def _arguments(text: str, converted: Converted, args: Mapping[str, str]) -> dict[str, str]:
+    """The arguments as the recipe calls them: a name that has another meaning in each stage has several there."""
+    words = (item for item in read(text).items if isinstance(item, Instruction) and item.word == "ARG")
+    theirs = {word.partition("=")[0] for item in words for word in item.rest.split()}
+    ours = set(_ARG.findall(converted.recipe))
+    found: dict[str, str] = {}
+    for name, value in args.items():
+        called = {each for each in ours - theirs if _RENAMED.sub("", each) == name} | ({name} & ours)
+        # What the conversion has dropped is given to nobody; a name that nobody has declared is an error of ours.
+        found |= dict.fromkeys(called or ({name} - theirs), value)
+    return found
 
 
 def _ignore(given: Given, scratch: Path) -> Path | None:

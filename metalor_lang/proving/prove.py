@@ -45,7 +45,7 @@ class Claim:
 
     Args:
         recipe: the recipe's text.
-        order: what Buildah builds; its arguments, contexts, secrets and target are ours too.
+        order: what Buildah builds; its context and contexts are ours too.
         files: further files by name that the recipe needs in its context, such as `.metalorignore`.
         bases: local images in place of registry references, as a recipe's FROM names them (`oci:DIR:TAG`).
         options: what else the recipe is read with.
@@ -109,7 +109,7 @@ class Prover:
         context = _context(claim, scratch)
         recipe = scratch / _RECIPE
         contexts = {**claim.order.contexts, "": context}
-        options = replace(claim.options, args=claim.order.args, contexts=contexts, target=claim.order.target)
+        options = replace(claim.options, contexts=contexts)
         recipe.write_text(claim.recipe, encoding="utf-8")
         names = self._rebase(recipe, claim, context.absolute(), options)
         with Session(str(recipe), options, store=self._store, events=self._events) as session:
@@ -127,7 +127,7 @@ class Prover:
         wanted = {Reference.parse(name).pullable: place for name, place in claim.bases.items()}
         text = recipe.read_text(encoding="utf-8")
         source = SourceFile(str(recipe), text)
-        program = _program(source, options, recipe)
+        program = _program(source, options, context / _RECIPE)
         names: dict[int, str] = {}
         for stage in reversed(program.stages):
             place = None

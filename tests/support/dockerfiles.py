@@ -12,6 +12,8 @@ made anew.
 | `refused` | lines that cannot be converted, and a word of the reason |
 | `differs` | paths in which the images differ, each with the decision behind it |
 | `converts` | "only": nothing is built (it needs the network) |
+
+`Dockerfile.plain`, where there is one, says the same without what Debian's Buildah cannot read.
 """
 
 import io
@@ -23,6 +25,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.support import bases, images
 
 FOLDER = Path(__file__).parents[1] / "dockerfiles"
 
@@ -81,10 +85,17 @@ class Sample:
         text = (FOLDER / self.name / "Dockerfile").read_text(encoding="utf-8")
         return text.replace("\n", "\r\n") if self.crlf else text
 
+    @property
+    def plain(self) -> str:
+        """The same for an old Buildah, "" when that reads the Dockerfile itself."""
+        path = FOLDER / self.name / "Dockerfile.plain"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
     def plant(self, target: Path) -> Path:
         """Its context, with the Dockerfile, in a new folder."""
         shutil.copytree(FOLDER / self.name, target, symlinks=True)
         (target / "expect.toml").unlink()
+        (target / "Dockerfile.plain").unlink(missing_ok=True)
         (target / "Dockerfile").write_text(self.text, encoding="utf-8", newline="")
         for path in sorted(target.rglob("*")):
             if not path.is_symlink():
@@ -131,3 +142,51 @@ STANDINS: Mapping[str, str] = {
     "debian:12": "debian",
 }
 """Which base made from Debian packages stands for an image that a Dockerfile names: the tests have no network."""
+
+ONBUILD = "localhost/onbuild:1"
+
+
+def standins(folder: Path) -> dict[str, str]:
+    """All of them as `--base` takes them; the base with triggers is made in a folder."""
+    found = {reference: f"oci:{bases.base(name)}:{bases.TAG}" for reference, name in STANDINS.items()}
+    return {**found, ONBUILD: f"oci:{_with_triggers(folder / 'onbuild')}:{bases.TAG}"}
+
+
+def _with_triggers(target: Path) -> Path:
+    if not target.exists():
+        config = {"Env": [bases.PATH], "OnBuild": ["COPY . /app"]}
+        images.make_layout(target, layers=[{"etc/": ""}], config=config, tag=bases.TAG)
+    return target
+
+
+def table() -> str:
+    """tests/dockerfiles.md: which file covers which construct."""
+    lines = [
+        "# The Dockerfiles that the converter is tried with",
+        "",
+        "Each folder of `tests/dockerfiles` is converted; what can be converted is built by metalor and by Buildah,",
+        "and the two images are compared (`tests/integration/test_dockerfiles.py`). This page is written by",
+        "`pytest tests/unit/convert/test_samples.py --update-goldens`.",
+        "",
+        "| construct | | files |",
+        "| --- | --- | --- |",
+    ]
+    for letter, what in CONSTRUCTS.items():
+        files = ", ".join(name.partition("-")[0] for name, sample in SAMPLES.items() if letter in sample.covers)
+        lines.append(f"| {letter} | {what} | {files} |")
+    lines += ["", "| file | what it is | constructs | outcome |", "| --- | --- | --- | --- |"]
+    for name, sample in SAMPLES.items():
+        lines.append(
+            f"| [{name}](dockerfiles/{name}) | {sample.about} | {' '.join(sample.covers)} | {_outcome(sample)} |"
+        )
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _outcome(sample: Sample) -> str:
+    if sample.refused:
+        return "; ".join(f"line {each.line} is refused: {each.because}" for each in sample.refused)
+    if sample.converts:
+        return "converted, not built: it needs the network"
+    if sample.differs:
+        return "equal but for " + "; ".join(f"`{where}`: {why}" for where, why in sample.differs.items())
+    return "equal"
