@@ -5,6 +5,7 @@ Invariant: sources, contexts and bases are taken to be there; everything else is
 
 from metalor_lang.checker.checker import check
 from metalor_lang.checker.program import Platform, SourceMiss
+from metalor_lang.errors import MetalorError
 from metalor_lang.hints import Final
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax import ast
@@ -24,6 +25,9 @@ class _Everything:
 
     def exists(self, path: str) -> bool:
         return True
+
+    def recipe(self, path: str) -> bytes:
+        raise MetalorError(f"a converted recipe imports nothing, and {path} least of all")
 
 
 def problems(text: str) -> list[tuple[int, str]]:
