@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from metalor_lang.checker.arguments import Declaring
-from metalor_lang.checker.groups import Group, Importer, Module, add_group, known_groups
+from metalor_lang.checker.groups import Group, Importer, Module, add_group, check_given, known_groups
 from metalor_lang.checker.places import TOP, Frame, Piece, Places, Scope
 from metalor_lang.checker.program import Contexts, Imported
 from metalor_lang.checker.report import Report
-from metalor_lang.checker.scope import ALWAYS, EPOCH, RESERVED_ARGS, Known, expand, looks_secret
-from metalor_lang.diagnostics.model import Diagnostic, Label
+from metalor_lang.checker.scope import Known
+from metalor_lang.checker.seeing import Sight, declared
+from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.hints import Final, TypeVar
 from metalor_lang.record import dataclass, replace
@@ -118,16 +119,16 @@ def expand_blocks(
         if isinstance(node, ast.Define):
             expander.later[node.name] = node.name_span
         elif isinstance(node, ast.Arg):
-            expander.arguments[node.name] = node.name_span
+            expander.sight.arguments[node.name] = node.name_span
     flat: list[Flat] = []
     expander.run(items, expander.top, flat)
     expander.unused(flat)
     return Expanded(
         flat=tuple(flat),
         places=Places(recipe.source, expander.pieces) if expander.pieces else None,
-        broken=frozenset(expander.broken),
+        broken=frozenset(expander.sight.broken),
         refused=frozenset(expander.refused),
-        elsewhere=expander.elsewhere,
+        elsewhere=expander.sight.elsewhere,
         imports=expander.importer.imports(),
     )
 
@@ -144,15 +145,12 @@ class _Expander:
     ) -> None:
         self.source = recipe.source
         self.declaring = declaring
+        self.sight = Sight(recipe.source, declaring, report, broken)
         self.report = report
-        self.broken = set(broken)
         self.refused_nodes = {id(node) for node in refused_stages}
         self.refused: set[int] = set()
-        self.elsewhere: dict[str, Span] = {}
         self.later: dict[str, Span] = {}
         """Where the recipe defines each group."""
-        self.arguments: dict[str, Span] = {}
-        """Where the recipe declares each ARG."""
         self.importer = Importer(recipe.source, contexts, report)
         self.pieces: list[Piece] = []
         self.cursor = 0
@@ -225,8 +223,8 @@ class _Expander:
             return
         # What follows in the same branch may name it; its value is nobody's.
         if node.default is not None:
-            self.text(node.default, at)
-        self.elsewhere.setdefault(node.name, node.span)
+            self.sight.text(node.default, at.scope)
+        self.sight.elsewhere.setdefault(node.name, node.span)
         at.scope = at.scope.with_names({node.name: Known(name=node.name, value=None, span=node.span)})
 
     # --- IF -------------------------------------------------------------------------------------------------------
@@ -240,7 +238,7 @@ class _Expander:
                 self.run(branch.body, inner, out)
                 continue
             if unsure:
-                self.broken.update(_declared(branch.body))
+                self.sight.broken.update(declared(branch.body))
             self._unbuilt(branch.body, inner, out)
 
     def _unbuilt(self, body: tuple[Item, ...], at: _At, out: list[Flat]) -> None:
@@ -257,8 +255,8 @@ class _Expander:
         assert isinstance(node, ast.If | ast.Else)
         if node.condition is None:
             return True
-        value = self.text(node.condition.value, at)
-        others = [self.text(word, at) for word in node.condition.others]
+        value = self.sight.text(node.condition.value, at.scope)
+        others = [self.sight.text(word, at.scope) for word in node.condition.others]
         if value is None or None in others:
             return None
         found = value in others
@@ -273,10 +271,10 @@ class _Expander:
         head = branch.head
         node = self.place(head, at)
         assert isinstance(head, ast.For) and isinstance(node, ast.For)
-        self._claim(node.name, node.name_span, at)
+        self.sight.claim(node.name, node.name_span, at.scope)
         rounds: list[tuple[str | None, ast.Word]] = []
         for word, written in zip(node.values, head.values):
-            text = self.text(word, at)
+            text = self.sight.text(word, at.scope)
             if text is not None and node.flag("split") is not None:
                 rounds += [(each, written) for each in _WORDS.findall(text)]
             else:
@@ -295,6 +293,7 @@ class _Expander:
                 text=f"in the round {node.name}{shown}",
                 source=at.module.source,
                 alone=len(rounds) == 1,
+                values=() if value is None else ((node.name, value),),
             )
             names = {node.name: Known(name=node.name, value=value, span=node.name_span)}
             within = replace(scope.with_names(names), frames=(*scope.frames, frame))
@@ -313,20 +312,20 @@ class _Expander:
 
         add_group(at.module, branch.head, branch.body, say)
         for parameter in node.parameters:
-            self._claim(parameter.name, parameter.span, at)
+            self.sight.claim(parameter.name, parameter.span, at.scope)
 
     def _use(self, item: ast.Use, at: _At, out: list[Flat]) -> None:
         node = self.place(item, at)
         group = self._group(node, at)
         given: dict[str, str | None] = {}
         for pair in node.pairs:
-            value = self.text(pair.value, at)
+            value = self.sight.text(pair.value, at.scope)
             if pair.key in given:
                 self.report.add("E0823", f"`{pair.key}` is given twice", pair.key_span, "keep one of the two")
             given.setdefault(pair.key, value)
         if group is None:
             return
-        self._fits(node, group)
+        check_given(node, group, self.report)
         if not at.built:
             return
         group.uses += 1
@@ -354,23 +353,26 @@ class _Expander:
         define = self.place(group.node, at)
         names: dict[str, Known] = {}
         for parameter in define.parameters:
-            self._claim(parameter.name, parameter.span, at)
+            self.sight.claim(parameter.name, parameter.span, at.scope)
             value = given.get(parameter.name)
             if parameter.name not in given and parameter.default is not None:
-                value = self.text(parameter.default, at)
+                value = self.sight.text(parameter.default, at.scope)
             names[parameter.name] = Known(name=parameter.name, value=value, span=parameter.span)
             at.scope = replace(at.scope, bound=names, own=names)
+        *outer, frame = at.scope.frames
+        values = tuple((each.name, each.value) for each in names.values() if each.value is not None)
+        at.scope = replace(at.scope, frames=(*outer, replace(frame, values=values)))
 
     def _group(self, node: ast.Use, at: _At) -> Group | None:
         module = at.module.spaces.get(node.space) if node.space else at.module
         if module is None:
-            if node.space not in self.broken:
+            if node.space not in self.sight.broken:
                 near = nearest(node.space, at.module.spaces)
                 help = f"did you mean {near}.{node.name}?" if near else f"import it: IMPORT FILE AS {node.space}"
                 self.report.add("E0821", f"no import is called `{node.space}`", node.name_span, help)
             return None
         group = module.groups.get(node.name)
-        if group is not None or (module.source is None and (node.space or node.name in self.broken)):
+        if group is not None or (module.source is None and (node.space or node.name in self.sight.broken)):
             return group
         known = known_groups(at.module)
         near = nearest(node.title, known) or nearest(node.name, known)
@@ -387,23 +389,6 @@ class _Expander:
         self.report.add("E0821", message, node.name_span, help, cause=node.title)
         return None
 
-    def _fits(self, node: ast.Use, group: Group) -> None:
-        """Whether a USE gives what the group takes."""
-        parameters = {each.name: each for each in group.node.parameters}
-        listed = ", ".join(parameters) or "none"
-        for pair in node.pairs:
-            if pair.key not in parameters:
-                near = nearest(pair.key, parameters)
-                help = f"did you mean {near}={'…' if pair.value.parts else ''}? " if near else ""
-                message = f"the group `{node.title}` has no parameter `{pair.key}`"
-                self.report.add("E0823", message, pair.key_span, f"{help}its parameters: {listed}")
-        given = {pair.key for pair in node.pairs}
-        missing = [name for name, each in parameters.items() if each.default is None and name not in given]
-        if missing:
-            form = " ".join(f"{name}=value" for name in missing)
-            message = f"`{node.title}` is used without its parameter `{missing[0]}`"
-            self.report.add("E0823", message, node.name_span, f"write USE {node.title} {form}")
-
     def unused(self, out: list[Flat]) -> None:
         """Groups of the recipe that nothing built uses: what is wrong with them whatever they are given."""
         for group in self.top.module.groups.values():
@@ -413,7 +398,7 @@ class _Expander:
                 names: dict[str, Known] = {}
                 for parameter in node.parameters:
                     if parameter.default is not None:
-                        self.text(parameter.default, at)
+                        self.sight.text(parameter.default, at.scope)
                     names[parameter.name] = Known(name=parameter.name, value=None, span=parameter.span)
                     at.scope = TOP.with_names(names)
                 nodes: list[Flat] = []
@@ -421,86 +406,5 @@ class _Expander:
                 if nodes:
                     out.append(Unbuilt(tuple(nodes), alone=True))
 
-    # --- names ----------------------------------------------------------------------------------------------------
-
-    def text(self, word: ast.Word, at: _At) -> str | None:
-        """The text of a word that sees arguments, loop variables and parameters; None where it is not known."""
-        return expand(word.parts, lambda ref: self._value(ref, at))
-
-    def _value(self, ref: ast.Ref, at: _At) -> str | None:
-        known = self._seen(ref.name, at)
-        if known is None:
-            self._undefined(ref, at)
-            return None
-        if known.value is None and ref.name == EPOCH:
-            message = f"`{EPOCH}` is each stage's own, and known here only when it is given"
-            self.report.add("E0308", message, ref.span, "give it: --epoch N; or write a fixed value")
-        return known.value
-
-    def _seen(self, name: str, at: _At) -> Known | None:
-        bound = at.scope.bound.get(name)
-        if bound is not None:
-            return bound
-        known = self.declaring.known.get(name)
-        return None if known is None or (at.scope.sealed and known.span is not None) else known
-
-    def _undefined(self, ref: ast.Ref, at: _At) -> None:
-        name = ref.name
-        if name in self.broken:
-            return
-        seen = (*at.scope.bound, *(each for each in self.declaring.known if self._seen(each, at)))
-        near = nearest(name, seen)
-        labels: tuple[Label, ...] = ()
-        if name in self.elsewhere:
-            labels = (Label(span=self.elsewhere[name], text="declared here, in a branch that is not built"),)
-            message, help = f"`{name}` is not declared in this build", "declare it above the IF"
-        elif at.scope.sealed and name in self.declaring.known:
-            message = f"`{name}` is an ARG of the recipe, and a group of another file sees its parameters only"
-            help = f"give the group a parameter for it: USE … {name}=${{{name}}}"
-        elif name in self.arguments and not at.scope.sealed:
-            line = self.source.position(self.arguments[name].start).line
-            message = f"`{name}` is declared only in line {line}, below its use"
-            help = "move the ARG up: it is visible from its line on"
-        elif near is not None:
-            message, help = f"`{name}` is not defined", f"did you mean ${{{near}}}?"
-        else:
-            message = f"`{name}` is not defined: only ARGs, loop variables and parameters are seen here"
-            help = f"declare it above: ARG {name}"
-        self.report.add("E0301", message, ref.span, help, labels=labels, cause=name)
-
-    def _claim(self, name: str, span: Span, at: _At) -> None:
-        """Report a loop variable or parameter whose name is another's."""
-        other = self._seen(name, at)
-        if name in ALWAYS or name in RESERVED_ARGS:
-            message = f"`{name}` is always defined" if name in ALWAYS else f"every step has its own `{name}`"
-            self.report.add("E0304", message, span, "take another name")
-        elif other is not None:
-            labels = () if other.span is None else (Label(span=other.span, text="it is this one's"),)
-            message = f"the name `{name}` is taken"
-            self.report.add("E0820", message, span, "take another name: one name means one thing", labels=labels)
-        elif looks_secret(name):
-            message = f"`{name}` looks like a secret, and its value ends up in keys and histories"
-            help = f"use --secret={name} on the step that needs it; if it is none, take another name"
-            self.report.add("E0305", message, span, help)
-
 
 _LONGEST: Final = 40
-
-
-def _declared(items: Iterable[Item]) -> set[str]:
-    """Every name that statements declare, however deep in blocks."""
-    out: set[str] = set()
-    for item in items:
-        match item:
-            case Block(branches=branches):
-                for branch in branches:
-                    out |= _declared(branch.body)
-            case ast.Arg(name=name):
-                out.add(name)
-            case ast.Env(pairs=pairs):
-                out.update(pair.key for pair in pairs)
-            case ast.From(stage=str(stage)):
-                out.add(stage)
-            case _:
-                pass
-    return out

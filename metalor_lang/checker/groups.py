@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from metalor_lang.checker.program import Contexts, Imported
 from metalor_lang.checker.report import Report
 from metalor_lang.diagnostics.model import Label
+from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.errors import MachineError, MetalorError
 from metalor_lang.record import dataclass, field
 from metalor_lang.source import SourceFile, Span
@@ -72,6 +73,7 @@ class Importer:
         self._contexts = contexts
         self._report = report
         self._recipe = posixpath.basename(recipe.path)
+        self._folder = posixpath.dirname(recipe.path)
         self._read: dict[str, Module] = {}
         self._digests: dict[str, str] = {}
 
@@ -114,7 +116,7 @@ class Importer:
             self._say("E0830", error.message, help, node.path.span, module, at)
             return Module(source=None)
         self._digests[path] = hashlib.sha256(content).hexdigest()
-        source, unreadable = decode(path, content)
+        source, unreadable = decode(posixpath.normpath(posixpath.join(self._folder, path)), content)
         made = Module(source=source, folder=posixpath.dirname(path))
         self._read[path] = made
         recipe, wrong = parse(source)
@@ -186,3 +188,23 @@ def known_groups(module: Module) -> Mapping[str, Group]:
     for space, other in module.spaces.items():
         out.update((f"{space}.{name}", group) for name, group in other.groups.items())
     return out
+
+
+def check_given(node: ast.Use, group: Group, report: Report) -> None:
+    """Report what a USE gives that its group does not take, and what it lacks."""
+    parameters = {each.name: each for each in group.node.parameters}
+    listed = ", ".join(parameters) or "none"
+    meant: set[str] = set()
+    for pair in node.pairs:
+        if pair.key not in parameters:
+            near = nearest(pair.key, parameters)
+            meant |= {near} if near else set()
+            help = f"did you mean {near}={'…' if pair.value.parts else ''}? " if near else ""
+            message = f"the group `{node.title}` has no parameter `{pair.key}`"
+            report.add("E0823", message, pair.key_span, f"{help}its parameters: {listed}")
+    given = meant.union(pair.key for pair in node.pairs)
+    missing = [name for name, each in parameters.items() if each.default is None and name not in given]
+    if missing:
+        form = " ".join(f"{name}=value" for name in missing)
+        message = f"`{node.title}` is used without its parameter `{missing[0]}`"
+        report.add("E0823", message, node.name_span, f"write USE {node.title} {form}")

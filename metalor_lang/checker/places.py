@@ -27,6 +27,7 @@ class Frame:
         text: what a label says there.
         source: the file that line stands in; None for the recipe.
         alone: whether it says nothing of its own: the only round of a FOR.
+        values: what its names stand for, where that is known.
 
     """
 
@@ -34,6 +35,7 @@ class Frame:
     text: str
     source: SourceFile | None = None
     alone: bool = False
+    values: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,15 +36,19 @@ def _one(document: Document, client: Client, each: Diagnostic) -> types.Diagnost
     if each.help:
         text.append(f"help: {each.help}")
     related = None
-    if each.labels and client.related:
+    for label in each.labels:
+        if label.source is not None:
+            text.append(f"{label.source.path}:{label.source.position(label.span.start)}: {label.text}")
+    own = [label for label in each.labels if label.source is None]
+    if own and client.related:
         related = [
             types.DiagnosticRelatedInformation(
                 location=types.Location(uri=document.uri, range=lines.range(label.span)), message=label.text
             )
-            for label in each.labels
+            for label in own
         ]
-    elif each.labels:
-        text += [f"line {lines.line_of(label.span.start) + 1}: {label.text}" for label in each.labels]
+    elif own:
+        text += [f"line {lines.line_of(label.span.start) + 1}: {label.text}" for label in own]
     tags = None
     if client.tags and each.code in _UNNECESSARY:
         tags = [types.DiagnosticTag.Unnecessary]

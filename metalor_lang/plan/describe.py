@@ -13,8 +13,10 @@ VERSION: Final = 1
 
 
 def describe(plan: Plan) -> Json:
-    """The stages of a plan, their steps with keys and parts, and what is skipped."""
+    """The stages of a plan, their steps with keys and parts, what is skipped, and what is imported, if anything."""
+    imports: Json = [{"path": each.path, "sha256": each.sha256} for each in plan.program.imports]
     return {
+        **({"imports": imports} if imports else {}),
         "version": VERSION,
         "platform": str(plan.program.platform),
         "target": plan.stages[plan.target].title,
@@ -57,6 +59,20 @@ def _stage(plan: Plan, stage: PlannedStage) -> Json:
 
 
 def _step(plan: Plan, step: Step) -> Json:
+    described = _plain_step(plan, step)
+    if step.origin is not None:
+        described["origin"] = {
+            "path": step.origin.path,
+            "line": step.origin.line,
+            "via": [
+                {"path": via.path, "line": via.line, "text": via.text, "values": dict(via.values)}
+                for via in step.origin.via
+            ],
+        }
+    return described
+
+
+def _plain_step(plan: Plan, step: Step) -> dict[str, Json]:
     return {
         "number": step.number,
         "kind": str(step.kind),

@@ -237,7 +237,7 @@ class _StagePlanner:
         recipe = self.program.recipe.source
         source, line = places.origin(offset)
         via = tuple(
-            Via(path=file.path, line=file.position(frame.span.start).line, text=frame.text)
+            Via(path=file.path, line=file.position(frame.span.start).line, text=frame.text, values=frame.values)
             for frame in reversed(frames)
             for file in (frame.source or recipe,)
         )

@@ -238,11 +238,20 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Via:
-    """A USE, or a round of a FOR, that a step stands in: the file (as messages call it), its line, and in words."""
+    """A USE, or a round of a FOR, that a step stands in.
+
+    Args:
+        path: the file, as messages call it.
+        line: its line there, 1-based.
+        text: which it is: "used here", "in the round V=1".
+        values: what its names stand for.
+
+    """
 
     path: str
     line: int
     text: str
+    values: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,7 +74,8 @@ def placed(
     if typed is None:
         return diagnostics, source
 
-    spans = [span for each in diagnostics for span in (each.span, *(label.span for label in each.labels))]
+    own = [label.span for each in diagnostics for label in each.labels if label.source is None]
+    spans = [*(each.span for each in diagnostics), *own]
     if any(span.start < start for span in spans):
         return diagnostics, source
     return tuple(moved(each, typed.start - start) for each in diagnostics), typed.source
@@ -89,6 +90,8 @@ def moved(diagnostic: Diagnostic, by: int) -> Diagnostic:
     return replace(
         diagnostic,
         span=move(diagnostic.span),
-        labels=tuple(replace(label, span=move(label.span)) for label in diagnostic.labels),
+        labels=tuple(
+            label if label.source is not None else replace(label, span=move(label.span)) for label in diagnostic.labels
+        ),
         edits=tuple(replace(edit, span=move(edit.span)) for edit in diagnostic.edits if edit.span.start + by >= 0),
     )

@@ -6,13 +6,14 @@ Invariant: runs nothing; a step counts as cached only if its record stands on th
 import argparse
 import json
 import sys
+from shlex import quote
 
 from metalor_lang.build.api import Session
 from metalor_lang.build.cached import cached_steps
 from metalor_lang.cli.common import open_store, recipe_options
 from metalor_lang.errors import Exit
 from metalor_lang.plan.describe import base_name, describe
-from metalor_lang.plan.graph import Kind, Plan
+from metalor_lang.plan.graph import Kind, Origin, Plan
 from metalor_lang.screen.text import one_line
 
 
@@ -36,6 +37,20 @@ def run(arguments: argparse.Namespace) -> int:
     return Exit.DONE
 
 
+def _origin(origin: Origin, path: str) -> str:
+    """Where a step of a group or a loop stands, and what brought it there."""
+
+    def line(number: int, file: str) -> str:
+        return f"line {number}" if file == path else f"line {number} of {file}"
+
+    out = [line(origin.line, origin.path)]
+    for via in origin.via:
+        values = " ".join(f"{name}={quote(value)}" for name, value in via.values)
+        word = "used in" if via.text == "used here" else "a round of"
+        out.append(f"{word} {line(via.line, via.path)}" + (f" with {values}" if values else ""))
+    return ", ".join(out)
+
+
 def tree(plan: Plan, cached: frozenset[tuple[int, int]], path: str) -> list[str]:
     """The plan as lines: a stage, its steps below it, each with its state."""
     lines = [f"{path} for {plan.program.platform}"]
@@ -56,6 +71,9 @@ def tree(plan: Plan, cached: frozenset[tuple[int, int]], path: str) -> list[str]
                 state = "runs"
                 runs += 1
             lines.append(f"{bar} {leaf} {state:<6} {step.key.removeprefix('sha256:')[:12]}  {one_line(step.text)}")
+            if step.origin is not None:
+                stem = "  " if step.number == len(stage.steps) else "│ "
+                lines.append(f"{bar} {stem}{'':>21}{one_line(_origin(step.origin, path))}")
     lines += [f"not needed: {title}" for title in plan.skipped]
     lines.append(f"{runs} steps would run" if runs != 1 else "1 step would run")
     return lines

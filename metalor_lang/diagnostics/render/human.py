@@ -85,7 +85,7 @@ def render_human(
 def _one(diagnostic: Diagnostic, source: SourceFile, style: _Style, width: int) -> str:
     place = source.position(min(diagnostic.span.start, len(source.text)))
     path = "".join(visible(char, 0) for char in source.path)
-    gutter = len(str(max(_last_shown(span, source) for span in _spans(diagnostic))))
+    gutter = len(str(max(_last_shown(span, file) for span, file in _spans(diagnostic, source))))
     kind = str(diagnostic.severity)
     message = "".join(visible(char, 0) for char in diagnostic.message)
     out = [
@@ -93,17 +93,14 @@ def _one(diagnostic: Diagnostic, source: SourceFile, style: _Style, width: int) 
         f"{style.strong}{message}{style.end}"
     ]
     marks = [(diagnostic.span, "^", "", style.error)]
-    marks += [(label.span, "-", label.text, style.gutter) for label in diagnostic.labels]
-    marks.sort(key=lambda mark: source.position(min(mark[0].start, len(source.text))).line)
-    before: int | None = None
-    for span, sign, text, tint in marks:
-        number = source.position(min(span.start, len(source.text))).line
-        if before is not None and number > before + 1:
-            out.append(f"{style.gutter}{'':>{gutter}} ⋮{style.end}")
-        repeat = before == number
-        shown = _marked(span, sign, text, tint, source, style, gutter, width, with_line=not repeat)
-        out += shown
-        before = number
+    marks += [(each.span, "-", each.text, style.gutter) for each in diagnostic.labels if each.source is None]
+    out += _lines(marks, source, style, gutter, width)
+    for file in {id(each.source): each.source for each in diagnostic.labels if each.source is not None}.values():
+        marks = [(each.span, "-", each.text, style.gutter) for each in diagnostic.labels if each.source is file]
+        where = file.position(min(marks[0][0].start, len(file.text)))
+        name = "".join(visible(char, 0) for char in file.path)
+        out.append(f"{style.gutter}{'':>{gutter}} in{style.end} {name}:{where}")
+        out += _lines(marks, file, style, gutter, width)
     if diagnostic.help:
         help = "".join(visible(char, 0) for char in diagnostic.help)
         indent = " " * (gutter + 1)
@@ -114,8 +111,30 @@ def _one(diagnostic: Diagnostic, source: SourceFile, style: _Style, width: int) 
     return "\n".join(out) + "\n"
 
 
-def _spans(diagnostic: Diagnostic) -> list[Span]:
-    return [diagnostic.span, *(label.span for label in diagnostic.labels)]
+_Mark = tuple[Span, str, str, str]
+"""A place, the sign below it, what is said there, and in which colour."""
+
+
+def _lines(marks: list[_Mark], source: SourceFile, style: _Style, gutter: int, width: int) -> list[str]:
+    """The marked lines of one file, from top to bottom."""
+    out: list[str] = []
+    before: int | None = None
+    for span, sign, text, tint in sorted(marks, key=lambda mark: _line(mark[0], source)):
+        number = _line(span, source)
+        if before is not None and number > before + 1:
+            out.append(f"{style.gutter}{'':>{gutter}} ⋮{style.end}")
+        repeat = before == number
+        out += _marked(span, sign, text, tint, source, style, gutter, width, with_line=not repeat)
+        before = number
+    return out
+
+
+def _line(span: Span, source: SourceFile) -> int:
+    return source.position(min(span.start, len(source.text))).line
+
+
+def _spans(diagnostic: Diagnostic, source: SourceFile) -> list[tuple[Span, SourceFile]]:
+    return [(diagnostic.span, source), *((label.span, label.source or source) for label in diagnostic.labels)]
 
 
 def _last_shown(span: Span, source: SourceFile) -> int:

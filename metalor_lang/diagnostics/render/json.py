@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 
 from metalor_lang.diagnostics.findings import Findings
-from metalor_lang.diagnostics.model import Diagnostic
+from metalor_lang.diagnostics.model import Diagnostic, Label
 from metalor_lang.source import SourceFile, Span
 
 SCHEMA_VERSION = 2
@@ -26,6 +26,12 @@ def _span(source: SourceFile, span: Span) -> JsonObject:
     return {"start": _place(source, span.start), "end": _place(source, span.end)}
 
 
+def _label(label: Label, source: SourceFile) -> JsonObject:
+    if label.source is None:
+        return {"text": label.text, "span": _span(source, label.span)}
+    return {"text": label.text, "path": label.source.path, "span": _span(label.source, label.span)}
+
+
 def diagnostic_json(diagnostic: Diagnostic, source: SourceFile) -> JsonObject:
     """One diagnostic as a JSON object."""
     return {
@@ -34,7 +40,7 @@ def diagnostic_json(diagnostic: Diagnostic, source: SourceFile) -> JsonObject:
         "message": diagnostic.message,
         "help": diagnostic.help,
         "span": _span(source, diagnostic.span),
-        "labels": [{"text": label.text, "span": _span(source, label.span)} for label in diagnostic.labels],
+        "labels": [_label(label, source) for label in diagnostic.labels],
         "edits": [
             {"text": edit.text, "safe": edit.safe, "span": _span(source, edit.span)} for edit in diagnostic.edits
         ],

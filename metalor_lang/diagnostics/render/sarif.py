@@ -12,7 +12,7 @@ from urllib.parse import quote
 from metalor_lang.diagnostics.codes import CODES
 from metalor_lang.diagnostics.codes.model import Code
 from metalor_lang.diagnostics.findings import Findings, fingerprints
-from metalor_lang.diagnostics.model import Diagnostic, Edit
+from metalor_lang.diagnostics.model import Diagnostic, Edit, Label
 from metalor_lang.diagnostics.render.hide import without_passwords
 from metalor_lang.source import SourceFile, Span
 
@@ -76,7 +76,7 @@ def _result(diagnostic: Diagnostic, source: SourceFile, file: int, rule: int, na
     }
     if diagnostic.labels:
         result["relatedLocations"] = [
-            {"id": number, **_location(source, file, label.span), "message": {"text": _sentence(label.text)}}
+            {"id": number, **_related(label, source, file), "message": {"text": _sentence(label.text)}}
             for number, label in enumerate(diagnostic.labels, 1)
         ]
     if diagnostic.edits:
@@ -84,7 +84,11 @@ def _result(diagnostic: Diagnostic, source: SourceFile, file: int, rule: int, na
     return result
 
 
-def _location(source: SourceFile, file: int, span: Span) -> JsonObject:
+def _related(label: Label, source: SourceFile, file: int) -> JsonObject:
+    return _location(label.source or source, file if label.source is None else None, label.span)
+
+
+def _location(source: SourceFile, file: int | None, span: Span) -> JsonObject:
     region = _region(source, span)
     if text := source.slice(span):
         region["snippet"] = {"text": without_passwords(text)}
