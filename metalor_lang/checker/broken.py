@@ -12,6 +12,8 @@ from metalor_lang.syntax import ast
 from metalor_lang.syntax.refused import lines_of, meant
 
 _IDENTIFIER = pattern(r"[A-Za-z_][A-Za-z0-9_-]*")
+ABOUT_RIGHT_LINES: Final = frozenset({"E0251", "E0801", "E0802", "E0803", "E0804", "E0805", "E0806"})
+"""What the parser says of statements that are right in themselves."""
 _DECLARE: Final = ("ARG", "ENV", "FROM", "FOR", "DEFINE", "IMPORT")
 
 
@@ -34,6 +36,8 @@ def read_broken(recipe: ast.Recipe, syntax: tuple[Diagnostic, ...]) -> Broken:
     names: set[str] = set()
     stages: dict[int, ast.From] = {}
     for each in syntax:
+        if each.code in ABOUT_RIGHT_LINES:
+            continue
         start, text = lines_of(recipe.source, each)
         words = text.split(maxsplit=1)
         word = meant(words[0]) if words else ""

@@ -188,6 +188,8 @@ class _Expander:
                     self._use(item, at, out)
                 case ast.Import():
                     self.importer.bring(at.module, item)
+                case ast.From() if at.active:
+                    pass  # the parser has said that it cannot stand here
                 case ast.RecipeVersion() | ast.If() | ast.Else() | ast.End() | ast.For() | ast.Define():
                     pass
                 case _:
@@ -353,6 +355,8 @@ class _Expander:
         define = self.place(group.node, at)
         names: dict[str, Known] = {}
         for parameter in define.parameters:
+            if parameter.name in names:
+                continue
             self.sight.claim(parameter.name, parameter.span, at.scope)
             value = given.get(parameter.name)
             if parameter.name not in given and parameter.default is not None:

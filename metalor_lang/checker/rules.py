@@ -69,7 +69,7 @@ def _env(walk: StageWalk, node: ast.Statement) -> None:
             message = f"`{pair.key}` looks like a secret, and ENV is for everyone to read"
             walk.report.add("E0305", message, pair.key_span, help)
         after[pair.key] = walk.value(pair.value)
-        if shipped:
+        if shipped or argument is not None:
             walk.facts.shipped.add(pair.key)
         else:
             walk.facts.shipped.discard(pair.key)

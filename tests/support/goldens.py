@@ -28,7 +28,9 @@ def describe(diagnostics: tuple[Diagnostic, ...], source: SourceFile) -> str:
     for each in diagnostics:
         out.append(f"{each.code} {source.position(each.span.start)} width {len(each.span)}")
         out.append(f"  {each.message}")
-        out += [f"  {source.position(label.span.start)} {label.text}" for label in each.labels]
+        for label in each.labels:
+            place = (label.source or source).position(label.span.start)
+            out.append(f"  {f'{label.source.path}:' if label.source else ''}{place} {label.text}")
         if each.help:
             out.append(f"  help: {each.help}")
     return "".join(line + "\n" for line in out)

@@ -58,6 +58,46 @@ BLOCKS: tuple[Code, ...] = (
         "ARG NAME=web\n" + _SCRATCH + "FOR PORT IN 80 443\n    EXPOSE ${PORT}\nEND\n",
     ),
     _code(
+        "E0810",
+        "A condition is not written like that",
+        "`IF` compares one value with another, or with several: `==`, `!=`, `IN`, `NOT IN`, with white space around"
+        " them. Texts are compared character by character; there are no numbers, no patterns and no `and`: an `IF`"
+        ' inside of another says "and", `IN` says "or". `!= ""` asks whether something is there.',
+        _SCRATCH + "IF ${TARGETARCH} = arm64\n    EXPOSE 80\nEND\n",
+        _SCRATCH + "IF ${TARGETARCH} == arm64\n    EXPOSE 80\nEND\n",
+    ),
+    _code(
+        "E0811",
+        "A FOR is not written like that",
+        "`FOR NAME IN` and one or more values. A value is never split, unless `--split` says that each is a list of"
+        " words with white space between them, as an argument can give it.",
+        _SCRATCH + "FOR PORT in 80 443\n    EXPOSE ${PORT}\nEND\n",
+        _SCRATCH + "FOR PORT IN 80 443\n    EXPOSE ${PORT}\nEND\n",
+    ),
+    _code(
+        "E0812",
+        "A group is not written like that",
+        "`DEFINE name PARAMETER PARAMETER=default` and `USE name PARAMETER=value`: a group's name is a small letter,"
+        " then `a-z`, `0-9`, `_` and `-`; values are given by name, as `key=value`.",
+        _SCRATCH + "DEFINE web port\n    EXPOSE ${port}\nEND\nUSE web 80\n",
+        _SCRATCH + "DEFINE web port\n    EXPOSE ${port}\nEND\nUSE web port=80\n",
+    ),
+    _code(
+        "E0813",
+        "An IMPORT is not written like that",
+        "`IMPORT path AS name`: the name stands before the groups of that file, `USE name.group`, so that one sees"
+        " where they come from.",
+        "IMPORT common.metalor\n" + _SCRATCH,
+        _SCRATCH,
+    ),
+    _code(
+        "E0814",
+        "Something stands behind END or ELSE",
+        "`END` closes the innermost block and stands alone. `ELSE` stands alone, or as `ELSE IF` with a condition.",
+        _SCRATCH + "IF ${TARGETARCH} == arm64\n    EXPOSE 80\nEND IF\n",
+        _SCRATCH + "IF ${TARGETARCH} == arm64\n    EXPOSE 80\nEND\n",
+    ),
+    _code(
         "E0820",
         "A loop variable or parameter takes a name that is in use",
         "One name means one thing. The name of a loop variable or a parameter cannot be that of an ARG, of another one"

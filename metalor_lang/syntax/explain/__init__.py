@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.source import SourceFile
-from metalor_lang.syntax.explain import commands, statements, values, words
+from metalor_lang.syntax.explain import blocks, commands, statements, values, words
 from metalor_lang.syntax.explain.where import Rule, Where
 from metalor_lang.syntax.explain.words import REFUSED_WORDS
 from metalor_lang.syntax.grammar import Refusal, Token
@@ -42,6 +42,7 @@ _RULES: tuple[Rule, ...] = (
     words.unicode_space, words.first_word, words.ends_in_continuation, words.fence_in_shell, words.fences,
     values.expansion, values.dollar, values.string, values.array, values.after_array,
     words.flag, words.heredoc, statements.bracket, values.backslash, values.quotes,
+    blocks.condition, blocks.ends, blocks.loop, blocks.group, blocks.importing,
     commands.exec_words, statements.from_, statements.pairs, statements.arg, statements.unset, statements.test,
     statements.recipe, statements.file, statements.too_many, statements.missing, _unclassified,
 )  # fmt: skip

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from metalor_lang.build.importing import read_recipe
 from metalor_lang.checker.checker import check
 from metalor_lang.checker.program import SourceMiss, SourceProblem
 from metalor_lang.diagnostics.codes import CODES
@@ -32,7 +33,7 @@ class Folders:
         return not path.startswith("absent")
 
     def recipe(self, path: str) -> bytes:
-        return (IMPORTS / path).read_bytes()
+        return read_recipe(IMPORTS, path)
 
 
 def every_diagnostic(path: Path) -> tuple[SourceFile, tuple[Diagnostic, ...]]:
