@@ -21,8 +21,8 @@ from metalor_lang.source import SourceFile, Span
 _DAMAGED: Final = "E0701"
 _CONFLICT: Final = "E0702"
 _NEWER: Final = "E0703"
-_SECTIONS: Final = ("version", "platforms", "bases", "fetch", "git")
-_FACTS: Final = (
+SECTIONS: Final = ("version", "platforms", "bases", "fetch", "git")
+FACTS: Final = (
     "digest", "platform", "created", "user", "workdir", "env", "entrypoint", "cmd", "labels", "exposed", "volumes",
     "stop_signal", "onbuild",
 )  # fmt: skip
@@ -165,7 +165,7 @@ class _Reader:
                 f"this lock has the version {version}, and this metalor reads {VERSION}",
                 _NEWER if version > VERSION else _DAMAGED,
             )
-        self._object(self.value, (), _SECTIONS)
+        self._object(self.value, (), SECTIONS)
         return Lock(
             platforms=tuple(
                 self._platform(each, ("platforms", number))
@@ -192,7 +192,7 @@ class _Reader:
         )
 
     def _base(self, value: object, path: _Path) -> BaseInfo:
-        facts = self._object(value, path, _FACTS)
+        facts = self._object(value, path, FACTS)
 
         def text(name: str, default: str = "") -> str:
             return self._text(facts[name], (*path, name)) if name in facts else default

@@ -2,14 +2,16 @@
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 
 import pytest
 
-from metalor_lang.plan.lockfile import read_lock
+from metalor_lang.plan.lockfile import FACTS, SECTIONS, read_lock, write_lock
 from metalor_lang.source import SourceFile
 from tests.support.bases import base, reference
+from tests.support.documents import ROOT, fences
 from tests.support.gitserver import forge
 from tests.support.ordinary import NAME, run_as_user
 from tests.support.registry import registries_conf, registry
@@ -18,6 +20,7 @@ from tests.support.workshop import METALOR, Workshop
 
 pytestmark = pytest.mark.integration
 
+REFERENCE = ROOT / "docs" / "reference"
 OFFLINE = ("unshare", "--net")
 """A network namespace of its own, in which not even the loopback interface is up."""
 
@@ -359,6 +362,37 @@ def test_a_wrong_recipe_or_an_absent_server_leaves_the_lock_as_it_was(world, sho
     assert (shop.path / "app.lock").read_bytes() == before
     assert sorted(path.name for path in shop.path.iterdir()) == ["app.lock", "app.metalor", "store"]
     assert shop.leftovers() == []
+
+
+def test_the_examples_of_the_reference_are_true(world, shop):
+    world.first()
+    (world.web.www / "hello.txt").write_text("hello\n")
+    (world.web.www / "pages.tar.gz").write_text("pages\n")
+    world.git.commit("app.git", {"Makefile": "all:\n"})
+    page = {fence.words[0]: fence.body for fence in fences(REFERENCE / "language.md") if fence.words}
+
+    def put(body):
+        for word, here in (
+            ("https://example.org/app", f"{world.git.url}/app"),
+            ("https://example.org", world.web.http),
+            ("debian:12", f"{world.host}/team/base:1"),
+        ):
+            body = body.replace(word, here)
+        shop.recipe(body)
+
+    put(page["locked"])
+    shop.run("lock", "app.metalor")
+    shop.run("build", "app.metalor", "--locked")
+    put(page["unlocked"])
+    assert shop.run("build", "app.metalor", "--locked", status=1).stderr.count("error[E0704]") == 2
+
+
+def test_the_page_of_the_format_shows_a_lock_and_names_every_fact(world):
+    (shown,) = [fence.body for fence in fences(REFERENCE / "lock.md") if fence.language == "json"]
+    lock, wrong = read_lock(SourceFile("x.lock", shown), "metalor lock x")
+    assert wrong == () and write_lock(lock) == shown
+    rows = re.findall(r"^\| `(\w+)` \|", (REFERENCE / "lock.md").read_text(), re.MULTILINE)
+    assert tuple(rows) == (*SECTIONS, *FACTS)
 
 
 def test_an_ordinary_user_has_a_lock_of_his_own(world, shop, tmp_path):
