@@ -218,6 +218,8 @@ def test_what_is_not_in_the_lock_is_resolved_with_one_notice_and_refused_when_lo
         f"app.lock does not have {world.web.http}/more, {reference('busybox')} for linux/amd64: resolved as without a"
         " lock; `metalor lock app.metalor` writes it down"
     )
+    assert f"metalor: {notice}\n" == shop.run("plan", "app.metalor").stderr
+    assert f"metalor: {notice}\n" == shop.run("run", "app.metalor", "--", "/bin/true").stderr
     asked = len(world.web.asked())
     done = shop.run("build", "app.metalor", "--locked", status=1, store="empty")
     assert done.stderr.count("error[E0704]") == 2 and "help: write it down: metalor lock app.metalor" in done.stderr
@@ -334,6 +336,27 @@ def test_arguments_that_name_others_are_added_or_take_their_places(world, shop):
     shop.run("lock", "app.metalor", "--check", "--add")
     shop.run("lock", "app.metalor", "--arg", "NUMBER=2")
     assert list(locked(shop).bases) == names[1:]
+
+
+def test_an_imported_recipe_is_noted_as_it_is(world, shop):
+    world.first()
+    common = f"DEFINE news\n    FETCH --unpinned {world.web.http}/data /data\nEND\n"
+    (shop.path / "common.metalor").write_text(common)
+    shop.recipe(f"IMPORT common.metalor AS common\nFROM {world.host}/team/base:1\nUSE common.news\n")
+    shop.run("lock", "app.metalor")
+    digest = hashlib.sha256(common.encode()).hexdigest()
+    assert locked(shop).imports == {"common.metalor": digest} and f"{world.web.http}/data" in locked(shop).fetched
+    shop.run("build", "app.metalor", "--locked")
+    (shop.path / "common.metalor").write_text(f"# other\n{common}")
+    for words in (("build", "app.metalor", "--locked"), ("lock", "app.metalor", "--check")):
+        said = shop.run(*words, status=1).stderr
+        assert f"1:8: error[E0705]: common.metalor is not what app.lock says: {digest[:12]} there" in said
+    events = shop.events("app.metalor", "--expect-cached")
+    assert ["app.lock has another common.metalor" in each["text"] for each in events if each["event"] == "notice"] == [
+        True
+    ]
+    assert shop.run("lock", "app.metalor").stdout.startswith(f"  common.metalor  {digest[:12]} → ")
+    shop.run("build", "app.metalor", "--locked")
 
 
 def test_a_lock_that_lies_is_found_out(world, shop):
