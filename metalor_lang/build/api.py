@@ -286,6 +286,7 @@ class Session:
         self.lock.vet(checked.program, self.source)
         inputs = self.lock.over(BuildInputs(self.bases, self.contexts, Remotes(self.store)))
         if isinstance(inputs, LockedInputs):
+            inputs.imported(checked.program.imports)
             asked.append(inputs)
         plan, wrong = evaluate(checked.program, inputs)
         if plan is None or wrong:

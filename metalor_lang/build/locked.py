@@ -14,7 +14,9 @@ from metalor_lang.record import dataclass, field, replace
 from metalor_lang.syntax import ast
 
 if TYPE_CHECKING:
-    from metalor_lang.checker.program import Program
+    from collections.abc import Iterable
+
+    from metalor_lang.checker.program import Imported, Program
     from metalor_lang.plan.lock import Lock
     from metalor_lang.source import SourceFile
 
@@ -164,7 +166,7 @@ class LockedInputs:
 
     def base(self, base: Base, platform: Platform) -> BaseInfo:
         """Identity and configuration of a base; raises InputError, also for one that differs from the lock."""
-        from metalor_lang.plan.lock import base_name, settled_info
+        from metalor_lang.plan.lock import base_name, settled_info, short
 
         assert isinstance(base, ImageBase | RootfsBase)
         lock = self.lock.get()
@@ -184,6 +186,16 @@ class LockedInputs:
             raise InputError(_DIFFERS, message, f"bring the old one back, or take the new one: {self.lock.remedy}")
         self.changed[base_name(base)] = None
         return info
+
+    def imported(self, imports: "Iterable[Imported]") -> None:
+        """Note what a program imports, which is taken as it is: with `--locked` it was compared before."""
+        lock = self.lock.get()
+        for each in imports:
+            known = None if lock is None else lock.imports.get(each.path)
+            if known is None:
+                self.unlocked[each.path] = None
+            elif known != each.sha256:
+                self.changed[each.path] = None
 
     def content(self, files: CopyFiles, epoch: int) -> str:
         """As of the inputs."""
@@ -212,6 +224,8 @@ class LockedInputs:
 
 def _plainly_in(program: "Program", lock: "Lock") -> bool:
     """Whether one look says that a lock has all: its bases, and nothing else is unpinned."""
+    if any(lock.imports.get(each.path) != each.sha256 for each in program.imports):
+        return False
     for stage in program.stages:
         if stage.index not in program.needed:
             continue
@@ -238,8 +252,3 @@ def notice_of(lock: RecipeLock, inputs: "list[LockedInputs]") -> str:
 def _listed(names: list[str]) -> str:
     more = len(names) - _LISTED
     return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
-
-
-def short(digest: str) -> str:
-    """The beginning of a digest, for people."""
-    return digest.removeprefix("sha256:")[:12]

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from metalor_lang.build.bases import base_info, image_location, input_error
 from metalor_lang.build.failures import Refused
-from metalor_lang.build.locked import short
 from metalor_lang.build.state import oci_platform
 from metalor_lang.checker.program import Base, ImageBase, Platform, Program, RootfsBase, Transport
 from metalor_lang.diagnostics.model import Diagnostic
@@ -19,7 +18,7 @@ from metalor_lang.oci.fetch import known
 from metalor_lang.oci.inspect import inspect
 from metalor_lang.plan.evaluator import evaluate
 from metalor_lang.plan.graph import BaseInfo, BindMount, CloneGit, CopyFiles, FetchFile, Inputs
-from metalor_lang.plan.lock import Lock, action_name, base_name, settled_info
+from metalor_lang.plan.lock import Lock, action_name, base_name, settled_info, short
 from metalor_lang.plan.unlocked import everything, unlocked
 from metalor_lang.record import dataclass, field, replace
 from metalor_lang.store.store import Store
@@ -103,6 +102,7 @@ class Looking:
             bases=self.found,
             fetched=self.fetched,
             commits=self.commits,
+            imports={each.path: each.sha256 for program in programs for each in program.imports},
         )
 
 
@@ -184,5 +184,5 @@ def out_of_date(
                     Diagnostic(code=_DIFFERS, message=message, span=stage.node.base.span, help=f"take it: {remedy}"),
                 )
         if wrong:
-            return wrong
+            return wrong if program.places is None else program.places.shown(wrong)
     return ()

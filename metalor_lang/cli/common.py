@@ -11,7 +11,7 @@ from pathlib import Path
 
 from metalor_lang.build.api import STANDARD_INPUT, RecipeOptions, Session
 from metalor_lang.build.asked import parse_epoch
-from metalor_lang.build.events import EventSink, Notice
+from metalor_lang.build.events import Event, EventSink, Notice
 from metalor_lang.build.failures import BuildFailed, Refused
 from metalor_lang.build.late import LateRuntime, LateSnapshotter
 from metalor_lang.build.model import BuildResult, Chain, Options
@@ -161,6 +161,15 @@ def open_store(
 
     with Store.open(path, on_notice=notice) as store:
         yield store, world
+
+
+class Notices:
+    """Hears of a build what a person must know who wants to see nothing of it."""
+
+    def emit(self, event: Event) -> None:
+        """Print a notice on standard error; everything else is dropped."""
+        if isinstance(event, Notice):
+            print(f"metalor: {event.text}", file=sys.stderr)
 
 
 @contextmanager

@@ -12,11 +12,10 @@ from pathlib import Path
 
 from metalor_lang.build.api import Session, recipe_name
 from metalor_lang.build.asked import one_platform
-from metalor_lang.build.events import NullSink
 from metalor_lang.build.launch import PREFIXES, Launch, from_reference, launch
 from metalor_lang.build.model import Options
 from metalor_lang.build.sketch import choose_one, recall, remember, sketch
-from metalor_lang.cli.common import build_in, build_options, limits_of, machine, open_store, recipe_options
+from metalor_lang.cli.common import Notices, build_in, build_options, limits_of, machine, open_store, recipe_options
 from metalor_lang.errors import UsageError
 from metalor_lang.kernel.whole import write_all
 from metalor_lang.plan.graph import ImageState
@@ -75,7 +74,7 @@ def _find(
     quiet = arguments.progress == "auto" and not sys.stderr.isatty()
     screen = None if quiet else console(arguments.progress, raw=arguments.raw, out=sys.stderr)
     try:
-        events = screen or NullSink()
+        events = screen or Notices()
         options: Options = build_options(arguments)
         with Session(
             word,

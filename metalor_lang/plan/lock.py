@@ -24,6 +24,7 @@ class Lock:
         bases: by the name of a base and the platform that was asked for; each as `settled_info` gives it.
         fetched: by address, the SHA-256 (64 hexadecimal digits) of what an unpinned FETCH brings.
         commits: by address and branch, the commit of an unpinned GIT.
+        imports: by path, the SHA-256 of a recipe that is imported, as hexadecimal digits.
 
     """
 
@@ -31,6 +32,7 @@ class Lock:
     bases: Mapping[str, Mapping[Platform, BaseInfo]] = field(default_factory=dict)
     fetched: Mapping[str, str] = field(default_factory=dict)
     commits: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    imports: Mapping[str, str] = field(default_factory=dict)
 
     def base(self, base: ImageBase | RootfsBase, platform: Platform) -> BaseInfo | None:
         """What is known of a base for a platform, however its variant is written; None where nothing is."""
@@ -70,6 +72,11 @@ def unpinned(action: FetchFile | CloneGit) -> bool:
     return action.unpinned if isinstance(action, FetchFile) else bool(action.branch)
 
 
+def short(digest: str) -> str:
+    """The beginning of a digest, for people."""
+    return digest.removeprefix("sha256:")[:12]
+
+
 def settled_info(info: BaseInfo) -> BaseInfo:
     """What a lock holds of a base: what has no order in an image's configuration is sorted."""
     state = info.state
@@ -90,8 +97,8 @@ class Change:
     """What one name stands for in two locks; "" where one of them does not have it.
 
     Args:
-        path: of the fact in the document: `bases`, a name and a platform, or `fetch` and an address, or `git`, an
-            address and a branch.
+        path: of the fact in the document: `bases`, a name and a platform; `fetch` and an address; `git`, an address
+            and a branch; `imports` and a path.
         old, new: digests as they are written, or hashes of commits. Where they are equal, what else is known of the
             base differs.
 
@@ -109,7 +116,7 @@ class Change:
 
 
 def changes(old: Lock, new: Lock) -> tuple[Change, ...]:
-    """What differs between two locks, sorted: bases, FETCH, GIT."""
+    """What differs between two locks, sorted: bases, FETCH, GIT, imports."""
     before, after = _facts(old), _facts(new)
     return tuple(
         Change(path=path, old=_hash(before.get(path)), new=_hash(after.get(path)))
@@ -125,6 +132,7 @@ def _facts(lock: Lock) -> dict[tuple[str, ...], BaseInfo | str]:
     found |= {("fetch", url): f"sha256:{digest}" for url, digest in lock.fetched.items()}
     for url, commits in lock.commits.items():
         found |= {("git", url, branch): commit for branch, commit in commits.items()}
+    found |= {("imports", path): f"sha256:{digest}" for path, digest in lock.imports.items()}
     return found
 
 

@@ -21,8 +21,8 @@ from metalor_lang.source import SourceFile, Span
 _DAMAGED: Final = "E0701"
 _CONFLICT: Final = "E0702"
 _NEWER: Final = "E0703"
-_SECTIONS: Final = ("version", "platforms", "bases", "fetch", "git")
-_FACTS: Final = (
+SECTIONS: Final = ("version", "platforms", "bases", "fetch", "git", "imports")
+FACTS: Final = (
     "digest", "platform", "created", "user", "workdir", "env", "entrypoint", "cmd", "labels", "exposed", "volumes",
     "stop_signal", "onbuild",
 )  # fmt: skip
@@ -47,6 +47,8 @@ def write_lock(lock: Lock) -> str:
         value["fetch"] = {url: f"sha256:{digest}" for url, digest in sorted(lock.fetched.items())}
     if lock.commits:
         value["git"] = {url: dict(sorted(found.items())) for url, found in sorted(lock.commits.items())}
+    if lock.imports:
+        value["imports"] = {path: f"sha256:{digest}" for path, digest in sorted(lock.imports.items())}
     text = json.dumps(value, ensure_ascii=False, indent=2)
     return _UNSEEN.sub(lambda match: f"\\u{ord(match.group()):04x}", text) + "\n"
 
@@ -165,7 +167,7 @@ class _Reader:
                 f"this lock has the version {version}, and this metalor reads {VERSION}",
                 _NEWER if version > VERSION else _DAMAGED,
             )
-        self._object(self.value, (), _SECTIONS)
+        self._object(self.value, (), SECTIONS)
         return Lock(
             platforms=tuple(
                 self._platform(each, ("platforms", number))
@@ -178,10 +180,7 @@ class _Reader:
                 }
                 for name, found in self._object(top.get("bases", _EMPTY), ("bases",), None).items()
             },
-            fetched={
-                url: self._digest(digest, ("fetch", url)).removeprefix("sha256:")
-                for url, digest in self._object(top.get("fetch", _EMPTY), ("fetch",), None).items()
-            },
+            fetched=self._hashes(top, "fetch"),
             commits={
                 url: {
                     branch: self._commit(commit, ("git", url, branch))
@@ -189,10 +188,17 @@ class _Reader:
                 }
                 for url, found in self._object(top.get("git", _EMPTY), ("git",), None).items()
             },
+            imports=self._hashes(top, "imports"),
         )
 
+    def _hashes(self, top: Mapping[str, object], section: str) -> dict[str, str]:
+        return {
+            name: self._digest(digest, (section, name)).removeprefix("sha256:")
+            for name, digest in self._object(top.get(section, _EMPTY), (section,), None).items()
+        }
+
     def _base(self, value: object, path: _Path) -> BaseInfo:
-        facts = self._object(value, path, _FACTS)
+        facts = self._object(value, path, FACTS)
 
         def text(name: str, default: str = "") -> str:
             return self._text(facts[name], (*path, name)) if name in facts else default

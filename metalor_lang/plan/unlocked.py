@@ -3,16 +3,21 @@
 Invariant: a pure function; each error stands at the FROM, FETCH or GIT that names what is missing.
 """
 
+from collections.abc import Iterator
+from posixpath import normpath
+
 from metalor_lang.checker.program import Base, ImageBase, Platform, Program, RootfsBase
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.hints import Final
 from metalor_lang.plan.evaluator import evaluate
 from metalor_lang.plan.graph import BaseInfo, BindMount, CloneGit, CopyFiles, FetchFile, InputError
-from metalor_lang.plan.lock import Lock, action_name, base_name, unpinned
+from metalor_lang.plan.lock import Lock, action_name, base_name, short, unpinned
 from metalor_lang.record import replace
 from metalor_lang.source import Span
+from metalor_lang.syntax import ast
 
 _NOT_LOCKED: Final = "E0704"
+_DIFFERS: Final = "E0705"
 _OTHER_PLATFORM: Final = "E0706"
 _PLACEHOLDER: Final = "0" * 64
 
@@ -23,7 +28,7 @@ def everything(program: Program) -> Program:
 
 
 def unlocked(program: Program, lock: Lock | None, name: str, remedy: str) -> tuple[Diagnostic, ...]:
-    """An error for each base, FETCH and GIT of the needed stages that a lock does not have.
+    """An error for each import, base, FETCH and GIT of the needed stages that a lock does not have.
 
     Args:
         program: a checked recipe.
@@ -45,15 +50,39 @@ def unlocked(program: Program, lock: Lock | None, name: str, remedy: str) -> tup
                 help=f"write it for all: {remedy} --platform {','.join(filter(None, (there, str(program.platform))))}",
             ),
         )
-    bases = [
+    bases = tuple(
         _missing(f"{base_name(stage.base)} for {platform}", name, remedy, stage.node.base.span)
         for stage in program.stages
         if stage.index in program.needed
         and isinstance(stage.base, ImageBase | RootfsBase)
         and lock.base(stage.base, platform := stage.platform or program.platform) is None
-    ]
-    found = (*bases, *_actions(program, lock, name, remedy))
+    )
+    if program.places is not None:
+        bases = program.places.shown(bases)
+    # A statement that stands in several rounds may name one thing in all of them.
+    found = dict.fromkeys((*_imports(program, lock, name, remedy), *bases, *_actions(program, lock, name, remedy)))
     return tuple(sorted(found, key=lambda each: (each.span.start, each.span.end)))
+
+
+def _imports(program: Program, lock: Lock, name: str, remedy: str) -> Iterator[Diagnostic]:
+    for each in program.imports:
+        known = lock.imports.get(each.path)
+        span = _import_span(program, each.path)
+        if known is None:
+            yield _missing(each.path, name, remedy, span)
+        elif known != each.sha256:
+            both = f"{short(known)} there, {short(each.sha256)} here"
+            help = f"bring the old one back, or take the new one: {remedy}"
+            yield Diagnostic(
+                code=_DIFFERS, message=f"{each.path} is not what {name} says: {both}", span=span, help=help
+            )
+
+
+def _import_span(program: Program, path: str) -> Span:
+    """The line that imports a file, or the first one: it may be imported by another."""
+    lines = [node for node in program.recipe.statements if isinstance(node, ast.Import)]
+    texts = {normpath(program.recipe.source.slice(node.path.span).strip("\"'")): node.path.span for node in lines}
+    return texts.get(path) or (lines[0].path.span if lines else Span(0, 0))
 
 
 def _actions(program: Program, lock: Lock, name: str, remedy: str) -> tuple[Diagnostic, ...]:

@@ -16,7 +16,7 @@ from pygments.lexers import get_lexer_by_name
 from pygments.token import Error, Keyword
 
 from metalor_lang.lsp.acting import FIX_ALL
-from tests.support import bases, emulators, gitserver, web
+from tests.support import bases, emulators, gitserver, registry, web
 from tests.support.documents import ROOT, fences
 from tests.support.ordinary import run_as_user
 from tests.support.walkthrough import by_ourselves, environment, walk, walk_fences
@@ -116,6 +116,35 @@ def test_sources_from_git(tmp_path: Path, alone: pytest.MonkeyPatch) -> None:
         server.commit("private/app.git", files)
         words = {"https://example.org": server.url, COMMIT: commit}
         assert walk_with("sources-from-git.md", tmp_path / "person", words) >= 8
+
+
+def test_same_next_year(tmp_path: Path, alone: pytest.MonkeyPatch) -> None:
+    with (
+        registry.registry(tmp_path / "registry") as host,
+        web.site(tmp_path / "server") as server,
+        gitserver.forge(tmp_path / "forge") as forge,
+    ):
+        alone.setenv("CONTAINERS_REGISTRIES_CONF", str(registry.registries_conf(tmp_path, host)))
+        alone.setenv("SSL_CERT_FILE", str(server.authority))
+        push = f"skopeo --insecure-policy copy -q --dest-tls-verify=false oci:%s docker://{host}/team/base:1"
+        subprocess.run((push % bases.reference("busybox").removeprefix("oci:")).split(), check=True)
+        (server.www / "news.txt").write_text("old news\n")
+        forge.commit("app.git", {"version": "1\n"})
+        person = tmp_path / "person"
+        subprocess.run(["git", "init", "-q", person], check=True)
+        work = forge.work / "app.git"
+        git = f"git -c user.name=A -c user.email=a@e -C {work}"
+        year = (
+            f"{push % bases.reference('whiteouts').removeprefix('oci:')} && echo new > {server.www}/news.txt"
+            f" && echo 2 > {work}/version && {git} commit -qam 2 && {git} push -q {forge.root}/app.git HEAD:main"
+        )
+        words = {
+            "registry.example.org": host,
+            "https://example.org/news": f"{server.https}/news",
+            "https://example.org": forge.url,
+            "sleep 365d": year,
+        }
+        assert walk_with("same-next-year.md", person, words) >= 17
 
 
 def test_visual_studio_code(tmp_path: Path) -> None:

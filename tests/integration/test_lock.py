@@ -2,14 +2,16 @@
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 
 import pytest
 
-from metalor_lang.plan.lockfile import read_lock
+from metalor_lang.plan.lockfile import FACTS, SECTIONS, read_lock, write_lock
 from metalor_lang.source import SourceFile
 from tests.support.bases import base, reference
+from tests.support.documents import ROOT, fences
 from tests.support.gitserver import forge
 from tests.support.ordinary import NAME, run_as_user
 from tests.support.registry import registries_conf, registry
@@ -18,6 +20,7 @@ from tests.support.workshop import METALOR, Workshop
 
 pytestmark = pytest.mark.integration
 
+REFERENCE = ROOT / "docs" / "reference"
 OFFLINE = ("unshare", "--net")
 """A network namespace of its own, in which not even the loopback interface is up."""
 
@@ -215,6 +218,8 @@ def test_what_is_not_in_the_lock_is_resolved_with_one_notice_and_refused_when_lo
         f"app.lock does not have {world.web.http}/more, {reference('busybox')} for linux/amd64: resolved as without a"
         " lock; `metalor lock app.metalor` writes it down"
     )
+    assert f"metalor: {notice}\n" == shop.run("plan", "app.metalor").stderr
+    assert f"metalor: {notice}\n" == shop.run("run", "app.metalor", "--", "/bin/true").stderr
     asked = len(world.web.asked())
     done = shop.run("build", "app.metalor", "--locked", status=1, store="empty")
     assert done.stderr.count("error[E0704]") == 2 and "help: write it down: metalor lock app.metalor" in done.stderr
@@ -333,6 +338,27 @@ def test_arguments_that_name_others_are_added_or_take_their_places(world, shop):
     assert list(locked(shop).bases) == names[1:]
 
 
+def test_an_imported_recipe_is_noted_as_it_is(world, shop):
+    world.first()
+    common = f"DEFINE news\n    FETCH --unpinned {world.web.http}/data /data\nEND\n"
+    (shop.path / "common.metalor").write_text(common)
+    shop.recipe(f"IMPORT common.metalor AS common\nFROM {world.host}/team/base:1\nUSE common.news\n")
+    shop.run("lock", "app.metalor")
+    digest = hashlib.sha256(common.encode()).hexdigest()
+    assert locked(shop).imports == {"common.metalor": digest} and f"{world.web.http}/data" in locked(shop).fetched
+    shop.run("build", "app.metalor", "--locked")
+    (shop.path / "common.metalor").write_text(f"# other\n{common}")
+    for words in (("build", "app.metalor", "--locked"), ("lock", "app.metalor", "--check")):
+        said = shop.run(*words, status=1).stderr
+        assert f"1:8: error[E0705]: common.metalor is not what app.lock says: {digest[:12]} there" in said
+    events = shop.events("app.metalor", "--expect-cached")
+    assert ["app.lock has another common.metalor" in each["text"] for each in events if each["event"] == "notice"] == [
+        True
+    ]
+    assert shop.run("lock", "app.metalor").stdout.startswith(f"  common.metalor  {digest[:12]} → ")
+    shop.run("build", "app.metalor", "--locked")
+
+
 def test_a_lock_that_lies_is_found_out(world, shop):
     """A digest with another image's configuration, as a merge by hand leaves it."""
     world.first()
@@ -359,6 +385,37 @@ def test_a_wrong_recipe_or_an_absent_server_leaves_the_lock_as_it_was(world, sho
     assert (shop.path / "app.lock").read_bytes() == before
     assert sorted(path.name for path in shop.path.iterdir()) == ["app.lock", "app.metalor", "store"]
     assert shop.leftovers() == []
+
+
+def test_the_examples_of_the_reference_are_true(world, shop):
+    world.first()
+    (world.web.www / "hello.txt").write_text("hello\n")
+    (world.web.www / "pages.tar.gz").write_text("pages\n")
+    world.git.commit("app.git", {"Makefile": "all:\n"})
+    page = {fence.words[0]: fence.body for fence in fences(REFERENCE / "language.md") if fence.words}
+
+    def put(body):
+        for word, here in (
+            ("https://example.org/app", f"{world.git.url}/app"),
+            ("https://example.org", world.web.http),
+            ("debian:12", f"{world.host}/team/base:1"),
+        ):
+            body = body.replace(word, here)
+        shop.recipe(body)
+
+    put(page["locked"])
+    shop.run("lock", "app.metalor")
+    shop.run("build", "app.metalor", "--locked")
+    put(page["unlocked"])
+    assert shop.run("build", "app.metalor", "--locked", status=1).stderr.count("error[E0704]") == 2
+
+
+def test_the_page_of_the_format_shows_a_lock_and_names_every_fact(world):
+    (shown,) = [fence.body for fence in fences(REFERENCE / "lock.md") if fence.language == "json"]
+    lock, wrong = read_lock(SourceFile("x.lock", shown), "metalor lock x")
+    assert wrong == () and write_lock(lock) == shown
+    rows = re.findall(r"^\| `(\w+)` \|", (REFERENCE / "lock.md").read_text(), re.MULTILINE)
+    assert tuple(rows) == (*SECTIONS, *FACTS)
 
 
 def test_an_ordinary_user_has_a_lock_of_his_own(world, shop, tmp_path):

@@ -50,6 +50,7 @@ locks = st.builds(
     bases=st.dictionaries(names, st.dictionaries(platforms, infos, max_size=2), max_size=3),
     fetched=st.dictionaries(names, hashes, max_size=3),
     commits=st.dictionaries(names, st.dictionaries(names, commits, max_size=2), max_size=2),
+    imports=st.dictionaries(names, hashes, max_size=2),
 )
 
 
@@ -87,6 +88,7 @@ def _facts(lock: Lock) -> dict[str, object]:
     return {
         "bases": {name: found for name, found in lock.bases.items() if found},
         "fetched": lock.fetched,
+        "imports": lock.imports,
         "commits": {name: found for name, found in lock.commits.items() if found},
     }
 

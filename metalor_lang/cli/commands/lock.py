@@ -12,7 +12,7 @@ from metalor_lang.build.bases import Bases
 from metalor_lang.build.failures import Refused
 from metalor_lang.build.folders import Folders
 from metalor_lang.build.inputs import BuildInputs
-from metalor_lang.build.locked import lock_path, read_lock_file, short
+from metalor_lang.build.locked import lock_path, read_lock_file
 from metalor_lang.build.owning import replace_text
 from metalor_lang.build.relocking import Looking, out_of_date, relock
 from metalor_lang.build.remotes import Remotes
@@ -23,7 +23,7 @@ from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.errors import Exit, MachineError, UsageError, machine_help
 from metalor_lang.hints import TYPE_CHECKING
-from metalor_lang.plan.lock import Change, Lock, changes
+from metalor_lang.plan.lock import Change, Lock, changes, short
 from metalor_lang.plan.lockfile import place, write_lock
 from metalor_lang.record import replace
 from metalor_lang.source import SourceFile

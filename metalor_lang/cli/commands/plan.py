@@ -10,7 +10,7 @@ from shlex import quote
 
 from metalor_lang.build.api import Session
 from metalor_lang.build.cached import cached_steps
-from metalor_lang.cli.common import open_store, recipe_options
+from metalor_lang.cli.common import Notices, open_store, recipe_options
 from metalor_lang.errors import Exit
 from metalor_lang.plan.describe import base_name, describe
 from metalor_lang.plan.graph import Kind, Origin, Plan
@@ -21,7 +21,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the plan."""
     with (
         open_store(arguments, runs=False) as (store, world),
-        Session(arguments.recipe, recipe_options(arguments), store=store, owner=world.owner) as session,
+        Session(
+            arguments.recipe, recipe_options(arguments), store=store, events=Notices(), owner=world.owner
+        ) as session,
         store.lease(),
     ):
         plan = session.plan()

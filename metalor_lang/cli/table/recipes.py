@@ -18,7 +18,8 @@ CHECK: Final = Command(
     name="check",
     summary="find every error of a recipe without running it",
     about="Needs no root, no network and no store. Prints all errors of the file at once. Bases that are here"
-    " already (oci: layouts, fetched images) are looked at; names that only another base can settle are listed."
+    " already (oci: layouts, fetched images) are looked at, and those in the lock beside the recipe; names that only"
+    " another base can settle are listed."
     " `human` and what --fix did go to standard error, every other format is one document on standard output for all"
     " files. Exit status 1 when errors are left, or when --diff shows a change.",
     operands=(RECIPES,),

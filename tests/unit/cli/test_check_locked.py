@@ -1,5 +1,6 @@
 """`check` beside a lock: what it settles without a store, what --locked refuses, and how a bad lock is told."""
 
+import hashlib
 import io
 import sys
 from pathlib import Path
@@ -33,7 +34,28 @@ FETCH --sha256={"1" * 64} https://example.org/p /p
 GIT --commit={"2" * 40} https://example.org/p.git /q
 """
 LOCK = write_lock(WHOLE).replace(',\n        "onbuild": [\n          "RUN true"\n        ]', "")
+BLOCKS = """\
+IMPORT sub/common.metalor AS common
+IMPORT other.metalor AS other
+FROM debian:12
+FOR FILE IN a b ${TARGETARCH}
+    FETCH --unpinned https://example.org/${FILE} /x/
+END
+USE common.get path=c
+USE common.get path=a
+"""
+COMMON = """\
+IMPORT deeper.metalor AS deeper
+DEFINE get path
+    FETCH --unpinned https://example.org/${path} /y/
+END
+"""
+DEEPER = "DEFINE nothing\n    ENV A=1\nEND\n"
+IMPORTS = {"other.metalor": DEEPER.replace("1", "2"), "sub/common.metalor": COMMON, "sub/deeper.metalor": DEEPER}
 AMD = ("--platform", "linux/amd64")
+
+BLOCKS_LOCK = LOCK.replace("1" * 64, hashlib.sha256(COMMON.encode()).hexdigest()).replace("../common", "sub/common")
+
 
 CASES: dict[str, tuple[str, str | None, tuple[str, ...]]] = {
     "right": (RECIPE, LOCK, ("--locked", *AMD)),
@@ -50,6 +72,8 @@ CASES: dict[str, tuple[str, str | None, tuple[str, ...]]] = {
     "merge": (RECIPE, "<<<<<<< HEAD\n=======\n>>>>>>> x\n", ("--locked", *AMD)),
     "newer": (RECIPE, '{"version": 7}\n', AMD),
     "no-text": (RECIPE, "\udcff", AMD),
+    "blocks": (BLOCKS, BLOCKS_LOCK, ("--locked", *AMD)),
+    "blocks-changed": (BLOCKS, BLOCKS_LOCK.replace("a.metalor", "other.metalor"), ("--locked", *AMD)),
     "onbuild": (RECIPE, write_lock(WHOLE), AMD),
 }
 
@@ -69,6 +93,9 @@ def test_check_says_what_a_build_would(
 ) -> None:
     recipe, lock, words = CASES[name]
     (folder / "app.metalor").write_text(recipe)
+    (folder / "sub").mkdir()
+    for path, text in IMPORTS.items():
+        (folder / path).write_text(text)
     if lock is not None:
         (folder / "app.lock").write_text(lock, errors="surrogateescape")
     status = main(["check", *words, "app.metalor"])

@@ -36,6 +36,7 @@ WHOLE = Lock(
     },
     fetched={"https://example.org/tool?x=1": "c" * 64, "https://example.org/a": "d" * 64},
     commits={"https://example.org/r.git": {"main": "e" * 40, "dev": "f" * 64}},
+    imports={"../common.metalor": "1" * 64, "a.metalor": "2" * 64},
 )
 
 
@@ -110,7 +111,8 @@ WRONG = {
     "created": whole("1735689600", '"2025"'),
     "label": whole('"12.7"', "12.7"),
     "cmd": whole('"serve"', "null"),
-    "fetch-list": whole('"fetch": {', '"fetch": [], "git": {}, "imports": {'),
+    "fetch-list": whole('"fetch": {', '"fetch": [], "other": {'),
+    "import": whole(f"sha256:{'1' * 64}", "sha512:1"),
     "surrogate": whole('"SIGINT"', '"\\ud800"'),
     "deep": '{"version": ' * 100_000,
 }
