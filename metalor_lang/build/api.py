@@ -379,8 +379,17 @@ class Session:
         )  # fmt: skip
 
     def _finished(self, builders: Sequence[Builder], began: float, *, ok: bool) -> None:
-        ran, cached, skipped = (sum(counts) for counts in zip(*(builder.counts for builder in builders)))
         took = int((time.monotonic() - began) * 1000)
-        self.events.emit(BuildFinished(ok=ok, ran=ran, cached=cached, skipped=skipped, duration_ms=took, image=""))
+        tallies = [builder.tally for builder in builders]
+        finished = BuildFinished(
+            ok=ok,
+            ran=sum(each.ran for each in tallies),
+            cached=sum(each.cached for each in tallies),
+            skipped=sum(len(each.skipped) for each in tallies),
+            duration_ms=took,
+            image="",
+            passed=sum(each.passed for each in tallies),
+        )
+        self.events.emit(finished)
         for builder in builders:
             builder.note(ok=ok)

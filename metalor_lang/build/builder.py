@@ -15,23 +15,30 @@ from metalor_lang.build.events import (
     StageStarted,
     StepCached,
     StepConfigured,
-    StepFailed,
     StepFinished,
     StepRef,
     StepSkipped,
     StepStarted,
     Why,
 )
-from metalor_lang.build.failures import BuildFailed, Interrupted, failed_with, not_cached, sayable
+from metalor_lang.build.failures import (
+    BuildFailed,
+    Interrupted,
+    failed_with,
+    not_cached,
+    sayable,
+    told_failure,
+    unpacked_base,
+)
 from metalor_lang.build.foreign import emulated
 from metalor_lang.build.lookup import Place, find_records, read_stages, usable
-from metalor_lang.build.model import BuildResult, Chain, Options, Performer, StageResult
+from metalor_lang.build.model import BuildResult, Chain, Job, Options, Performer, StageResult
 from metalor_lang.build.several import Shared
+from metalor_lang.build.tally import Tally
 from metalor_lang.build.telling import Telling
+from metalor_lang.build.walk import Aside
 from metalor_lang.checker.program import ImageBase, RootfsBase, ScratchBase, StageBase
-from metalor_lang.diagnostics.model import Diagnostic
-from metalor_lang.errors import MachineError, MetalorError
-from metalor_lang.guards import Lock
+from metalor_lang.errors import MetalorError
 from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.plan.describe import base_name
 from metalor_lang.plan.graph import Kind, Plan, PlannedStage, Step
@@ -66,7 +73,6 @@ class Builder:
         reasons: "Reasons | None" = None,
     ) -> None:
         self._reasons = reasons
-        self._done: set[Place] = set()
         self._plan = plan
         self._shared = shared
         self._store = store
@@ -77,10 +83,7 @@ class Builder:
         self._options = options
         self._recipe = recipe
         self._stopping = False
-        self._lock = Lock()
-        self._ran = 0
-        self._cached = 0
-        self._skipped: list[Step] = []
+        self._tally = Tally()
         self._began = int(time.time())
         self._found: Mapping[Place, StepRecord] = {}
         self._runs = True
@@ -130,14 +133,14 @@ class Builder:
             self._performer.ready()
 
     @property
-    def counts(self) -> tuple[int, int, int]:
-        """How many steps ran, were cached, were left out so far."""
-        return self._ran, self._cached, len(self._skipped)
+    def tally(self) -> Tally:
+        """What became of its steps so far."""
+        return self._tally
 
     def note(self, *, ok: bool) -> None:
         """Have kept what the next build is compared with; `ok` says that this one was finished."""
         if self._reasons is not None and not self._options.expect_cached:
-            self._reasons.note(None if ok else frozenset(self._done))
+            self._reasons.note(None if ok else frozenset(self._tally.done))
 
     @property
     def jobs(self) -> int:
@@ -166,13 +169,24 @@ class Builder:
     def result(self, stages: Mapping[int, StageResult]) -> BuildResult:
         """The result, of what `stage` gave."""
         return BuildResult(
-            plan=self._plan, stages=stages, ran=self._ran, cached=self._cached, skipped=tuple(self._skipped)
+            plan=self._plan,
+            stages=stages,
+            ran=self._tally.ran,
+            cached=self._tally.cached,
+            skipped=tuple(self._tally.skipped),
         )
 
     # --- stages and steps -------------------------------------------------------------------------------------------
 
-    def stage(self, index: int, done: Mapping[int, StageResult]) -> StageResult:
-        """Build a stage when those that it needs are done; errors as `build`."""
+    def stage(self, index: int, done: Mapping[int, StageResult], aside: Aside | None = None) -> StageResult:
+        """Build a stage when those that it needs are done; errors as `build`.
+
+        Args:
+            index: of the stage.
+            done: the stages before it.
+            aside: who may run tests while the stage goes on; others run where they stand.
+
+        """
         stage = self._plan.stages[index]
         chains = {number: result.chain for number, result in done.items()}
         chain = start = self.start(stage, chains)
@@ -184,7 +198,7 @@ class Builder:
             for step in stage.steps:
                 if index in self._unsaved:
                     break
-                chain = self._step(stage, step, chain, chains)
+                chain = self._step(stage, step, chain, chains, aside)
                 after.append(chain)
         finally:
             self._store.publishing.hurry()
@@ -202,21 +216,7 @@ class Builder:
             case ScratchBase():
                 return ()
             case ImageBase() | RootfsBase():
-                return self._base(stage)
-
-    def _base(self, stage: PlannedStage) -> Chain:
-        try:
-            return self._performer.base(stage)
-        except (BuildFailed, Interrupted):
-            raise
-        except InterruptedError:
-            raise Interrupted("the build was interrupted") from None
-        except (MetalorError, OSError) as error:
-            shown = sayable(error)
-            # No room on the disk is no damage of the image.
-            code = "E0609" if isinstance(shown, MachineError) else "E0503"
-            diagnostic = Diagnostic(code=code, message=shown.message, span=stage.span, help=shown.help)
-            raise BuildFailed(diagnostic, reason=shown.message, exit=shown.exit) from error
+                return unpacked_base(self._performer, stage)
 
     def _ref(self, stage: PlannedStage, step: Step) -> StepRef:
         return StepRef(
@@ -249,16 +249,17 @@ class Builder:
             raise self._unsaved[stage.index]
         return after
 
-    def _step(self, stage: PlannedStage, step: Step, chain: Chain, chains: Mapping[int, Chain]) -> Chain:
-        """As `step`, without waiting until what was made is kept."""
+    def _step(
+        self, stage: PlannedStage, step: Step, chain: Chain, chains: Mapping[int, Chain], aside: Aside | None = None
+    ) -> Chain:
+        """As `step`, without waiting until what was made is kept, nor for a test that is left to others."""
         self._check()
         ref = self._ref(stage, step)
         if not step.kind.acts:
             self._events.emit(StepConfigured(step=ref))
             return chain
         if step.kind is Kind.TEST and self._options.no_tests:
-            with self._lock:
-                self._skipped.append(step)
+            self._tally.skip(step)
             self._events.emit(StepSkipped(step=ref, reason="--no-tests"))
             return chain
         inputs = tuple(identity for index in read_stages(step) for identity in chains[index])
@@ -268,59 +269,69 @@ class Builder:
             return self._taken(ref, found)
         if self._options.expect_cached:
             raise self._fail(ref, not_cached(step, self._why(ref)), 0)
+        job = Job(stage=stage, step=step, chain=chain, chains=chains, inputs=inputs, ref=ref)
+        if aside is None or step.kind is not Kind.TEST:
+            return self._make(job)
+        # It reads the files as they are now, and nobody reads what it does to its copy.
+        taken = aside.take(lambda: self._test(job), prepare=lambda: self._events.part(ref))
+        return chain if taken else self._make(job)
+
+    def _test(self, job: Job) -> None:
+        """Run a test in a thread of its own; returns when its pass is kept. Errors as `build`."""
+        try:
+            self._check()
+            self._make(job)
+        finally:
+            self._store.publishing.hurry()
+            self._events.settle(job.stage.index, str(job.stage.platform), job.step.number)
+        if job.stage.index in self._unsaved:
+            raise self._unsaved[job.stage.index]
+
+    def _make(self, job: Job) -> Chain:
+        """Run a step with the lock of its key held, if nobody else has done so meanwhile."""
         try:
             held = self._store.locks.take(
-                f"step:{step.key}", on_wait=lambda _: self._wait_notice(stage, step), stop=lambda: self._stopping
+                f"step:{job.step.key}", on_wait=lambda _: self._wait_notice(job), stop=lambda: self._stopping
             )
         except InterruptedError:
             raise Interrupted("the build was interrupted") from None
         try:
             # Whoever held the lock may have made what we want.
-            found = self._lookup(step, chain, inputs)
+            found = self._lookup(job.step, job.chain, job.inputs)
             if found is not None:
                 held.release()
-                return self._taken(ref, found)
+                return self._taken(job.ref, found)
             self._check()
-            return self._run(stage, step, chain, chains, inputs, ref, held)
+            return self._run(job, held)
         except BaseException:
             held.release()
             raise
 
     def _taken(self, ref: StepRef, record: StepRecord) -> Chain:
-        with self._lock:
-            self._cached += 1
-            self._done.add((ref.stage, ref.number))
+        self._tally.add(ref, ran=False)
         self._events.emit(StepCached(step=ref))
         return record.chain
 
-    def _wait_notice(self, stage: PlannedStage, step: Step) -> None:
-        if self._shared is not None and self._shared.runs(step.key):
+    def _wait_notice(self, job: Job) -> None:
+        if self._shared is not None and self._shared.runs(job.step.key):
             return  # the screen shows it already
-        text = f"waiting for another build, which runs step {step.number} ({step.text.splitlines()[0]})"
-        self._events.emit(Notice(text=text, title=stage.title))
+        text = f"waiting for another build, which runs step {job.step.number} ({job.step.text.splitlines()[0]})"
+        self._events.emit(Notice(text=text, title=job.stage.title))
 
-    def _run(
-        self,
-        stage: PlannedStage,
-        step: Step,
-        chain: Chain,
-        chains: Mapping[int, Chain],
-        inputs: Chain,
-        ref: StepRef,
-        held: Held,
-    ) -> Chain:
-        self._events.emit(StepStarted(step=ref, emulated=emulated(stage, step), why=self._why(ref)))
+    def _run(self, job: Job, held: Held) -> Chain:
+        step, ref = job.step, job.ref
+        self._events.emit(StepStarted(step=ref, emulated=emulated(job.stage, step), why=self._why(ref)))
         began = time.monotonic()
         if self._shared is not None:
             self._shared.begin(step.key)
         try:
-            after = self._performer.perform(stage, step, chain, chains, ref)
+            after = self._performer.perform(job.stage, step, job.chain, job.chains, ref)
             took = _since(began)
             record = StepRecord(
                 key=step.key,
                 chain=after,
-                parent=chain,
-                inputs=inputs,
+                parent=job.chain,
+                inputs=job.inputs,
                 parts=step.parts,
                 text=step.text,
                 created=int(time.time()),
@@ -336,9 +347,7 @@ class Builder:
             raise self._fail(ref, failed_with(sayable(error), step, "E0604"), _since(began)) from error
         if self._shared is not None:
             self._shared.add(record)
-        with self._lock:
-            self._ran += 1
-            self._done.add((ref.stage, ref.number))
+        self._tally.add(ref, ran=True)
         return after
 
     def _publish(self, record: StepRecord, step: Step, ref: StepRef, held: Held) -> None:
@@ -354,7 +363,7 @@ class Builder:
                 return
             failure = failed_with(sayable(error), step, "E0604")
             self._unsaved.setdefault(ref.stage, failure)
-            self._events.tell(_failed(ref, failure, record.duration_ms))
+            self._events.tell(told_failure(ref, failure, record.duration_ms))
 
         self._events.hold(ref)
         held.hand_over()
@@ -370,7 +379,7 @@ class Builder:
         return None if self._reasons is None else self._reasons.why((ref.stage, ref.number), self._found)
 
     def _fail(self, ref: StepRef, failure: BuildFailed, took: int) -> BuildFailed:
-        self._events.emit(_failed(ref, failure, took))
+        self._events.emit(told_failure(ref, failure, took))
         return failure
 
     def _check(self) -> None:
@@ -382,17 +391,6 @@ class Builder:
             made = self._shared.made(step.key) if self._shared is not None else None
             return usable(made, step, chain, inputs, self._began)
         return usable(self._store.steps.get(step.key), step, chain, inputs, self._began)
-
-
-def _failed(ref: StepRef, failure: BuildFailed, took: int) -> StepFailed:
-    return StepFailed(
-        step=ref,
-        reason=failure.reason,
-        status=failure.command_status,
-        tail=tuple(line.decode("utf-8", "backslashreplace") for line in failure.tail),
-        log=failure.log,
-        duration_ms=took,
-    )
 
 
 def _since(began: float) -> int:

@@ -189,7 +189,13 @@ class Exported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildFinished:
-    """The last event of every build."""
+    """The last event of every build.
+
+    Args:
+        ran, cached, skipped: how many steps.
+        passed: how many of those that ran or were cached are tests.
+
+    """
 
     ok: bool
     ran: int
@@ -197,6 +203,7 @@ class BuildFinished:
     skipped: int
     duration_ms: int
     image: str
+    passed: int = 0
 
 
 Event = (

@@ -67,6 +67,18 @@ class Options:
     limits: Limits = Limits()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A step that must run: on which chain, with the chains of which stages, and which of them it reads."""
+
+    stage: PlannedStage
+    step: Step
+    chain: Chain
+    chains: Mapping[int, Chain]
+    inputs: Chain
+    ref: StepRef
+
+
 class Performer(Protocol):
     """Does what steps say; the builder decides whether they must."""
 

@@ -1,4 +1,4 @@
-"""A thread for each node of a graph that runs.
+"""A thread for each node of a graph that runs, and for each task beside them.
 
 Invariant: an interrupt of the thread that waits loses no count of what still runs. `concurrent.futures` would do, but
 its import (with `logging`) takes as long as a step.
@@ -15,15 +15,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A node whose work is over: `result` when there is no `error`."""
+    """A node whose work is over, or a task (no node): `result` when there is no `error`."""
 
-    node: int
+    node: int | None
     result: Any
     error: BaseException | None
 
 
 class Threads(Generic[T]):
-    """Runs nodes; for one thread to begin them and to wait.
+    """Runs nodes and tasks; one thread waits for them, and whoever begins them sees to it that he is alone.
 
     Args:
         work: called with a node and the results so far.
@@ -44,7 +44,14 @@ class Threads(Generic[T]):
 
     def begin(self, node: int, done: Mapping[int, T]) -> None:
         """Work on a node in a thread of its own."""
-        thread = threading.Thread(target=self._run, args=(node, done), name=f"stage-{node}")
+        self._begin(f"stage-{node}", node, lambda: self._work(node, done))
+
+    def begin_task(self, task: Callable[[], None]) -> None:
+        """Do a task in a thread of its own."""
+        self._begin("aside", None, task)
+
+    def _begin(self, name: str, node: int | None, call: Callable[[], T | None]) -> None:
+        thread = threading.Thread(target=self._run, args=(node, call), name=name)
         self._begun.append(thread)
         thread.start()
 
@@ -62,11 +69,11 @@ class Threads(Generic[T]):
             if thread.ident is not None:
                 thread.join()
 
-    def _run(self, node: int, done: Mapping[int, T]) -> None:
+    def _run(self, node: int | None, call: Callable[[], T | None]) -> None:
         result: T | None = None
         failed: BaseException | None = None
         try:
-            result = self._work(node, done)
+            result = call()
         except BaseException as error:
             failed = error
         with self._changed:

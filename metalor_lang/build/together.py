@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from metalor_lang.build.builder import Builder
 from metalor_lang.build.model import BuildResult, StageResult
 from metalor_lang.build.several import twins
-from metalor_lang.build.walk import walk
+from metalor_lang.build.walk import Aside, walk
 
 
 def build_together(builders: Sequence[Builder]) -> tuple[BuildResult, ...]:
@@ -27,6 +27,8 @@ def build_together(builders: Sequence[Builder]) -> tuple[BuildResult, ...]:
     width = 1 + max(index for plan in plans for index in plan.stages)
     nodes = {which * width + index: (which, index) for which, plan in enumerate(plans) for index in plan.stages}
 
+    aside = Aside()
+
     def work(node: int, done: Mapping[int, StageResult]) -> StageResult:
         which, index = nodes[node]
         stage = plans[which].stages[index]
@@ -34,7 +36,7 @@ def build_together(builders: Sequence[Builder]) -> tuple[BuildResult, ...]:
             first = done[same[which, index] * width + index]
             return StageResult(stage=stage, start=first.start, after=first.after)
         mine = {nodes[each][1]: result for each, result in done.items() if nodes[each][0] == which}
-        return builders[which].stage(index, mine)
+        return builders[which].stage(index, mine, aside)
 
     needs: dict[int, tuple[int, ...]] = {}
     for node, (which, index) in nodes.items():
@@ -59,7 +61,7 @@ def build_together(builders: Sequence[Builder]) -> tuple[BuildResult, ...]:
     else:
         for builder in builders:
             builder.ready()
-        results = walk(needs, work, jobs=first.jobs, stop=stop)
+        results = walk(needs, work, jobs=first.jobs, stop=stop, aside=aside)
     return tuple(
         builder.result({index: results[which * width + index] for index in plans[which].stages})
         for which, builder in enumerate(builders)

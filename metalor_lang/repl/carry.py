@@ -385,7 +385,7 @@ class Carrier:
             else:
                 assert last is not None
                 start, chain = last.start, builder.step(stage, step, last.chain, ends)
-                cached = builder.counts[1] > 0
+                cached = builder.tally.cached > 0
                 entry = replace(entry, key=step.key, state=step.after, outside=_outside(step))
         finally:
             self._builder = None

@@ -33,6 +33,9 @@ from metalor_lang.hints import Final, Protocol, TextIO
 from metalor_lang.screen.live import Live, StepLines, label, name_of
 from metalor_lang.screen.text import duration, fit, one_line, output_line, terminal_size, transfer
 
+_TEST: Final = "test"
+"""The kind of a step whose result is that it passed."""
+
 _TRANSFER_LINES: Final = 10.0
 """Seconds between two lines of a log about one transfer."""
 
@@ -78,10 +81,16 @@ class JsonConsole:
 
 
 def _summary(event: BuildFinished) -> str:
-    counts = [(event.ran, "ran"), (event.cached, "cached"), (event.skipped, "left out")]
+    tests = "test passed" if event.passed == 1 else "tests passed"
+    counts = [(event.ran, "ran"), (event.cached, "cached"), (event.skipped, "left out"), (event.passed, tests)]
     nothing = "nothing had to run" if event.ok else "no step was finished"
     words = ", ".join(f"{count} {word}" for count, word in counts if count) or nothing
     return f"{'done' if event.ok else 'failed'} in {duration(event.duration_ms)}: {words}"
+
+
+def cached(step: StepRef) -> str:
+    """What is said of a step whose result is in the store."""
+    return "passed before" if step.kind == _TEST else "cached"
 
 
 def event_lines(event: Event) -> list[str]:
@@ -98,13 +107,13 @@ def event_lines(event: Event) -> list[str]:
             why = f"  ({event.why.words})" if event.why is not None else ""
             return [f"{label(step)} {'emulated ' if event.emulated else ''}{one_line(step.text)}{why}"]
         case StepCached(step=step):
-            return [f"{label(step)} cached {one_line(step.text)}"]
+            return [f"{label(step)} {cached(step)} {one_line(step.text)}"]
         case StepConfigured(step=step):
             return [f"{label(step)} {one_line(step.text)}"]
         case StepSkipped(step=step):
             return [f"{label(step)} left out ({event.reason}) {one_line(step.text)}"]
         case StepFinished(step=step):
-            return [f"{label(step)} done in {duration(event.duration_ms)}"]
+            return [f"{label(step)} {'passed' if step.kind == _TEST else 'done'} in {duration(event.duration_ms)}"]
         case StepFailed(step=step):
             return [f"{label(step)} failed after {duration(event.duration_ms)}: {event.reason}"]
         case Notice():
@@ -182,7 +191,7 @@ class LiveConsole(Live):
                     self.end(step)
                     self.redraw([self._done("✗", 31, step, event.reason)])
                 case StepCached(step=step):
-                    self.redraw([self._done("=", 36, step, "cached")])
+                    self.redraw([self._done("=", 36, step, cached(step))])
                 case StepConfigured(step=step):
                     self.redraw([self._done("·", 2, step, "")])
                 case BuildFinished():

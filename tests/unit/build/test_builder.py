@@ -107,7 +107,12 @@ def build(store, text=RECIPE, performer=None, **options):
     performer = performer or Performer(store)
     events = Recorder()
     builder = Builder(
-        planned(text), store=store, performer=performer, events=events, options=Options(jobs=2, **options), recipe="a"
+        planned(text),
+        store=store,
+        performer=performer,
+        events=events,
+        options=Options(**{"jobs": 2, **options}),
+        recipe="a",
     )
     with store.lease():
         return builder.build(), performer, events.events
@@ -186,7 +191,8 @@ def test_a_step_run_anew_makes_what_stands_on_it_miss(store):
     build(store, RECIPE.split("FROM scratch AS two")[0], no_cache=True)
     again, performer, events = build(store)
     # The keys are the same; the snapshots below are not.
-    assert performer.asked == ["COPY --from=two /x /x", "TEST SH look", "SH fourth"]
+    assert performer.asked[0] == "COPY --from=two /x /x"
+    assert sorted(performer.asked[1:]) == ["SH fourth", "TEST SH look"]
     assert sorted(of(events, StepCached)) == ["SH first", "SH second", "SH third"]
     assert again.stages[0].chain != first.stages[0].chain
 
@@ -255,6 +261,83 @@ def test_tests_left_out_are_named(store):
     result, performer, events = build(store, no_tests=True)
     assert [step.text for step in result.skipped] == of(events, StepSkipped) == ["TEST SH look"]
     assert "TEST SH look" not in performer.asked
+
+
+TESTED = """\
+FROM scratch AS one
+SH first
+TEST SH look
+SH second
+FROM one AS two
+SH third
+"""
+
+
+class Meeting(Performer):
+    """Each of `meet` goes on when all of them are there."""
+
+    def __init__(self, store, meet, **more):
+        super().__init__(store, **more)
+        self.barrier = threading.Barrier(len(meet), timeout=20)
+        self.meet = meet
+
+    def perform(self, stage, step, chain, sources, ref):
+        if step.text in self.meet:
+            self.barrier.wait()
+        return super().perform(stage, step, chain, sources, ref)
+
+
+@pytest.mark.parametrize("other", ["SH second", "SH third"])
+def test_a_test_runs_beside_what_follows_and_beside_stages_on_its_own(store, other):
+    result, _, events = build(store, TESTED, Meeting(store, ("TEST SH look", other)))
+    assert (result.ran, result.cached) == (4, 0)
+    order = [(type(event).__name__, event.step.text) for event in events if hasattr(event, "step")]
+    assert order.index(("StepFinished", "SH first")) < order.index(("StepStarted", "TEST SH look"))
+    again, performer, events = build(store, TESTED)
+    assert (again.ran, again.cached, performer.asked) == (0, 4, [])
+    assert again.stages[0].after == result.stages[0].after
+
+
+def test_with_one_job_everything_stands_in_the_order_of_the_recipe(store):
+    performer = Performer(store)
+    build(store, TESTED, performer, jobs=1)
+    assert performer.asked == ["SH first", "TEST SH look", "SH second", "SH third"]
+
+
+@pytest.mark.parametrize("other", ["SH second", "SH third"])
+def test_a_failing_test_ends_what_runs_beside_it(store, other):
+    events = Recorder()
+    performer = Meeting(store, ("TEST SH look", other), fail=("TEST SH look",), hold=(other,))
+    builder = Builder(
+        planned(TESTED), store=store, performer=performer, events=events, options=Options(jobs=2), recipe="a"
+    )
+    with store.lease(), pytest.raises(BuildFailed) as failure:
+        builder.build()
+    assert failure.value.diagnostic.code == "E0608"
+    assert of(events.events, StepFailed) == ["TEST SH look"]
+    kept = {step.text for stage in planned(TESTED).stages.values() for step in stage.steps if store.steps.get(step.key)}
+    assert kept == {"SH first", "SH second"} - {other}, "the test is no record, what was made is"
+
+
+def test_a_test_that_stands_twice_runs_once(store):
+    text = "FROM scratch\nSH first\nTEST SH look\nLABEL a=b\nTEST SH look\n"
+    result, performer, _ = build(store, text)
+    assert performer.asked.count("TEST SH look") == 1
+    assert (result.ran, result.cached) == (2, 1)
+
+
+def test_a_stage_that_fails_ends_its_tests(store):
+    performer = Meeting(store, ("TEST SH look", "SH second"), fail=("SH second",), hold=("TEST SH look",))
+    with pytest.raises(BuildFailed, match="the command failed"):
+        build(store, TESTED, performer)
+    assert performer.stopped.is_set()
+
+
+def test_expect_cached_names_a_test_that_never_passed(store):
+    build(store, TESTED, no_tests=True)
+    with pytest.raises(BuildFailed) as failure:
+        build(store, TESTED, expect_cached=True)
+    assert failure.value.diagnostic.code == "E0606"
 
 
 def test_failures_are_told(store):

@@ -80,25 +80,81 @@ def test_a_step_that_writes_much_waits_for_the_sync_before_it() -> None:
     assert len(recorder.events) == 101
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["run", "tell"])), max_size=60),
-)
+def test_a_parted_step_is_told_beside_what_follows_and_never_before_what_was() -> None:
+    recorder = Recorder()
+    telling = Telling(recorder)
+    made, test, follows = step(1), step(2), step(3)
+    telling.hold(made)
+    telling.part(test)
+    telling.emit(StepStarted(step=test))
+    telling.emit(StepStarted(step=follows))
+    assert recorder.events == (), "what was made before is not on the disk"
+    telling.tell(finished(made))
+    assert recorder.events == (finished(made), StepStarted(step=test), StepStarted(step=follows))
+    telling.hold(follows)
+    telling.emit(StepOutput(step=test, data=b"beside"))
+    assert recorder.events[3:] == (StepOutput(step=test, data=b"beside"),)
+    telling.hold(test)
+    telling.tell(finished(follows))
+    telling.settle(0, "")
+    telling.tell(finished(test))
+    telling.settle(0, "", 2)
+    assert recorder.events[4:] == (finished(follows), finished(test))
+
+
+def test_a_step_parted_while_nothing_is_held_waits_for_nothing() -> None:
+    recorder = Recorder()
+    telling = Telling(recorder)
+    telling.part(step(1))
+    telling.hold(step(2))
+    telling.emit(StepStarted(step=step(1)))
+    assert recorder.events == (StepStarted(step=step(1)),)
+    telling.settle(0, "", 1)
+
+
+CALLS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["run", "tell", "test", "test ends"])), max_size=60)
+
+
+@given(CALLS)
 def test_each_stage_is_heard_in_the_order_in_which_it_happened(calls: list[tuple[int, str]]) -> None:
     recorder = Recorder()
     telling = Telling(recorder)
     happened: dict[int, list[Event]] = {0: [], 1: [], 2: []}
-    held: dict[int, list[StepRef]] = {0: [], 1: [], 2: []}
-    for stage, call in calls:
+    before: dict[StepRef, list[Event]] = {}
+    # In the order in which the store publishes them.
+    held: list[StepRef] = []
+    tests: dict[int, list[StepRef]] = {0: [], 1: [], 2: []}
+    for count, (stage, call) in enumerate(calls):
         if call == "run":
-            ref = step(len(happened[stage]), stage)
+            ref = step(count, stage)
             telling.emit(StepStarted(step=ref))
             telling.hold(ref)
-            held[stage].append(ref)
+            held.append(ref)
             happened[stage] += [StepStarted(step=ref), finished(ref)]
-        elif held[stage]:
-            telling.tell(finished(held[stage].pop(0)))
-    for refs in held.values():
-        for ref in refs:
-            telling.tell(finished(ref))
+        elif call == "test":
+            ref = step(count, stage)
+            before[ref] = list(happened[stage])
+            telling.part(ref)
+            telling.emit(StepStarted(step=ref))
+            tests[stage].append(ref)
+        elif call == "test ends" and tests[stage]:
+            ref = tests[stage].pop()
+            telling.emit(StepOutput(step=ref, data=b"x"))
+            telling.hold(ref)
+            held.append(ref)
+        elif call == "tell" and held:
+            telling.tell(finished(held.pop(0)))
+    for ref in held:
+        telling.tell(finished(ref))
+    heard = recorder.events
     for stage, events in happened.items():
-        assert [event for event in recorder.events if event.step.stage == stage] == events  # type: ignore[union-attr]
+        telling.settle(stage, "")
+        own = [event for event in heard if event.step.stage == stage and event.step not in before]  # type: ignore[union-attr]
+        assert own == events
+    running = {ref for refs in tests.values() for ref in refs}
+    for ref, earlier in before.items():
+        telling.settle(ref.stage, "", ref.number)
+        of_it = [event for event in heard if event.step == ref]  # type: ignore[union-attr]
+        whole = [StepStarted(step=ref), StepOutput(step=ref, data=b"x"), finished(ref)]
+        assert of_it == (whole[:1] if ref in running else whole)
+        assert all(heard.index(event) < heard.index(of_it[0]) for event in earlier)
