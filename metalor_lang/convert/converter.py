@@ -57,7 +57,13 @@ class _Chunk:
 
 
 def convert(
-    text: str, *, name: str, world: World, args: Mapping[str, str] | None = None, strict_shell: bool = False
+    text: str,
+    *,
+    name: str,
+    world: World,
+    args: Mapping[str, str] | None = None,
+    strict_shell: bool = False,
+    every_arg: bool = False,
 ) -> Converted:
     """Convert a Dockerfile.
 
@@ -67,12 +73,13 @@ def convert(
         world: what may be asked about its context and its bases.
         args: values of its ARGs that are fixed for what has to be worked out here, such as `${X#v}`.
         strict_shell: leave SH its own shell, which stops at the first failure, and write no SHELL of Docker's.
+        every_arg: give each step every ARG, as Docker does, and not just those that it names.
 
     """
     file = read(text)
     context = Context(
         name=name, world=world, survey=survey(file), given=dict(args or {}), strict_shell=strict_shell,
-        numbered=_numbered(file.instructions),
+        every_arg=every_arg, numbered=_numbered(file.instructions),
     )  # fmt: skip
     chunks = [_Chunk(item=item) for item in file.items]
     for index, chunk in enumerate(chunks):
@@ -90,6 +97,9 @@ def convert(
         text_of = _recipe(context, chunks)
     found = convert_ignore(world.ignore())
     remarks = [*context.remarks, *found.remarks]
+    if context.unknown:
+        bases = ", ".join(dict.fromkeys(context.unknown))
+        remarks.append(f"nothing is known here of {bases}: taken to run as root in /, and to have no ONBUILD")
     if not list(file.instructions):
         remarks.append("there is no instruction in it")
     return Converted(
@@ -134,7 +144,7 @@ def _convert(context: Context, chunk: _Chunk) -> None:
             else:
                 comments = [] if context.comments_kept else [_comment(text) for text in item.comments]
                 chunk.lines = [*comments, *lines]
-                chunk.notes = list(context.notes)
+                chunk.notes = list(dict.fromkeys(context.notes))
 
 
 def _lines(context: Context, item: Instruction) -> list[str]:

@@ -304,7 +304,7 @@ def _matches(context: Context, found: Value, destination: Value) -> list[Source]
         )
     matches = context.world.glob(pattern)
     folders = [each for each in matches if context.world.kind(each) is Kind.DIRECTORY]
-    bare = word(found, glob=True)
+    bare = word(value("./", *found) if pattern.startswith("[") else found, glob=True)
     if bare[:1] in "\"'":
         raise Refused("a pattern with blanks or quotes cannot be written; name what it matches")
     odd = any(context.world.modes(each) for each in matches)

@@ -108,7 +108,9 @@ def _rules(each: _Pattern, patterns: Sequence[_Pattern]) -> list[str]:
     if each.again:
         opened = ["!/" + "/".join(each.parts[:end]) + "/" for end in range(1, len(each.parts))]
         lines = [*opened, f"!{each.text}"]
-        if any(not other.again and (_below(other, each) or _deep(n, patterns)) for n, other in enumerate(patterns[:at])):
+        if any(
+            not other.again and (_below(other, each) or _deep(n, patterns)) for n, other in enumerate(patterns[:at])
+        ):
             lines.append(f"!{each.text}/**")
         return lines
     return [each.text, f"{each.text}/**"] if _deep(at, patterns) and each.parts[-1] != "**" else [each.text]

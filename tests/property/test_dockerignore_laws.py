@@ -20,7 +20,13 @@ def expression(pattern: str) -> str:
             at += 1
             if pattern[at : at + 1] == "/":
                 at += 1
-            out += ".*" if at >= len(pattern) and pattern[at - 1] != "/" else "(?:.*/)?" if pattern[at - 1] == "/" else ".*"
+            out += (
+                ".*"
+                if at >= len(pattern) and pattern[at - 1] != "/"
+                else "(?:.*/)?"
+                if pattern[at - 1] == "/"
+                else ".*"
+            )
         elif char == "*":
             out += "[^/]*"
         elif char == "?":
@@ -56,7 +62,9 @@ def visible(text: str, path: str) -> bool:
 
 NAME = st.sampled_from(["a", "b", "src", "x.go", "x.md", ".git", "README.md", "ab"])
 PATH = st.lists(NAME, min_size=1, max_size=4).map("/".join)
-PART = st.sampled_from(["a", "b", "src", "*", "*.md", "**", "x.*", "?", "[ab]", "[^a]", ".git", "a*", "x.go", "README.md", "**.md"])
+PART = st.sampled_from(
+    ["a", "b", "src", "*", "*.md", "**", "x.*", "?", "[ab]", "[^a]", ".git", "a*", "x.go", "README.md", "**.md"]
+)
 PATTERN = st.builds(
     lambda again, front, parts, end: f"{again}{front}{'/'.join(parts)}{end}",
     st.sampled_from(["", "", "", "!", "!", "! "]),
