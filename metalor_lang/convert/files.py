@@ -397,7 +397,7 @@ def _archive(context: Context, text: str, destination: Value, flags: Flags) -> l
         return None
     last = re.sub(r"[^a-z0-9_-]+", "-", posixpath.basename(path).lower().partition(".")[0]).strip("-")
     name = context.free_stage(f"unpacked-{last}" if last else "unpacked")
-    context.stage.before.append(f"FROM {word(('rootfs:' + path,))} AS {name}")
+    context.before([f"FROM {word(('rootfs:' + path,))} AS {name}"])
     context.note(
         f"ADD unpacks {path}: here the archive is the base of the stage {name}, and its files are copied from there"
     )

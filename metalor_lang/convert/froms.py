@@ -308,7 +308,7 @@ def origin(context: Context, called: str) -> str:
         last = re.sub(r"[^a-z0-9_-]+", "-", called.rpartition("/")[2].partition("@")[0].lower()).strip("-")
         name = context.free_stage(f"from-{last}" if last else "from-image")
         context.images[called] = name
-        context.stage.before.append(f"FROM {reference} AS {name}")
+        context.before([f"FROM {reference} AS {name}"])
         context.note(
             f"the image is the base of a stage of its own, {name}; where {called} was a --build-context, take that"
             f" stage out and give --context {called}=DIR"

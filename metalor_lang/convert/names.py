@@ -69,7 +69,7 @@ class Scope:
         """The scope that an image gives; None where nothing is known of it."""
         if facts is None:
             return cls(open=True)
-        found = {name: value(text) for name, text in facts.env}
+        found: dict[str, Value | None] = {name: value(text) for name, text in facts.env}
         return cls(environment=found, inherited=set(found))
 
 

@@ -106,7 +106,7 @@ def _script(context: Context, doc: Heredoc) -> tuple[str, list[str]]:
         lines = write(context, replace(doc, expands=False), (f"/{doc.name}",), ["--chmod=755"], several=False)
     finally:
         context.stages.pop()
-    context.stage.before += [f"FROM scratch AS {name}", *lines]
+    context.before([f"FROM scratch AS {name}", *lines])
     context.note(f"the script is a file of the stage {name}, and is shown to the step as /run/{doc.name}")
     return f"/run/{doc.name}", [f"--bind={word((f'{name}:/{doc.name}:/run/{doc.name}',))}"]
 

@@ -53,7 +53,7 @@ class Stage:
         spent: CMD and ENTRYPOINT of this stage: word → index of its chunk.
         inherits: whether ENTRYPOINT or CMD may come from the base, by word: None where it is not known.
         volumes: declared so far.
-        before: lines of stages that this one needs, to stand before its FROM.
+        before: stages that this one needs, to stand before its FROM: the index of the chunk that does, and lines.
 
     """
 
@@ -72,7 +72,7 @@ class Stage:
     spent: dict[str, int] = field(default_factory=dict)
     inherits: dict[str, bool | None] = field(default_factory=dict)
     volumes: list[str] = field(default_factory=list)
-    before: list[str] = field(default_factory=list)
+    before: list[tuple[int, list[str]]] = field(default_factory=list)
     survey: StageSurvey = field(default_factory=StageSurvey)
 
     def is_directory(self, path: str) -> bool:
@@ -139,6 +139,10 @@ class Context:
     def stage(self) -> Stage:
         """The stage that is read."""
         return self.stages[-1]
+
+    def before(self, lines: list[str]) -> None:
+        """Lines of a stage that this instruction needs, to stand before the FROM of its own."""
+        self.stage.before.append((self.chunk, lines))
 
     def note(self, text: str) -> None:
         """Say something about this instruction, once."""
