@@ -304,7 +304,7 @@ def _matches(context: Context, found: Value, destination: Value) -> list[Source]
         )
     matches = context.world.glob(pattern)
     folders = [each for each in matches if context.world.kind(each) is Kind.DIRECTORY]
-    bare = word(found, glob=True)
+    bare = word(value("./", *found) if pattern.startswith("[") else found, glob=True)
     if bare[:1] in "\"'":
         raise Refused("a pattern with blanks or quotes cannot be written; name what it matches")
     odd = any(context.world.modes(each) for each in matches)
@@ -397,7 +397,7 @@ def _archive(context: Context, text: str, destination: Value, flags: Flags) -> l
         return None
     last = re.sub(r"[^a-z0-9_-]+", "-", posixpath.basename(path).lower().partition(".")[0]).strip("-")
     name = context.free_stage(f"unpacked-{last}" if last else "unpacked")
-    context.stage.before.append(f"FROM {word(('rootfs:' + path,))} AS {name}")
+    context.before([f"FROM {word(('rootfs:' + path,))} AS {name}"])
     context.note(
         f"ADD unpacks {path}: here the archive is the base of the stage {name}, and its files are copied from there"
     )

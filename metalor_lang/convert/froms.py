@@ -5,7 +5,7 @@ Invariant: a stage has one name in the recipe, whatever it is called by in the D
 
 import re
 
-from metalor_lang.checker.scope import DEFAULT_PATH, EPOCH, PROXIES
+from metalor_lang.checker.scope import ALWAYS, DEFAULT_PATH, EPOCH, PROXIES, RESERVED_ARGS
 from metalor_lang.convert import survey as surveys
 from metalor_lang.convert.names import Refused, Scope, public
 from metalor_lang.convert.reader import Instruction
@@ -33,6 +33,10 @@ def _global(context: Context, name: str, text: str | None) -> list[str]:
     default = None if text is None else context.names.value(context.pieces(text), scope, context.notes)
     if name in PROXIES:
         return _proxy(context, name, default)
+    text_of = plain(default or ())
+    if text_of and name in context.survey.untagged and not _has_tag(text_of):
+        context.note("without a tag Docker takes :latest, and so does this; what --arg gives needs a tag as well")
+        default = (f"{text_of}:latest",)
     made, new = context.names.declare(name, default, None)
     context.names.outer[name] = made
     return _declared(context, made.name, made.default, new, required=made.required)
@@ -45,25 +49,57 @@ def _local(context: Context, name: str, text: str | None, made: Instruction) -> 
         default = _constant(context, name, default)
     if name in PROXIES:
         return _proxy(context, name, default)
+    if name in stage.scope.inherited:
+        context.note(f"the base sets {name} as well, and the ARG beats it, as with BuildKit")
+        stage.scope.inherited.discard(name)
+        del stage.scope.environment[name]
     if name in stage.scope.environment:
-        context.note(f"ENV {name} is set already and beats the ARG, so the ARG is left out")
+        context.note(
+            f"ENV {name} is set already and beats the ARG, as documented, so the ARG is left out; BuildKit lets it win"
+        )
         return []
     if name in context.names.outer and default is None:
         stage.scope.arguments[name] = context.names.outer[name]
         return []
-    label = stage.name or f"stage{stage.index}"
-    argument, new = context.names.declare(name, default, label)
+    argument, new = context.names.declare(name, default, stage.name or None)
     stage.scope.arguments[name] = argument
     if name == EPOCH:
         context.note("it is always defined: by --epoch, or as the base's time")
     if argument.name != name:
-        why = "an ENV has that name" if name in context.survey.environment else "it has another default elsewhere"
-        if name in context.names.outer or any(
-            known.docker == name and known.name != argument.name for known in context.names.declared.values()
-        ):
-            why = "it has another default elsewhere in the file, and an ARG holds for the whole recipe"
-        context.note(f"{name} is called {argument.name} here, because {why}: give it with --arg {argument.name}=VALUE")
+        context.note(
+            f"{name} is called {argument.name} here, because {_why(context, name)}: give it with"
+            f" --arg {argument.name}=VALUE"
+        )
+    if not context.every_arg and _reaches_more(context, name, made):
+        context.note(
+            f"{name} reaches the steps that name it; Docker shows it to every RUN below: --arg={argument.name} where"
+            " a program reads it from the environment, or convert with --every-arg"
+        )
     return _declared(context, argument.name, argument.default, new, required=argument.required)
+
+
+def _why(context: Context, name: str) -> str:
+    """Why an argument has another name than in the Dockerfile."""
+    if name in context.survey.environment:
+        return "an ENV has that name"
+    if name in ALWAYS:
+        return "that name is the build's own"
+    if name in RESERVED_ARGS:
+        return "that name is nobody's to give"
+    return "it has another default elsewhere, and an ARG holds for the whole recipe"
+
+
+def _reaches_more(context: Context, name: str, made: Instruction) -> bool:
+    """Whether some shell text below does not name an argument that others do."""
+    survey = context.stage.survey
+    if name not in survey.words and name not in survey.shell:
+        return False
+    below = [each for each in survey.instructions if each.first > made.first]
+    env = next((each.first for each in below if each.word == "ENV" and name in each.rest), made.last + 10**9)
+    return any(
+        each.word == "RUN" and each.array is None and each.first < env and name not in set(surveys.shell_names(each))
+        for each in below
+    )
 
 
 def _constant(context: Context, name: str, default: Value) -> Value:
@@ -203,10 +239,7 @@ def _base(context: Context, stage: Stage, given: Value, scope: Scope) -> str:
         raise Refused(f"the base acts here by ONBUILD, and a recipe would not: write out {'; '.join(facts.onbuild)}")
     base_stage(facts, stage, guess)
     if facts is None:
-        context.remark(
-            "bases are not here, so it is taken that they run as root, stand in /, and have no ONBUILD:"
-            f" {context.guess(tagged)}"
-        )
+        context.unknown.append(word(tagged))
     return word(tagged)
 
 
@@ -216,9 +249,13 @@ def _named(context: Context, stage: Stage) -> str:
     return stage.name
 
 
+def _has_tag(reference: str) -> bool:
+    return ":" in reference.rpartition("/")[2] or "@" in reference
+
+
 def _with_tag(context: Context, given: Value, guess: str) -> Value:
     """A base with a tag: Docker means `latest` where there is none."""
-    if not guess or ":" in guess.rpartition("/")[2] or "@" in guess:
+    if not guess or _has_tag(guess):
         return given
     last = given[-1]
     if isinstance(last, str) or len(given) > 1:
@@ -271,7 +308,7 @@ def origin(context: Context, called: str) -> str:
         last = re.sub(r"[^a-z0-9_-]+", "-", called.rpartition("/")[2].partition("@")[0].lower()).strip("-")
         name = context.free_stage(f"from-{last}" if last else "from-image")
         context.images[called] = name
-        context.stage.before.append(f"FROM {reference} AS {name}")
+        context.before([f"FROM {reference} AS {name}"])
         context.note(
             f"the image is the base of a stage of its own, {name}; where {called} was a --build-context, take that"
             f" stage out and give --context {called}=DIR"

@@ -51,24 +51,26 @@ class Scope:
         arguments: by Docker's name.
         environment: ENV by name: the value, None where its text is not known.
         open: whether the base may set more than is known here.
-        inherited: the base's environment, as far as it is known.
+        inherited: those names of `environment` that an image set, and no line of the Dockerfile.
 
     """
 
     arguments: dict[str, Argument] = field(default_factory=dict)
     environment: dict[str, Value | None] = field(default_factory=dict)
     open: bool = False
+    inherited: set[str] = field(default_factory=set)
 
     def copy(self) -> "Scope":
         """A scope of a stage on this one."""
-        return Scope(dict(self.arguments), dict(self.environment), self.open)
+        return Scope(dict(self.arguments), dict(self.environment), self.open, set(self.inherited))
 
     @classmethod
     def of_base(cls, facts: BaseFacts | None) -> "Scope":
         """The scope that an image gives; None where nothing is known of it."""
         if facts is None:
             return cls(open=True)
-        return cls(environment={name: value(text) for name, text in facts.env})
+        found: dict[str, Value | None] = {name: value(text) for name, text in facts.env}
+        return cls(environment=found, inherited=set(found))
 
 
 class Names:
@@ -153,7 +155,19 @@ class Names:
             return self._simple(each, scope, notes)
         if known is not None or self._absent(each.name, scope):
             return self._worked_out(each, known, scope, notes)
+        if (
+            scope.open
+            and each.name not in scope.environment
+            and each.name not in scope.arguments
+            and each.name != "PATH"
+        ):
+            notes.append(f"{each.name} is taken to be set by nobody, the base included")
+            return self._worked_out(each, None, scope, notes)
         argument = self._argument(each.name, scope)
+        if argument is not None and each.operator in ("+", ":+") and self._filled(argument, each):
+            if each.operator == ":+" and not argument.required:
+                notes.append(f"{each.written} is worked out for a {each.name} that is not empty")
+            return self.value(each.word, scope, notes)
         if argument is not None and each.operator in ("-", ":-", "?", ":?") and self._filled(argument, each):
             if argument.default:
                 notes.append(f"{each.name} given as nothing (--arg {argument.name}=) stays nothing here")

@@ -77,7 +77,7 @@ def _git(context: Context, found: Value, guess: str, destination: Value, flags: 
     if not folder.strip("/"):
         return [" ".join(["GIT", pin, *owner, *mode, word(value(address)), word(destination)])]
     name = context.free_stage("repository")
-    context.stage.before += ["FROM scratch AS " + name, " ".join(["GIT", pin, word(value(address)), "/"])]
+    context.before([f"FROM scratch AS {name}", " ".join(["GIT", pin, word(value(address)), "/"])])
     context.note(f"the repository is fetched in a stage of its own, {name}, and the directory is copied from there")
     return [
         " ".join(["COPY", f"--from={name}", *owner, *mode, word(value("/", folder.strip("/"), "/")), word(destination)])

@@ -325,7 +325,7 @@ def _array(rest: str) -> tuple[str, ...] | None:
         return None
     try:
         found = json.loads(rest)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return tuple(found) if isinstance(found, list) and all(isinstance(each, str) for each in found) else None
 
@@ -336,6 +336,6 @@ def bad_array(rest: str) -> bool:
         return False
     try:
         json.loads(rest)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return _array(rest) is None

@@ -11,15 +11,19 @@ from collections.abc import Mapping, Sequence
 from metalor_lang.checker.scope import ALWAYS, EPOCH, named_in_shell
 from metalor_lang.convert import shelltext
 from metalor_lang.convert.froms import origin
-from metalor_lang.convert.names import Refused
-from metalor_lang.convert.reader import Instruction, bad_array
-from metalor_lang.convert.state import Context, fits
+from metalor_lang.convert.heredocs import write
+from metalor_lang.convert.names import Refused, Scope
+from metalor_lang.convert.reader import Heredoc, Instruction, bad_array
+from metalor_lang.convert.state import Context, Stage, fits
 from metalor_lang.convert.values import Value, exec_array, plain, value, word
 from metalor_lang.hints import Final
+from metalor_lang.record import replace
 from metalor_lang.syntax import ast
 
 _SECRETS: Final = "/run/secrets"
 PLATFORMS: Final = tuple(name for name in ALWAYS if name != EPOCH)
+_MKDIR: Final = re.compile(r"(?:^|&&|;|\n)\s*mkdir((?:[ \t]+[^\s;&|]+)+)")
+_PLAIN: Final = re.compile(r"[\w./+@-]+")
 _TRUE: Final = ("", "true", "1")
 
 
@@ -34,7 +38,8 @@ def run(context: Context, made: Instruction) -> list[str]:
         return _array(context, made, flags, exports)
     if made.rest.startswith("["):
         context.note("this is no JSON array, so Docker takes it as shell text, and so does this; most likely a slip")
-    text = _text(context, made)
+    text, bind = _text(context, made)
+    flags += bind
     more, lines = _names(context, made, text)
     flags += more
     exports += lines
@@ -42,12 +47,21 @@ def run(context: Context, made: Instruction) -> list[str]:
     for each in _spellings(head, made, text, exports):
         found = fits(each)
         if isinstance(found, ast.Sh) and (exports or _words(found.text.text) == _words(text)):
+            _made(context, text)
             context.comments_kept = any(line.lstrip().startswith("#") for line in each[1:]) and not made.heredocs
             return each
     raise Refused(
         "its text cannot be written as SH: a line of it begins with ''' or holds a control character;"
         " put it into a script and COPY that"
     )
+
+
+def _made(context: Context, text: str) -> None:
+    """Note directories that the text makes for certain, as far as plain words say so."""
+    for found in _MKDIR.finditer(text):
+        for each in found[1].split():
+            if each.startswith("/") and _PLAIN.fullmatch(each):
+                context.stage.made_directory(each)
 
 
 def _spellings(head: str, made: Instruction, text: str, exports: Sequence[str]) -> list[list[str]]:
@@ -58,6 +72,7 @@ def _spellings(head: str, made: Instruction, text: str, exports: Sequence[str]) 
     out: list[list[str]] = []
     if not made.heredocs:
         out.append(shelltext.statement(head, made.parts))
+    if "\n" not in text:
         out.append([f"{head} {text}"])
     found = shelltext.block(head, text)
     return out if found is None else [*out, found]
@@ -68,21 +83,32 @@ def _words(text: str) -> list[str]:
     return text.split()
 
 
-def _text(context: Context, made: Instruction) -> str:
-    """What Docker's shell is given."""
+def _text(context: Context, made: Instruction) -> tuple[str, list[str]]:
+    """What Docker's shell is given, and a flag that it needs."""
     if not made.heredocs:
-        return made.rest
+        return made.rest, []
     only = made.heredocs[0]
-    if len(made.heredocs) == 1 and made.rest == only.word:
-        if only.text.startswith("#!"):
-            raise Refused(
-                "a heredoc that begins with #! is a script with a program of its own: write it with"
-                " FILE --chmod=755 /tmp/script ''' … ''', run that, and remove it"
-            )
-        if not only.text.strip():
-            raise Refused("the heredoc is empty")
-        return only.stripped.removesuffix("\n")
-    return "\n".join([made.rest, *(f"{each.text}{each.name}" for each in made.heredocs)])
+    if len(made.heredocs) > 1 or made.rest != only.word:
+        return "\n".join([made.rest, *(f"{each.text}{each.name}" for each in made.heredocs)]), []
+    if not only.text.strip():
+        raise Refused("the heredoc is empty")
+    if only.stripped.startswith("#!"):
+        return _script(context, only)
+    return only.stripped.removesuffix("\n"), []
+
+
+def _script(context: Context, doc: Heredoc) -> tuple[str, list[str]]:
+    """A heredoc that begins with `#!`: Docker runs it as a program, from a folder that is not in the image."""
+    name = context.free_stage("script")
+    stage = Stage(index=-1, names=frozenset(), name=name, scope=Scope())
+    context.stages.append(stage)
+    try:
+        lines = write(context, replace(doc, expands=False), (f"/{doc.name}",), ["--chmod=755"], several=False)
+    finally:
+        context.stages.pop()
+    context.before([f"FROM scratch AS {name}", *lines])
+    context.note(f"the script is a file of the stage {name}, and is shown to the step as /run/{doc.name}")
+    return f"/run/{doc.name}", [f"--bind={word((f'{name}:/{doc.name}:/run/{doc.name}',))}"]
 
 
 def _names(context: Context, made: Instruction, text: str) -> tuple[list[str], list[str]]:
@@ -95,9 +121,9 @@ def _names(context: Context, made: Instruction, text: str) -> tuple[list[str], l
         if docker in stage.scope.environment:
             continue
         named = bool(named_in_shell(text, (docker,)))
-        if argument.name != docker and (named or not _named_somewhere(context, docker)):
+        if argument.name != docker and (named or _for_commands(context, docker)):
             lines.append(f'export {docker}="${argument.name}"')
-        elif not named and not _named_somewhere(context, docker):
+        elif not named and _for_commands(context, docker):
             flags.append(f"--arg={argument.name}")
         elif argument.default is None and not argument.required and named and re.search(rf"\$\{{{docker}[-+?]", text):
             lines.append(f'[ -n "${docker}" ] || unset {docker}')
@@ -119,10 +145,10 @@ def _names(context: Context, made: Instruction, text: str) -> tuple[list[str], l
     return flags, lines
 
 
-def _named_somewhere(context: Context, docker: str) -> bool:
-    """Whether the stage names an argument anywhere: else it is meant for the environment of commands."""
+def _for_commands(context: Context, docker: str) -> bool:
+    """Whether an argument goes to steps that do not name it: nothing in the stage does, so it is meant for commands."""
     found = context.stage.survey
-    return docker in found.words or docker in found.shell
+    return context.every_arg or (docker not in found.words and docker not in found.shell)
 
 
 def _array(context: Context, made: Instruction, flags: list[str], exports: Sequence[str]) -> list[str]:
@@ -131,17 +157,13 @@ def _array(context: Context, made: Instruction, flags: list[str], exports: Seque
     stage = context.stage
     if exports:
         raise Refused("a secret in a variable needs a shell: write it as shell text")
-    text = " ".join(made.array)
     for docker, argument in stage.scope.arguments.items():
         if docker in stage.scope.environment:
             continue
-        if not named_in_shell(text, (docker,)) and _named_somewhere(context, docker):
-            continue
-        if argument.name != docker:
-            raise Refused(
-                f"{docker} is called {argument.name} in the recipe, and an array cannot rename it: use shell text"
-            )
-        flags.append(f"--arg={argument.name}")
+        if argument.name == docker:
+            flags.append(f"--arg={argument.name}")
+        else:
+            context.note(f"Docker shows the program {docker}, which is {argument.name} here: it does not see it")
     return [" ".join(["RUN", *flags, exec_array([value(each) for each in made.array])])]
 
 
@@ -243,7 +265,7 @@ def _bind(context: Context, target: Value, options: dict[str, str]) -> list[str]
     front = f"{origin(context, options['from'])}:" if options.get("from") else ""
     text = plain(source)
     if text is not None:
-        path = posixpath.normpath("/" + text)
+        path = posixpath.normpath(f"/{text.lstrip('/')}")
         source = (path if front else path.lstrip("/") or ".",)
     return [f"--bind={word(value(front, *source, ':', *target))}"]
 

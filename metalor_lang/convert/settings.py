@@ -60,6 +60,7 @@ def env(context: Context, made: Instruction) -> list[str]:
             given = (Name(name),)
         words.append(word(given, key=name))
     for name, given in pairs.items():
+        scope.inherited.discard(name)
         scope.environment[name] = given if (Name(name) not in given) else None
     return [*lines, *layout("ENV", words, made)]
 
@@ -90,13 +91,9 @@ def workdir(context: Context, made: Instruction) -> list[str]:
     if not found:
         raise Refused("the path is empty here")
     path = context.absolute(found, "the path")
-    text = plain(path)
-    if text is not None:
-        path = clean(path)
-        if ".." in text.split("/"):
-            context.note("the path is written without `..`")
-    elif ".." in "".join(part for part in path if isinstance(part, str)).split("/"):
-        raise Refused("a path with a variable and `..` cannot be written without it; write out where it leads")
+    path = clean(path)
+    if any(isinstance(part, str) and ".." in part.split("/") for part in path):
+        raise Refused("where `..` leads depends on a variable; write out the path")
     stage.workdir = path
     stage.made_directory(context.guess(path))
     return [f"WORKDIR {word(path)}"]
@@ -145,6 +142,8 @@ def volume(context: Context, made: Instruction) -> list[str]:
             each = (text.rstrip("/"),)
         words.append(word(each))
     stage.volumes += [context.guess(each) for each in found]
+    if any(each.word in ("RUN", "COPY", "ADD") and each.first > made.first for each in stage.survey.instructions):
+        context.note("what lines below write there stays, as with BuildKit; older builders throw it away")
     return [f"VOLUME {' '.join(dict.fromkeys(words))}"]
 
 

@@ -53,7 +53,7 @@ class Stage:
         spent: CMD and ENTRYPOINT of this stage: word → index of its chunk.
         inherits: whether ENTRYPOINT or CMD may come from the base, by word: None where it is not known.
         volumes: declared so far.
-        before: lines of stages that this one needs, to stand before its FROM.
+        before: stages that this one needs, to stand before its FROM: the index of the chunk that does, and lines.
 
     """
 
@@ -72,7 +72,7 @@ class Stage:
     spent: dict[str, int] = field(default_factory=dict)
     inherits: dict[str, bool | None] = field(default_factory=dict)
     volumes: list[str] = field(default_factory=list)
-    before: list[str] = field(default_factory=list)
+    before: list[tuple[int, list[str]]] = field(default_factory=list)
     survey: StageSurvey = field(default_factory=StageSurvey)
 
     def is_directory(self, path: str) -> bool:
@@ -97,6 +97,7 @@ class Context:
         survey: the whole file.
         given: values of ARGs fixed for the conversion.
         strict_shell: leave the recipe's own shell, which stops at the first failure.
+        every_arg: give each step every ARG, as Docker does.
         numbered: stages that are named by number.
 
     """
@@ -109,12 +110,14 @@ class Context:
         survey: Survey,
         given: Mapping[str, str],
         strict_shell: bool,
+        every_arg: bool,
         numbered: frozenset[int],
     ) -> None:
         self.name, self.world, self.survey = name, world, survey
         self.escape = survey.escape
         self.names = Names(survey, given)
         self.strict_shell = strict_shell
+        self.every_arg = every_arg
         self.numbered = numbered
         self.stages: list[Stage] = []
         self.taken: set[str] = {"scratch"}
@@ -127,6 +130,8 @@ class Context:
         """How many FROM lines were read."""
         self.comments_kept = False
         """Whether the comments within an instruction stand in its lines already."""
+        self.unknown: list[str] = []
+        """Bases of which nothing is known here."""
         self.images: dict[str, str] = {}
         """Stages made for `--from=IMAGE`, by reference."""
 
@@ -134,6 +139,10 @@ class Context:
     def stage(self) -> Stage:
         """The stage that is read."""
         return self.stages[-1]
+
+    def before(self, lines: list[str]) -> None:
+        """Lines of a stage that this instruction needs, to stand before the FROM of its own."""
+        self.stage.before.append((self.chunk, lines))
 
     def note(self, text: str) -> None:
         """Say something about this instruction, once."""
@@ -199,11 +208,26 @@ class Context:
 
 
 def clean(found: Value) -> Value:
-    """A path without `.` and doubled slashes, and without `..` where it has no names."""
-    text = plain(found)
-    if text is None:
-        return found
-    return (posixpath.normpath(text).replace("//", "/", 1) if text else "/",)
+    """An absolute path without `.`, `..` and doubled slashes, as far as names in it let that be done by the text."""
+    parts: list[Value] = [()]
+    for each in found:
+        first, *more = each.split("/") if isinstance(each, str) else [each]
+        parts[-1] = value(*parts[-1], first)
+        parts += [value(text) for text in more]
+    out: list[Value] = []
+    for part in parts:
+        if part == ("..",) and out and plain(out[-1]) is not None and out[-1] != ("..",):
+            out.pop()
+        elif part == ("..",) and not out and found[:1] and isinstance(found[0], str):
+            continue
+        elif part not in ((), (".",)):
+            out.append(part)
+    joined: list[str | Name] = []
+    for part in out:
+        if joined or isinstance(found[0], str):
+            joined.append("/")
+        joined += part
+    return value(*joined) or ("/",)
 
 
 def is_root(user: str) -> bool:

@@ -44,6 +44,7 @@ class Survey:
         environment: names that some ENV sets to something else than the ARG of that name.
         fallback: for an ARG without default that is only ever read as `${NAME:-text}`: the text.
         required: ARGs without default that must be given: `${NAME:?}`, or a FROM that is nothing without them.
+        untagged: ARGs that are the whole base of a FROM, and nothing else.
 
     """
 
@@ -52,6 +53,7 @@ class Survey:
     environment: set[str] = field(default_factory=set)
     fallback: dict[str, str] = field(default_factory=dict)
     required: set[str] = field(default_factory=set)
+    untagged: set[str] = field(default_factory=set)
 
 
 def survey(file: Dockerfile) -> Survey:
@@ -59,10 +61,11 @@ def survey(file: Dockerfile) -> Survey:
     found = Survey(escape=file.escape)
     defaults: dict[str, list[bool]] = {}
     uses: dict[str, list[Variable]] = {}
+    shipped: set[str] = set()
     for made in file.instructions:
         stage = found.stages[-1] if found.stages else None
         if made.word == "FROM":
-            stage = StageSurvey()
+            stage, shipped = StageSurvey(), set()
             found.stages.append(stage)
         elif stage is not None:
             stage.instructions.append(made)
@@ -74,9 +77,12 @@ def survey(file: Dockerfile) -> Survey:
                 stage.shell.update(shell_names(made))
             continue
         for each in _variables(made, file.escape):
-            uses.setdefault(each.name, []).append(each)
+            if each.name not in shipped:
+                uses.setdefault(each.name, []).append(each)
             if stage is not None and made.word != "FROM":
                 stage.words.add(each.name)
+        if made.word == "ENV":
+            shipped.update(_env_names(made, file.escape))
     for stage in found.stages:
         _of_stage(stage, found)
     for name, defaulted in defaults.items():
@@ -163,6 +169,13 @@ def _of_stage(stage: StageSurvey, found: Survey) -> None:
                     found.environment.add(name)
 
 
+def _env_names(made: Instruction, escape: str) -> list[str]:
+    try:
+        return [name for name, _ in assignments(made, escape)]
+    except WordError:
+        return []
+
+
 def ships(name: str, text: str, escape: str) -> bool:
     """Whether `ENV name=text` only hands on the ARG of that name."""
     try:
@@ -211,6 +224,9 @@ def _bases(file: Dockerfile, defaults: dict[str, list[bool]], found: Survey) -> 
         if made.word != "FROM":
             continue
         base = made.rest.split()[0] if made.rest.split() else ""
+        whole = re.fullmatch(r"\$\{?([A-Za-z_]\w*)\}?", base)
+        if whole is not None and not any(whole[1] in stage.words | stage.shell for stage in found.stages):
+            found.untagged.add(whole[1])
         for match in re.finditer(r"(?:^|[:/@])\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))(?=$|[:@/])", base):
             name = match[1] or match[2]
             if name in defaults and not any(defaults[name]):

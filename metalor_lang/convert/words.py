@@ -10,6 +10,7 @@ from metalor_lang.hints import Final
 
 SPACES: Final = " \t\v\f\r\n"
 _SPECIAL: Final = "@*#?-$!0"
+_DEEPEST: Final = 50
 
 
 class WordError(Exception):
@@ -123,6 +124,7 @@ class _Reader:
     def __init__(self, text: str, escape: str, quotes: bool) -> None:
         self.text, self.at = text, 0
         self.escape, self.quotes = escape, quotes
+        self.depth = 0
 
     def peek(self) -> str:
         return self.text[self.at : self.at + 1]
@@ -133,6 +135,14 @@ class _Reader:
         return char
 
     def until(self, stop: str, *, raw: bool = False) -> list[Piece]:
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise WordError(f"`${{…}}` within each other more than {_DEEPEST} deep")
+        out = self.pieces(stop, raw=raw)
+        self.depth -= 1
+        return out
+
+    def pieces(self, stop: str, *, raw: bool) -> list[Piece]:
         out: list[Piece] = []
         while char := self.peek():
             if char == stop:

@@ -35,6 +35,7 @@ def run(arguments: "argparse.Namespace") -> int:
         world=world,
         args=parse_args(arguments.arg),
         strict_shell=arguments.strict_shell,
+        every_arg=arguments.every_arg,
     )
     if output is not None:
         _write(output, context, converted, force=arguments.force)

@@ -133,6 +133,7 @@ CONVERT: Final = Command(
             name="--strict-shell",
             help="leave SH its own shell, which stops at the first failure, instead of Docker's /bin/sh -c",
         ),
+        Option(name="--every-arg", help="give each step every ARG as Docker does, not just those that it names"),
         Option(name="--report", metavar="FORMAT", choices=("human", "json"), default="human", help="how to report"),
         STORE,
     ),
