@@ -17,13 +17,13 @@ from metalor_lang.hints import Self
 from metalor_lang.kernel.paths import Root
 from metalor_lang.oci.fetch import references
 from metalor_lang.plan.graph import ImageState
-from metalor_lang.repl.carry import checked, joined
 from metalor_lang.repl.commands import BY_NAME
 from metalor_lang.repl.core import Core
 from metalor_lang.repl.faults import Failed, Typed, mistake, moved, went_wrong
 from metalor_lang.repl.journal import Story
 from metalor_lang.repl.outcome import WRONG, Done, Entry, Interruption, Left, Outcome, Result, Said, View
 from metalor_lang.repl.pieces import needs_more, pieces
+from metalor_lang.repl.planning import checked, joined
 from metalor_lang.repl.timeline import chains, length
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax import ast
