@@ -16,7 +16,7 @@ from metalor_lang.errors import MetalorError
 from metalor_lang.hints import Final
 from metalor_lang.plan.graph import Step
 from metalor_lang.record import replace
-from metalor_lang.repl.carry import Ahead, Carrier, Performers, joined
+from metalor_lang.repl.carry import Ahead, Carrier, Performers
 from metalor_lang.repl.faults import Failed, Stumble, Typed, mistake, placed
 from metalor_lang.repl.ground import Ground
 from metalor_lang.repl.journal import Journal, Story, Written
@@ -33,6 +33,7 @@ from metalor_lang.repl.outcome import (
     Said,
 )
 from metalor_lang.repl.pieces import Piece
+from metalor_lang.repl.planning import joined
 from metalor_lang.repl.timeline import (
     Queue,
     Timeline,

@@ -17,13 +17,14 @@ from metalor_lang.hints import Self
 from metalor_lang.kernel.paths import Root
 from metalor_lang.oci.fetch import references
 from metalor_lang.plan.graph import ImageState
-from metalor_lang.repl.carry import checked, joined
+from metalor_lang.record import replace
 from metalor_lang.repl.commands import BY_NAME
 from metalor_lang.repl.core import Core
 from metalor_lang.repl.faults import Failed, Typed, mistake, moved, went_wrong
 from metalor_lang.repl.journal import Story
 from metalor_lang.repl.outcome import WRONG, Done, Entry, Interruption, Left, Outcome, Result, Said, View
 from metalor_lang.repl.pieces import needs_more, pieces
+from metalor_lang.repl.planning import checked, joined
 from metalor_lang.repl.timeline import chains, length
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax import ast
@@ -161,9 +162,11 @@ class Session:
             return ()  # it is said when the text is fed
         out = []
         for each in found:
-            if each.span.start >= start:
-                index = sum(begin <= each.span.start for begin in starts) - 1 - len(before)
-                out.append(moved(each, statements[index].start - starts[len(before) + index]))
+            # What a USE brings is wrong where its group is written; here it is the USE that is being typed.
+            typed = each if each.span.start >= start else _used_behind(each, start)
+            if typed is not None:
+                index = sum(begin <= typed.span.start for begin in starts) - 1 - len(before)
+                out.append(moved(typed, statements[index].start - starts[len(before) + index]))
         return tuple(out)
 
     def interrupt(self) -> bool:
@@ -272,6 +275,12 @@ class Session:
     def images(self) -> Sequence[str]:
         """References of the images that are in the store already."""
         return references(self._core.store.root / "images")
+
+
+def _used_behind(wrong: Diagnostic, start: int) -> Diagnostic | None:
+    """What is wrong before an offset because of what stands behind it, as if it were wrong there."""
+    spans = [label.span for label in wrong.labels if label.source is None and label.span.start >= start]
+    return replace(wrong, span=spans[0], labels=(), edits=()) if spans else None
 
 
 def _names(root: Root, path: str) -> tuple[str, ...]:

@@ -45,7 +45,20 @@ STATEMENTS = (
     "TEST SH test ! -e /d",
     "SH false",
     "COPPY",
+    "DEFINE note text\n    SH echo $text >> /log\n    ENV NOTED=${text}\nEND",
+    "DEFINE grow size=1\n    FOR N IN a ${size}\n        SH echo $N >> /sizes\n    END\nEND",
+    "USE note text=used",
+    "USE grow",
+    "USE grow size=${WORD}",
+    "FOR N IN x y\n    SH echo $N >> /log\n    COPY file /copied-${N}\nEND",
+    "FOR STAGE IN 1 2\n    FROM BASE\n    SH echo $STAGE > /stage\nEND",
+    "IF ${WORD} == second\n    SH echo so >> /log\nELSE\n    ENV COLOR=blue\n    TEST SH true\nEND",
+    "IF ${TARGETOS} == linux\n    FROM BASE AS five\n    SH echo five >> /log\nEND",
+    "IF ${WORD} == none\n    SH false\nEND",
+    "IF ${TARGETOS} == linux\n    SH echo kept >> /log\n    SH false\nEND",
 )
+USES = tuple(text for text in STATEMENTS if text.startswith("USE"))
+BLOCKS = tuple(text for text in STATEMENTS if text.endswith("END"))
 MOVES = (":undo", ":undo", ":undo 2", ":redo", ":redo 2", ":goto 1", ":goto 2", ":goto 3", ":goto one", ":goto two",
          ":continue", ":continue", ":next", ":retry", ":set WORD=second", ":set WORD=third", ":replay", "!write second",
          "!write third\n")  # fmt: skip
@@ -65,6 +78,8 @@ TURNS = st.one_of(
     st.tuples(GOTO, st.sampled_from(WRITES), st.just(":continue")),
     st.tuples(GOTO, st.sampled_from(STATEMENTS), st.sampled_from(MOVES)),
     st.tuples(st.just("ARG WORD=first"), st.just('SH echo "$WORD" >> /log'), st.sampled_from(MOVES)),
+    st.tuples(st.sampled_from(BLOCKS), st.sampled_from(USES), st.sampled_from(MOVES)),
+    st.tuples(st.just("ARG WORD=first"), st.sampled_from(BLOCKS), st.sampled_from(MOVES)),
     st.tuples(st.sampled_from(("!write second", "!write third")), st.sampled_from(STATEMENTS)),
 )
 TEXTS = st.lists(TURNS, min_size=2, max_size=10).map(lambda turns: [text for turn in turns for text in turn])

@@ -21,9 +21,9 @@ from metalor_lang.oci.media import Compression
 from metalor_lang.oci.output import parse_output
 from metalor_lang.plan.graph import Step
 from metalor_lang.repl.acts.words import one_word
-from metalor_lang.repl.carry import Planned, plan_recipe
 from metalor_lang.repl.core import Core
 from metalor_lang.repl.outcome import Entry, Mistake, Question, Refusal, Result, Said
+from metalor_lang.repl.planning import Planned, plan_recipe
 from metalor_lang.repl.timeline import length
 from metalor_lang.store.records import StepRecord
 from metalor_lang.syntax import ast

@@ -10,9 +10,9 @@ from metalor_lang.build.users import resolve
 from metalor_lang.digest import Json, canonical_json
 from metalor_lang.plan.graph import Step
 from metalor_lang.repl.acts.words import bare, no_words, step_of
-from metalor_lang.repl.carry import plan_recipe
 from metalor_lang.repl.core import Core
 from metalor_lang.repl.outcome import Entry, Mistake, Result, Said, Table
+from metalor_lang.repl.planning import plan_recipe
 from metalor_lang.repl.timeline import Line, cells, entries, waiting
 from metalor_lang.screen.text import duration, one_line, size
 from metalor_lang.store.records import StepRecord

@@ -9,10 +9,11 @@ from metalor_lang.build.failures import Refused
 from metalor_lang.errors import MetalorError, UsageError
 from metalor_lang.record import replace
 from metalor_lang.repl.acts.words import count_of, no_words, step_of
-from metalor_lang.repl.carry import NETWORK, Part, Planned, plan_recipe
+from metalor_lang.repl.carry import NETWORK
 from metalor_lang.repl.core import Core, Here
 from metalor_lang.repl.outcome import Entry, Mistake, Moved, Refusal, Result, Said
 from metalor_lang.repl.pieces import pieces
+from metalor_lang.repl.planning import Part, Planned, plan_recipe
 from metalor_lang.repl.timeline import Line, Queue, cells, entries, length, queued, waiting
 
 

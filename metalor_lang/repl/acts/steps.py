@@ -10,11 +10,11 @@ from metalor_lang.build.api import read_recipe
 from metalor_lang.errors import UsageError
 from metalor_lang.record import replace
 from metalor_lang.repl.acts.words import bare, no_words, one_word
-from metalor_lang.repl.carry import checked, joined
 from metalor_lang.repl.core import Core
 from metalor_lang.repl.faults import Typed
 from metalor_lang.repl.outcome import Mistake, Refusal, Result, Said
 from metalor_lang.repl.pieces import Piece, pieces
+from metalor_lang.repl.planning import checked, joined
 from metalor_lang.repl.timeline import Queue, entries, length, waiting
 from metalor_lang.screen.text import one_line
 from metalor_lang.source import SourceFile
