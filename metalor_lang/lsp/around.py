@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from metalor_lang.lsp.documents import Document
+from metalor_lang.lsp.importing import imported_text
 from metalor_lang.oci.fetch import references
 from metalor_lang.tooling.items import Entry, Place, Where
 
@@ -44,6 +45,11 @@ class FileAround:
     def contexts(self) -> Mapping[str, str]:
         """The contexts of the settings."""
         return {name: str(folder) for name, folder in self._document.ground.folders.items() if name}
+
+    def recipe(self, path: str) -> str | None:
+        """A file beside the recipe."""
+        found = imported_text(self._document, path)
+        return None if found is None else found.text
 
     def images(self) -> Mapping[str, str]:
         """What is in the store, and what the recipe names already."""

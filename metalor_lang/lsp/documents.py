@@ -74,6 +74,11 @@ class Document:
         self._memo = {}
 
     @property
+    def encoding(self) -> Encoding:
+        """What positions count."""
+        return self._encoding
+
+    @property
     def source(self) -> SourceFile:
         """The text as a recipe: without a byte order mark."""
         return self.live.source

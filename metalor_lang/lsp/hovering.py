@@ -14,6 +14,7 @@ from metalor_lang.lsp.client import Client
 from metalor_lang.lsp.completing import markup
 from metalor_lang.lsp.documents import Document
 from metalor_lang.lsp.foreseeing import foreseen
+from metalor_lang.lsp.importing import group_at, group_text
 from metalor_lang.lsp.reporting import all_given, shown_span
 from metalor_lang.plan.unlocked import everything, unpinned_actions
 from metalor_lang.store.records import StepRecord
@@ -27,7 +28,7 @@ _VARIABLES: Final = 12
 async def hover(document: Document, client: Client, params: types.HoverParams) -> types.Hover | None:
     """`textDocument/hover`."""
     offset = document.lines.offset(params.position)
-    found = _wrong(document, offset) or about(document.names, offset)
+    found = _wrong(document, offset) or _imported(document, offset) or about(document.names, offset)
     base = _base(document, offset)
     if base is not None:
         text = base.text
@@ -44,6 +45,12 @@ async def hover(document: Document, client: Client, params: types.HoverParams) -
     if found is None:
         return None
     return types.Hover(contents=markup(found.text, markdown=client.markdown), range=document.lines.range(found.span))
+
+
+def _imported(document: Document, offset: int) -> About | None:
+    """The group of another file."""
+    found = group_at(document, offset)
+    return None if found is None else About(span=found.span, text=group_text(found))
 
 
 def _wrong(document: Document, offset: int) -> About | None:

@@ -16,7 +16,7 @@ _LONGEST = 40
 
 
 def document_links(document: Document, client: Client, params: types.DocumentLinkParams) -> list[types.DocumentLink]:
-    """`textDocument/documentLink`: sources of COPY and --bind, local bases, addresses."""
+    """`textDocument/documentLink`: sources of COPY and --bind, local bases, imports, addresses."""
     out = []
     for link in links(document.names, document.recipe):
         target = _target(document, link)

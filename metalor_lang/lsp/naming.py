@@ -13,6 +13,7 @@ from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.lsp.acting import text_edits, workspace_edit
 from metalor_lang.lsp.client import Client
 from metalor_lang.lsp.documents import Document
+from metalor_lang.lsp.importing import group_at, location
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.parser import parse
 from metalor_lang.tooling.names import How, NameKind, Names, Use
@@ -39,6 +40,10 @@ def definition(
     document: Document, client: Client, params: types.DefinitionParams
 ) -> list[types.Location] | list[types.LocationLink] | None:
     """`textDocument/definition`: where the name is declared; of a context its folder."""
+    other = group_at(document, document.lines.offset(params.position))
+    if other is not None:
+        place = location(document, other.source, other.node.name_span)
+        return None if place is None else [place]
     use = _use(document, params.position)
     if use is None:
         return None

@@ -10,10 +10,11 @@ from typing import Final
 from lsprotocol import types
 
 from metalor_lang.diagnostics.codes import CODES
-from metalor_lang.diagnostics.model import Diagnostic, Severity
+from metalor_lang.diagnostics.model import Diagnostic, Label, Severity
 from metalor_lang.errors import MetalorError
 from metalor_lang.lsp.client import Client
 from metalor_lang.lsp.documents import Document
+from metalor_lang.lsp.importing import location
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
 
@@ -36,19 +37,13 @@ def _one(document: Document, client: Client, each: Diagnostic) -> types.Diagnost
     if each.help:
         text.append(f"help: {each.help}")
     related = None
-    for label in each.labels:
-        if label.source is not None:
-            text.append(f"{label.source.path}:{label.source.position(label.span.start)}: {label.text}")
-    own = [label for label in each.labels if label.source is None]
-    if own and client.related:
+    if each.labels and client.related:
         related = [
-            types.DiagnosticRelatedInformation(
-                location=types.Location(uri=document.uri, range=lines.range(label.span)), message=label.text
-            )
-            for label in own
+            types.DiagnosticRelatedInformation(location=_place(document, label), message=label.text)
+            for label in each.labels
         ]
-    elif own:
-        text += [f"line {lines.line_of(label.span.start) + 1}: {label.text}" for label in own]
+    elif each.labels:
+        text += [f"{_line(document, label)}: {label.text}" for label in each.labels]
     tags = None
     if client.tags and each.code in _UNNECESSARY:
         tags = [types.DiagnosticTag.Unnecessary]
@@ -69,6 +64,18 @@ def _one(document: Document, client: Client, each: Diagnostic) -> types.Diagnost
         tags=tags,
         related_information=related,
     )
+
+
+def _place(document: Document, label: Label) -> types.Location:
+    """Where a label is: it may be in an imported file."""
+    found = None if label.source is None else location(document, label.source, label.span)
+    return found or types.Location(uri=document.uri, range=document.lines.range(label.span))
+
+
+def _line(document: Document, label: Label) -> str:
+    if label.source is None:
+        return f"line {document.lines.line_of(label.span.start) + 1}"
+    return f"line {label.source.position(label.span.start).line} of {label.source.path}"
 
 
 def anchor(code: str) -> str:

@@ -7,8 +7,10 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from metalor_lang.errors import MetalorError
 from metalor_lang.hints import Final
 from metalor_lang.repl.session import Session
+from metalor_lang.syntax.characters import decode
 from metalor_lang.tooling.items import Entry, ItemKind, Place, Where
 from metalor_lang.tooling.paths import Candidate
 
@@ -41,6 +43,13 @@ class SessionAround:
     def contexts(self) -> Mapping[str, str]:
         """The contexts that were given."""
         return dict.fromkeys((name for name in self._session.contexts() if name), "that was given")
+
+    def recipe(self, path: str) -> str | None:
+        """A file beside the recipe."""
+        try:
+            return decode(path, self._session.core.now.place.recipe(path))[0].text
+        except MetalorError:
+            return None
 
     def images(self) -> Mapping[str, str]:
         """What is in the store."""

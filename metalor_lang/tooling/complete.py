@@ -18,7 +18,7 @@ from metalor_lang.syntax.statements import BY_WORD
 from metalor_lang.tooling import shell
 from metalor_lang.tooling.items import Item, ItemKind, Nothing, Surroundings
 from metalor_lang.tooling.paths import Candidate
-from metalor_lang.tooling.scope import Scope, scope_behind
+from metalor_lang.tooling.scope import Scope, groups_of, scope_behind
 from metalor_lang.tooling.slots import Slot, slot_of
 from metalor_lang.tooling.unfinished import Unfinished, expected, unfinished, viable
 from metalor_lang.tooling.values import FLAG_VALUES, KEYS, WORDS, Asked
@@ -199,16 +199,21 @@ class _Asked:
     def _groups(self) -> Iterator[Item]:
         """Groups and spaces behind USE, and the parameters that are not given yet."""
         tokens = self.typed.tokens
-        kinds = [token.type for token in tokens]
-        if "GROUP_NAME" in self.typed.accepts and "GROUP_NAME" not in kinds:
-            for name, group in self.scope.groups.items():
+        names = [self.typed.text[token.start : token.end] for token in tokens if token.type == "GROUP_NAME"]
+        there = any(token.type == "DOT" for token in tokens)
+        if there:
+            text = self.around.recipe(self.scope.spaces.get(names[0], ""))
+            groups = groups_of(text) if text is not None else {}
+        else:
+            groups = self.scope.groups
+        if "GROUP_NAME" in self.typed.accepts and len(names) == there:
+            for name, group in groups.items():
                 yield self.item(name, ItemKind.GROUP, print_statement(group), " " if group.parameters else "")
-            for space in self.scope.spaces:
-                yield self.item(space, ItemKind.GROUP, "the groups of an imported file", ".")
-        if "ARG_NAME" in self.typed.accepts and "DOT" not in kinds:
-            names = [self.typed.text[token.start : token.end] for token in tokens if token.type == "GROUP_NAME"]
+            for space, path in self.scope.spaces.items() if not there else ():
+                yield self.item(space, ItemKind.GROUP, f"the groups of {path}", ".")
+        if "ARG_NAME" in self.typed.accepts:
             given = {self.typed.text[token.start : token.end] for token in tokens if token.type == "ARG_NAME"}
-            found = self.scope.groups.get(names[0]) if names else None
+            found = groups.get(names[-1]) if names else None
             for each in found.parameters if found is not None else ():
                 if each.name not in given:
                     help = "must be given" if each.default is None else f"else {print_word(each.default, value=True)}"

@@ -47,11 +47,15 @@ def _group(names: Names, use: Use) -> str:
     if found is None or use.how is How.DECLARES:
         return ""
     define, body = found
-    source = names.source
-    first, last = source.position(define.span.start).line, source.position(body.end).line
+    return body_text(names.source, Span(define.span.start, body.end))
+
+
+def body_text(source: SourceFile, span: Span, where: str = "") -> str:
+    """The lines of a group as Markdown, as far as there is room."""
+    first, last = source.position(span.start).line, source.position(span.end).line
     lines = [source.line(number) for number in range(first, min(last, first + _MOST_LINES - 1) + 1)]
     lines += ["    …"] if last > first + _MOST_LINES - 1 else []
-    return "\n".join(["```metalor", *lines, "```", f"the group of line {first}"])
+    return "\n".join(["```metalor", *lines, "```", f"the group of line {first}{where}"])
 
 
 def _condition(names: Names, offset: int) -> About | None:

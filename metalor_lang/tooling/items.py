@@ -106,6 +106,10 @@ class Surroundings(Protocol):
         """Named contexts with their folders."""
         ...
 
+    def recipe(self, path: str) -> str | None:
+        """The text of a recipe file that is imported by a path; None where it cannot be read."""
+        ...
+
     def images(self) -> Mapping[str, str]:
         """References that a FROM can name, each with a word about it."""
         ...
@@ -133,6 +137,10 @@ class Nothing:
     def contexts(self) -> Mapping[str, str]:
         """None."""
         return {}
+
+    def recipe(self, path: str) -> str | None:
+        """None."""
+        return None
 
     def images(self) -> Mapping[str, str]:
         """None."""

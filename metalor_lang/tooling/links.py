@@ -36,6 +36,8 @@ def links(names: Names, recipe: ast.Recipe) -> tuple[Link, ...]:
         match step:
             case ast.From():
                 out += _base(names, step, bases.get(step.span.start))
+            case ast.Import(path=path) if (text := names.text(path)) is not None:
+                out.append(Link(span=path.span, target=text, place=Place(where=Where.MACHINE)))
             case ast.Copy():
                 out += _sources(names, step, stages)
             case ast.Fetch(url=url) | ast.Git(url=url):

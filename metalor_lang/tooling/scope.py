@@ -40,7 +40,7 @@ class Scope:
         workdir: where WORKDIR left it, None where the base says.
         blocks: first words of the blocks that are open, the outermost first; ELSE for an IF that has no more branches.
         groups: those that are defined above, by name.
-        spaces: those of imports.
+        spaces: those of imports, with the path of each file.
 
     """
 
@@ -55,7 +55,7 @@ class Scope:
     workdir: str | None = None
     blocks: tuple[str, ...] = ()
     groups: Mapping[str, ast.Define] = field(default_factory=dict)
-    spaces: tuple[str, ...] = ()
+    spaces: Mapping[str, str] = field(default_factory=dict)
 
 
 class EverythingIsThere:
@@ -115,8 +115,13 @@ def scope_of(recipe: ast.Recipe) -> Scope:
         in_stage=scope.in_stage or "DEFINE" in blocks,
         blocks=tuple(blocks),
         groups={node.name: node for node in recipe.statements if isinstance(node, ast.Define)},
-        spaces=tuple(node.space for node in recipe.statements if isinstance(node, ast.Import)),
+        spaces={node.space: node.path.literal or "" for node in recipe.statements if isinstance(node, ast.Import)},
     )
+
+
+def groups_of(text: str) -> Mapping[str, ast.Define]:
+    """The groups that a recipe file defines."""
+    return scope_behind(text).groups
 
 
 def _bound(node: ast.If | ast.For | ast.Define) -> dict[str, str | None]:

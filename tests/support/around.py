@@ -18,6 +18,10 @@ class Around:
     env: Mapping[str, str] = field(default_factory=dict)
     passwd: Mapping[str, str] = field(default_factory=dict)
     folder: str = "/"
+    recipes: Mapping[str, str] = field(default_factory=dict)
+
+    def recipe(self, path: str) -> str | None:
+        return self.recipes.get(path)
 
     def entries(self, place: Place, folder: str) -> Iterable[Entry]:
         match place.where:

@@ -18,6 +18,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("site/index.html", "site/style.css", "siete.txt", "my file.txt", "assets/logo 語.svg", "tree/bin/sh"):
         (top / name).parent.mkdir(parents=True, exist_ok=True)
         (top / name).write_text("")
+    (top / "lib").mkdir(exist_ok=True)
+    (top / "lib" / "common.metalor").write_text("# tools\nDEFINE tools version=1\n    SH tools $version\nEND\n")
     (top / ".metalorignore").write_text("*.css\n")
     return top
 

@@ -36,6 +36,7 @@ AROUND = Around(
     env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
     passwd={"root": "0", "nobody": "65534"},
     folder="/srv",
+    recipes={"x.metalor": "DEFINE fetch url\nEND\nDEFINE bare\nEND\n"},
 )
 STAGE = "ARG VERSION=1\nFROM a:1 AS build\nENV HOME_PAGE=x\nFROM b:1 AS web\n"
 
@@ -65,7 +66,10 @@ def inserted(text: str) -> list[str]:
         (GROUPS + "USE i|", ["install "]),
         (GROUPS + "USE install |", ["packages=", "release="]),
         (GROUPS + "USE install packages=x |", ["release="]),
-        (GROUPS + "USE common.x |", []),
+        (GROUPS + "USE common.|", ["fetch ", "bare"]),
+        (GROUPS + "USE common.fetch |", ["url="]),
+        (GROUPS + "USE common.bare |", []),
+        ("IMPORT s|", ["src/"]),
         ("IF a == b\nELSE I|", ["IF "]),
         (GROUPS + "IF a N|", ["NOT "]),
         (GROUPS + "IF a NOT |", ["IN "]),
