@@ -15,8 +15,8 @@ from metalor_lang.syntax.lines import cut_slice
 from metalor_lang.syntax.statements import BY_WORD
 
 COMPLETE: Final = frozenset(
-    {"WS", "NL", "BACKSLASH", "EQ", "DOT", "COMMA", "LBRACKET", "RBRACKET", "REF_OPEN", "REF_CLOSE", "QUOTE", "QUOTE_END",
-     "DOLLARS_BRACE", "SINGLE", "ESCAPE", "RAW_OPEN", "RAW_CLOSE", "TEXT_OPEN", "TEXT_CLOSE"}
+    {"WS", "NL", "BACKSLASH", "EQ", "DOT", "COMMA", "LBRACKET", "RBRACKET", "REF_OPEN", "REF_CLOSE", "QUOTE",
+     "QUOTE_END", "DOLLARS_BRACE", "SINGLE", "ESCAPE", "RAW_OPEN", "RAW_CLOSE", "TEXT_OPEN", "TEXT_CLOSE"}
 )  # fmt: skip
 """Terminals that no further character makes longer (white space does not count as being typed)."""
 

@@ -136,9 +136,14 @@ class Table:
     def _diagnostic(self, found: Mapping[str, Any]) -> str:
         tags = {1: " unnecessary", 2: " deprecated"}
         rows = [f"{self.place(found['range'])} {found['code']}{''.join(tags[tag] for tag in found.get('tags', ()))}"]
-        rows += [f"  {line}" for line in found["message"].split("\n")]
+        folder = self.uri.removeprefix("file://").rpartition("/")[0] + "/"
+        rows += [f"  {line}" for line in found["message"].replace(folder, "").split("\n")]
         for each in found.get("relatedInformation", ()):
-            rows.append(f"  {self.place(each['location']['range'])}: {each['message']}")
+            uri = each["location"]["uri"]
+            start = each["location"]["range"]["start"]
+            elsewhere = f"{uri.removeprefix('file://' + folder)}:{start['line'] + 1}:{start['character'] + 1}"
+            place = self.place(each["location"]["range"]) if uri == self.uri else elsewhere
+            rows.append(f"  {place}: {each['message']}")
         return "\n".join(rows)
 
     def edit(self, found: Mapping[str, Any]) -> Iterator[str]:

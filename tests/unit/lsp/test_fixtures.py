@@ -19,9 +19,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (top / name).parent.mkdir(parents=True, exist_ok=True)
         (top / name).write_text("")
     (top / "lib").mkdir(exist_ok=True)
-    (top / "lib" / "common.metalor").write_text("# tools\nDEFINE tools version=1\n    SH tools $version\nEND\n")
+    (top / "lib" / "common.metalor").write_text(COMMON)
     (top / ".metalorignore").write_text("*.css\n")
     return top
+
+
+COMMON = """\
+# tools
+DEFINE tools version=1
+    SH tools $version
+END
+DEFINE port number
+    EXPOSE ${number}
+END
+"""
 
 
 @pytest.fixture(scope="module")
