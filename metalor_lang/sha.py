@@ -36,6 +36,13 @@ def new_hash(size: int | None = None) -> "Hash":
     return hashlib.sha256()
 
 
+def digest_of(data: "bytes | memoryview") -> bytes:
+    """The digest of some bytes."""
+    hasher = new_hash(len(data))
+    hasher.update(data)
+    return hasher.digest()
+
+
 @cache
 def _own() -> "Callable[[], Hash] | None":
     try:

@@ -70,33 +70,46 @@ class Copying:
         time: of the copies, in nanoseconds since 1970.
         hashed: whether digests are wanted.
         worker: whether they are many.
+        done: called when a batch was copied as it was listed: with its number, counted from 0 as they are added, what
+            `packed` gives of its files, and their SHA-256, one after another; in any order, while others are copied.
 
     """
 
     def __init__(
-        self, source: int, target: int, *, owner: tuple[int, int], time: int, hashed: bool = False, worker: bool
+        self,
+        source: int,
+        target: int,
+        *,
+        owner: tuple[int, int],
+        time: int,
+        hashed: bool = False,
+        worker: bool,
+        done: Callable[[int, bytes, bytes], None] | None = None,
     ) -> None:
-        self._team = Team((source, target), worker=worker)
+        self._team = Team((source, target), worker=worker, heard=self._heard)
+        self._done = done
         self._batches: list[Batch] = []
+        self._listed: list[bytes] = []
         self._rest = owner, time, hashed
 
     def add(self, batch: Batch) -> None:
         """Have a batch copied."""
         self._batches.append(batch)
+        self._listed.append(packed(batch.infos))
         sizes = [info.st_size for info in batch.infos]
         self._team.add(((batch.source, batch.target), batch.names, sizes, batch.modes, *self._rest))
 
-    def finish(
-        self, opener: SourceOpener, *, mostly: Callable[[], None] | None = None
-    ) -> Iterator[tuple[Batch, bytes]]:
+    def _heard(self, at: int, answer: tuple[bytes, bytes]) -> None:
+        status, shas = answer
+        if self._done is not None and status == self._listed[at]:
+            self._done(at, status, shas)
+
+    def finish(self, opener: SourceOpener, *, mostly: Callable[[], None] | None = None) -> None:
         """Copy what is left.
 
         Args:
             opener: of the tree they come from.
             mostly: as of `Team.finish`.
-
-        Returns:
-            each batch with the SHA-256 of its files, one after another; with nothing where they were not wanted.
 
         Raises:
             SourceError: a file is not what was listed, or cannot be read.
@@ -113,11 +126,10 @@ class Copying:
             if cause.errno == errno.ESTALE:
                 raise changed(_inside(batch.source, batch.names[0])) from None
             raise OSError(cause.errno, cause.strerror, _inside(batch.target, batch.names[0])) from None
-        for batch, (found, _) in zip(self._batches, answers):
-            if found != packed(batch.infos):
+        for batch, listed, (found, _) in zip(self._batches, self._listed, answers):
+            if found != listed:
                 _blame(batch, opener)
                 raise changed(_inside(batch.source, batch.names[0]))
-        return zip(self._batches, (shas for _, shas in answers))
 
     def close(self) -> None:
         """End the worker."""

@@ -17,9 +17,9 @@ from metalor_lang.build.ignorefile import IGNORE_FILE, read_rules, rules_text
 from metalor_lang.build.listed import EntryKind, Folder, Found, SourceEntry, entry_of
 from metalor_lang.build.listings import Kept
 from metalor_lang.build.opening import SourceOpener
-from metalor_lang.build.pieces import TOP, Piece, Pieces, files_text, piece_of, text_digest
+from metalor_lang.build.pieces import TOP, Hashed, Piece, Pieces, files_text, hashed_files, piece_of
 from metalor_lang.build.sources import SourceError, SourceTree, changed, unlike
-from metalor_lang.build.statcache import StatCache, hash_file
+from metalor_lang.build.statcache import StatCache, hash_file, packed
 from metalor_lang.build.watching import Watch
 from metalor_lang.checker.program import SourceMiss
 from metalor_lang.digest import Json, json_digest, sha256
@@ -31,8 +31,8 @@ from metalor_lang.record import dataclass, field
 if TYPE_CHECKING:
     from metalor_lang.build.nursery import Nursery, Sapling
 
-_Hashed = dict[str, bytes]
-"""By directory: the SHA-256 of its files, one after another."""
+_Hashed = Mapping[str, Hashed]
+"""By directory, as `Folder.path`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,19 +298,17 @@ class LocalContexts:
             pieces[folder.path] = self._piece(opener, found, folder, began, hashed.get(folder.path))
         return pieces
 
-    def _piece(self, opener: SourceOpener, found: Found, folder: Folder, began: int, shas: bytes | None) -> Piece:
+    def _piece(self, opener: SourceOpener, found: Found, folder: Folder, began: int, hashed: Hashed | None) -> Piece:
         names, infos = folder.files
-        if shas is None:
+        if hashed is None:
             known = self._cache.digests(folder.info, names, infos)
             each = [
                 sha or self._hash(opener, found, entry_of(folder.path + name, info, "", False))
                 for name, info, sha in zip(names, infos, known)
             ]
-            shas = bytes.fromhex("".join(each))
-        text = files_text(folder, shas)
-        mark = text_digest(text)
-        self._cache.learn(folder.info, names, infos, shas, began, mark)
-        return piece_of(folder, mark, text)
+            hashed = hashed_files(folder, packed(infos), bytes.fromhex("".join(each)))
+        self._cache.learn(folder.info, names, hashed.status, hashed.shas, began, hashed.mark)
+        return piece_of(folder, hashed.mark, hashed.text)
 
     def _hash(self, opener: SourceOpener, found: Found, entry: SourceEntry) -> str:
         fd = opener.open(found, entry)

@@ -6,7 +6,6 @@ entry, is copied whole. A copy counts only while the record of its own step does
 the disk.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -22,6 +21,7 @@ from metalor_lang.digest import Json, json_digest, valid_digest
 from metalor_lang.hints import Final
 from metalor_lang.plan.graph import CopyFiles
 from metalor_lang.record import dataclass, field, replace
+from metalor_lang.sha import digest_of
 from metalor_lang.store.files import write_whole
 from metalor_lang.store.store import Store
 
@@ -163,7 +163,7 @@ class Copies:
         except OSError:
             return None
         start = len(_MAGIC) + _SUM
-        digest = hashlib.sha256(memoryview(data)[start:]).digest()
+        digest = digest_of(memoryview(data)[start:])
         if data[:start] != _MAGIC + digest:
             return None
         body = json.loads(data[start:])
@@ -188,7 +188,7 @@ def _statement(files: CopyFiles) -> str:
 def _encoded(known: WholeCopy) -> bytes:
     assert valid_digest(known.step)
     data = json.dumps({"step": known.step, "chain": list(known.chain), "listing": known.listing}).encode()
-    return _MAGIC + hashlib.sha256(data).digest() + data
+    return _MAGIC + digest_of(data) + data
 
 
 def _count(found: Iterable[Found]) -> int:

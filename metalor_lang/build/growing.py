@@ -7,7 +7,7 @@ between, and what is in it need not be looked at again.
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,13 +15,14 @@ from metalor_lang.build.batches import Copying, batches_of, is_small
 from metalor_lang.build.listed import Folder, Found, plain_mode
 from metalor_lang.build.opening import SourceOpener
 from metalor_lang.build.permissions import Chmod, parse_mode
+from metalor_lang.build.pieces import Hashed, hashed_files
 from metalor_lang.build.sources import changed, unlike
 from metalor_lang.hints import Final, Self
 from metalor_lang.kernel.shared import WORTH
 from metalor_lang.kernel.trees import copy_file_contents
 from metalor_lang.kernel.writeback import begin_sync
 from metalor_lang.record import dataclass, field
-from metalor_lang.store.manifest import Beneath, lines_of, row_line
+from metalor_lang.store.manifest import Beneath, lines_of, placed, row_line, tails_of
 
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -74,8 +75,8 @@ class Tree:
         path: where it lies.
         found: what it is a copy of.
         dress: what it has.
-        shas: the SHA-256 of the files of directories (by their path, as `Folder.path`) that hold small ones only, one
-            after another, where they were wanted.
+        hashed: by `Folder.path`, of directories whose files are all small: their digests, where they were wanted.
+        tails: of the same directories: what `manifest.placed` takes.
         exact: the file system keeps owners, modes and times as they were set: one file of each directory was looked at.
 
     """
@@ -83,7 +84,8 @@ class Tree:
     path: Path
     found: Found = field(repr=False)
     dress: Dress
-    shas: dict[str, bytes] = field(repr=False)
+    hashed: Mapping[str, Hashed] = field(repr=False)
+    tails: Mapping[str, str] = field(repr=False)
     exact: bool
 
     def fits(self, dress: Dress) -> bool:
@@ -112,6 +114,17 @@ def grow(path: Path, opener: SourceOpener, found: Found, dress: Dress) -> Tree:
         return growth.finish(opener, found)
 
 
+class _Copied:
+    """The batches of one directory, some of which were copied: what is known of each, and how many are left."""
+
+    __slots__ = ("folder", "left", "parts")
+
+    def __init__(self, folder: Folder, batches: int) -> None:
+        self.folder = folder
+        self.left = batches
+        self.parts = [(b"", b"")] * batches
+
+
 class Growth:
     """A tree that is being written, while what it is a copy of is listed; use as a context.
 
@@ -132,11 +145,16 @@ class Growth:
         self._hashed = hashed
         self._many = many
         self._large: list[tuple[str, str, os.stat_result]] = []
-        self._complete: list[str] = []
+        self._copied: dict[int, tuple[_Copied, int]] = {}
+        self._count = 0
+        self._known: dict[str, Hashed] = {}
+        self._tails: dict[str, str] = {}
         os.mkdir(path, 0o700)
         self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            self._copying = Copying(root, self._fd, owner=dress.owner, time=dress.time, hashed=hashed, worker=many)
+            self._copying = Copying(
+                root, self._fd, owner=dress.owner, time=dress.time, hashed=hashed, worker=many, done=self._done
+            )
         except BaseException:
             os.close(self._fd)
             raise
@@ -147,15 +165,19 @@ class Growth:
             os.mkdir(folder.path + name, 0o700, dir_fd=self._fd)
         names, infos = folder.files
         source = f"{self._origin}/{folder.path}".strip("/")
-        if all(map(is_small, infos)):
-            self._complete.append(folder.path)
-        else:
+        whole = all(map(is_small, infos))
+        if not whole:
             for name, info in zip(names, infos):
                 if not is_small(info):
                     self._large.append((f"{source}/{name}".lstrip("/"), folder.path + name, info))
             chosen = [at for at, info in enumerate(infos) if is_small(info)]
             names, infos = tuple(names[at] for at in chosen), tuple(infos[at] for at in chosen)
-        for batch in batches_of(source, folder.path.rstrip("/"), names, infos, self._dress.modes(infos)):
+        batches = list(batches_of(source, folder.path.rstrip("/"), names, infos, self._dress.modes(infos)))
+        if whole:
+            copied = _Copied(folder, len(batches))
+            self._copied.update((self._count + at, (copied, at)) for at in range(len(batches)))
+        self._count += len(batches)
+        for batch in batches:
             self._copying.add(batch)
         for name, text in folder.targets.items():
             path = folder.path + name
@@ -163,12 +185,28 @@ class Growth:
             os.chown(path, *self._dress.owner, dir_fd=self._fd, follow_symlinks=False)
             os.utime(path, ns=(self._dress.time, self._dress.time), dir_fd=self._fd, follow_symlinks=False)
 
+    def _done(self, number: int, status: bytes, shas: bytes) -> None:
+        """Note what is known of a directory, when its last batch was copied: the others are still being copied."""
+        if number not in self._copied:
+            return
+        copied, at = self._copied.pop(number)
+        copied.parts[at] = status, shas
+        copied.left -= 1
+        if copied.left:
+            return
+        folder, dress = copied.folder, self._dress
+        if self._hashed:
+            status, shas = (b"".join(parts) for parts in zip(*copied.parts))
+            self._known[folder.path] = hashed_files(folder, status, shas)
+        names, infos = folder.files
+        if names == tuple(sorted(names, key=os.fsencode)):
+            modes = [stat.S_IFREG | mode for mode in dress.modes(infos)]
+            self._tails[folder.path] = tails_of(names, modes, [info.st_size for info in infos], dress.owner, dress.time)
+
     def finish(self, opener: SourceOpener, found: Found) -> Tree:
         """The tree, when all directories of `found` were added; errors as `grow`."""
         fd, dress = self._fd, self._dress
-        digests: dict[str, bytes] = {}
-        for batch, shas in self._copying.finish(opener, mostly=partial(begin_sync, fd) if self._many else None):
-            digests[batch.target] = digests.get(batch.target, b"") + shas
+        self._copying.finish(opener, mostly=partial(begin_sync, fd) if self._many else None)
         for place, path, info in self._large:
             _copy_large(fd, opener, place, path, info, dress)
         _dress_directories(fd, found, dress)
@@ -178,7 +216,8 @@ class Growth:
             path=self.path,
             found=found,
             dress=dress,
-            shas={path: digests.get(path.rstrip("/"), b"") for path in self._complete} if self._hashed else {},
+            hashed=self._known,
+            tails=self._tails,
             exact=_exact(fd, found, dress),
         )
 
@@ -282,11 +321,15 @@ def beneath(tree: Tree, place: str) -> Beneath | None:
         prefix = f"{place}/{folder.path}" if place else folder.path
         names, infos = folder.files
         sizes = [info.st_size for info in infos]
-        modes = [stat.S_IFREG | mode for mode in dress.modes(infos)]
-        said = lines_of(prefix, names, modes, sizes, owner, dress.time)
         size += sum(sizes)
         entries += len(folder.names) + len(folder.directories)
-        if not folder.targets and not folder.directories:
+        plain = not folder.targets and not folder.directories
+        if plain and path in tree.tails:
+            lines.append(placed(prefix, tree.tails[path]))
+            continue
+        modes = [stat.S_IFREG | mode for mode in dress.modes(infos)]
+        said = lines_of(prefix, names, modes, sizes, owner, dress.time)
+        if plain:
             lines += said if names == tuple(sorted(names, key=os.fsencode)) else _sorted(names, said)
             continue
         inner: list[tuple[bytes, str | None, str]] = [

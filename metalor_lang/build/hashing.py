@@ -7,12 +7,13 @@ else nothing is said of that directory, and its files are looked at one by one, 
 from collections.abc import Iterable
 
 from metalor_lang.build.listed import Folder, Found
+from metalor_lang.build.pieces import Hashed, hashed_files
 from metalor_lang.build.statcache import StatCache, packed
 from metalor_lang.kernel import bulk
 from metalor_lang.kernel.shared import BATCH, Failed, Job, do_all
 
 
-def hash_unknown(root: int, found: Found, folders: Iterable[Folder], cache: StatCache) -> dict[str, bytes]:
+def hash_unknown(root: int, found: Found, folders: Iterable[Folder], cache: StatCache) -> dict[str, Hashed]:
     """The digests of the files in those of some directories of which the cache knows nothing.
 
     Args:
@@ -22,7 +23,7 @@ def hash_unknown(root: int, found: Found, folders: Iterable[Folder], cache: Stat
         cache: is asked.
 
     Returns:
-        by path of the directory beneath the source: the SHA-256 of its files, one after another.
+        by path of the directory beneath the source.
 
     """
     unknown = []
@@ -38,7 +39,7 @@ def hash_unknown(root: int, found: Found, folders: Iterable[Folder], cache: Stat
         for at in range(0, len(names), BATCH):
             sizes = [info.st_size for info in infos[at : at + BATCH]]
             jobs.append(((place,), list(names[at : at + BATCH]), sizes))
-    hashed: dict[str, bytes] = {}
+    hashed: dict[str, Hashed] = {}
     try:
         answers = iter(do_all(jobs, (root,), sum(len(names) for _, names, _ in unknown)))
     except Failed:
@@ -49,5 +50,5 @@ def hash_unknown(root: int, found: Found, folders: Iterable[Folder], cache: Stat
             before, some = next(answers)
             status, shas = status + before, shas + some
         if status == packed(infos):
-            hashed[folder.path] = shas
+            hashed[folder.path] = hashed_files(folder, status, shas)
     return hashed

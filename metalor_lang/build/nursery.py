@@ -7,7 +7,7 @@ statement, nothing is written ahead: the step is then likely to be found, or to 
 
 import contextlib
 import threading
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 
 from metalor_lang.build.contexts import tree_key
@@ -17,6 +17,7 @@ from metalor_lang.build.listed import EntryKind, Folder, Found
 from metalor_lang.build.listings import Listings
 from metalor_lang.build.opening import SourceOpener
 from metalor_lang.build.permissions import ModeError
+from metalor_lang.build.pieces import Hashed
 from metalor_lang.build.placing import Layout
 from metalor_lang.hints import Final
 from metalor_lang.kernel import shared
@@ -33,11 +34,13 @@ class Nursery:
 
     Args:
         store: where they lie until they are in their places.
+        meanwhile: called when something is begun to be written ahead, while its worker starts.
 
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, meanwhile: Callable[[], object] | None = None) -> None:
         self._store = store
+        self._meanwhile = meanwhile
         self._lock = threading.Lock()
         self._ahead: dict[Hashable, Tree] = {}
         self._saplings: list[Sapling] = []
@@ -74,6 +77,8 @@ class Nursery:
         sapling = Sapling(self, key, growth)
         with self._lock:
             self._saplings.append(sapling)
+        if self._meanwhile is not None:
+            self._meanwhile()
         return sapling
 
     def planted(self, key: Hashable, tree: Tree) -> None:
@@ -140,6 +145,7 @@ class Nursery:
             if tree is not None and tree.found is found and tree.fits(dress):
                 if tree.dress.owner != dress.owner:
                     chown_all(tree, dress.owner)
+                    tree = replace(tree, tails={})
                 return replace(tree, dress=dress)
             if tree is not None:
                 self._store.discard(path)
@@ -186,13 +192,13 @@ class Sapling:
         """As `Growth.add`."""
         self._growth.add(folder)
 
-    def finish(self, opener: SourceOpener, found: Found) -> dict[str, bytes]:
-        """Write the rest: the SHA-256 of the files of directories, by their paths; errors as `grow`."""
+    def finish(self, opener: SourceOpener, found: Found) -> Mapping[str, Hashed]:
+        """Write the rest: what is known of the files of directories, by their paths; errors as `grow`."""
         tree = self._growth.finish(opener, found)
         self._growth.close()
         self._nursery.remove(self, None)
         self._nursery.planted(self._key, tree)
-        return tree.shas
+        return tree.hashed
 
     def give_up(self) -> None:
         """End it, and throw it away."""

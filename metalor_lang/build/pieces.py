@@ -5,12 +5,13 @@ bits, targets of links: the files of a directory are in its head by one digest, 
 written out where somebody asks which of them differ.
 """
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable
 
 from metalor_lang.build.listed import Folder
 from metalor_lang.hints import Final
+from metalor_lang.record import dataclass, field
+from metalor_lang.sha import digest_of
 
 TOP: Final = "/"
 """The place of the source itself among its pieces, which are named as `Folder.path`."""
@@ -52,6 +53,30 @@ Pieces = dict[str, Piece]
 """By directory, as `Folder.path`, and TOP."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hashed:
+    """What is known of the files of one directory that were read.
+
+    Args:
+        status: what `statcache.packed` gives of them.
+        shas: their SHA-256, one after another.
+        text: as `files_text`.
+        mark: the digest of the text.
+
+    """
+
+    status: bytes = field(repr=False)
+    shas: bytes = field(repr=False)
+    text: str = field(repr=False)
+    mark: bytes
+
+
+def hashed_files(folder: Folder, status: bytes, shas: bytes) -> Hashed:
+    """The record of the files of a directory; arguments as `Hashed`."""
+    text = files_text(folder, shas)
+    return Hashed(status=status, shas=shas, text=text, mark=text_digest(text))
+
+
 def files_text(folder: Folder, shas: bytes) -> str:
     """The texts of the files of one directory, given their SHA-256, one after another."""
     names, infos = folder.files
@@ -64,7 +89,7 @@ def files_text(folder: Folder, shas: bytes) -> str:
 
 def text_digest(text: str) -> bytes:
     """The SHA-256 of the texts of files."""
-    return hashlib.sha256(os.fsencode(text)).digest()
+    return digest_of(os.fsencode(text))
 
 
 def piece_of(folder: Folder, mark: bytes, files: str | Callable[[], str]) -> Piece:

@@ -22,7 +22,7 @@ from pathlib import Path
 from metalor_lang.hints import Final
 from metalor_lang.kernel.bulk import FIELDS, ROW, STATUS
 from metalor_lang.record import dataclass
-from metalor_lang.sha import new_hash
+from metalor_lang.sha import digest_of, new_hash
 
 _MAGIC: Final = b"metalor digests 3\n"
 _SUM: Final = 32
@@ -151,7 +151,7 @@ class StatCache:
         self,
         folder: os.stat_result,
         names: Sequence[str],
-        infos: Sequence[os.stat_result],
+        status: bytes,
         shas: bytes,
         read: int,
         mark: bytes = _NO_MARK,
@@ -161,21 +161,21 @@ class StatCache:
         Args:
             folder: the directory's status.
             names: of the files, sorted.
-            infos: the status of each.
+            status: what `packed` gives of them.
             shas: the SHA-256 of all of them, one after another.
             read: when reading them began, in nanoseconds since 1970; what was young then is left out.
             mark: 32 bytes that stand for all of them, with what their names and modes are.
 
         """
         limit = read - _YOUNG_NS
-        status = packed(infos)
         numbers = array("q", status)
         if not status or folder.st_ino >> 63:
             return
         if max(numbers[_MTIME :: len(FIELDS)]) > limit or max(numbers[_CTIME :: len(FIELDS)]) > limit:
             mark = _NO_MARK
-            old = [at for at, info in enumerate(infos) if max(info.st_mtime_ns, info.st_ctime_ns) <= limit]
-            names, status = [names[at] for at in old], packed([infos[at] for at in old])
+            times = zip(numbers[_MTIME :: len(FIELDS)], numbers[_CTIME :: len(FIELDS)])
+            old = [at for at, pair in enumerate(times) if max(pair) <= limit]
+            names, status = [names[at] for at in old], b"".join([status[at * ROW : (at + 1) * ROW] for at in old])
             shas = b"".join([shas[at * _SUM : (at + 1) * _SUM] for at in old])
         if status:
             self._used[folder.st_dev, folder.st_ino] = _Rows(names=_joined(names), status=status, shas=shas, mark=mark)
@@ -193,7 +193,7 @@ class StatCache:
             data = b"".join(self._encoded())
             draft = self._path.with_name(f"{self._path.name}.{os.getpid()}.{threading.get_ident()}")
             try:
-                draft.write_bytes(_MAGIC + _sum(data) + data)
+                draft.write_bytes(_MAGIC + digest_of(data) + data)
                 draft.replace(self._path)
             except OSError:
                 with contextlib.suppress(OSError):
@@ -256,7 +256,7 @@ def _read(path: Path) -> Iterator[tuple[_Place, _Rows]]:
     except OSError:
         return
     at = len(_MAGIC) + _SUM
-    if data[: len(_MAGIC)] != _MAGIC or _sum(memoryview(data)[at:]) != data[len(_MAGIC) : at]:
+    if data[: len(_MAGIC)] != _MAGIC or digest_of(memoryview(data)[at:]) != data[len(_MAGIC) : at]:
         return
     while at < len(data):
         device, inode, count, size, mark = _HEAD.unpack_from(data, at)
@@ -268,12 +268,6 @@ def _read(path: Path) -> Iterator[tuple[_Place, _Rows]]:
             (device, inode),
             _Rows(names=data[names:status], status=data[status:shas], shas=data[shas:at], mark=mark),
         )
-
-
-def _sum(data: bytes | memoryview) -> bytes:
-    hasher = new_hash(len(data))
-    hasher.update(data)
-    return hasher.digest()
 
 
 def hash_file(fd: int, size: int = 0) -> str:

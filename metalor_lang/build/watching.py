@@ -4,7 +4,7 @@ Invariant: nothing is imported or written for a source that is known; what goes 
 told here: the copy is given up, and whoever digests or copies next meets it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from metalor_lang.build.listed import Folder, Found
 from metalor_lang.build.opening import SourceOpener
@@ -15,6 +15,7 @@ from metalor_lang.kernel import shared
 
 if TYPE_CHECKING:
     from metalor_lang.build.nursery import Sapling
+    from metalor_lang.build.pieces import Hashed
 
 _MOST: Final = 1 << 30
 """Bytes up to which a source is copied ahead: what may turn out to be of no use must not fill a disk."""
@@ -73,8 +74,8 @@ class Watch:
         self._sapling.give_up()
         self._sapling = None
 
-    def finish(self, opener: SourceOpener, found: Found) -> dict[str, bytes]:
-        """The SHA-256 of the files of directories, by their paths, that were made while the source was copied."""
+    def finish(self, opener: SourceOpener, found: Found) -> "Mapping[str, Hashed]":
+        """What is known of the files of directories, by their paths, that were hashed while the source was copied."""
         if self._sapling is None:
             return {}
         try:

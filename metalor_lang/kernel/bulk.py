@@ -12,8 +12,12 @@ import os
 import sys
 from array import array
 from errno import ESTALE
-from hashlib import sha256
 from operator import attrgetter
+
+TYPE_CHECKING = False  # `typing` takes longer than all else that a worker imports
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from hashlib import _Hash as Hash
 
 MOST = 1 << 20  # bytes of a file that is read in one piece
 FIELDS = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
@@ -27,6 +31,13 @@ _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+def _sha256() -> "Callable[[bytes], Hash]":
+    """The hash of `hashlib`, which is imported (6 ms) where there is something to hash."""
+    from hashlib import sha256
+
+    return sha256
+
+
 def hash_files(folder: int, names: "list[str]", sizes: "list[int]") -> "tuple[bytes, bytes]":
     """Hash files of at most MOST bytes: their statuses (STATUS, eight bytes a number) and SHA-256, one after another.
 
@@ -34,6 +45,7 @@ def hash_files(folder: int, names: "list[str]", sizes: "list[int]") -> "tuple[by
         OSError: the first that a call gives; nothing is said of the other files then.
 
     """
+    sha256 = _sha256()
     open_, read, status_of, close = os.open, os.read, os.fstat, os.close
     rows = array("q")
     shas = []
@@ -79,19 +91,20 @@ def copy_files(
         OSError: the first that a call gives; ESTALE for a source that has another size.
 
     """
+    sha256 = _sha256()
     open_, read, write, status_of, close = os.open, os.read, os.write, os.fstat, os.close
     chown, chmod, utime = os.fchown, os.fchmod, os.utime
     times = (time, time)
     # Modes that a new file of this directory gets as it is asked for, with the owner: umask, set-group-ID and access
     # lists have no say in them, which the first file of each tells.
     sure: set[int] = set()
-    infos = []
+    rows = array("q")
     shas = []
     for name, size, mode in zip(names, sizes, modes):
         reading = open_(name, _READ, dir_fd=source)
         try:
             data = read(reading, size + 1)
-            infos.append(status_of(reading))
+            rows.extend(STATUS(status_of(reading)))
         finally:
             close(reading)
         if len(data) != size:
@@ -113,9 +126,6 @@ def copy_files(
             utime(writing, ns=times)
         finally:
             close(writing)
-    rows = array("q")
-    for info in infos:
-        rows.extend(STATUS(info))
     return rows.tobytes(), b"".join(shas)
 
 
@@ -207,3 +217,4 @@ def _serve(jobs: int, answers: int, roots: "tuple[int, ...]") -> None:
 
 if __name__ == "__main__":
     _serve(int(sys.argv[1]), int(sys.argv[2]), tuple(map(int, sys.argv[3:])))
+    os._exit(0)  # taking the interpreter apart takes longer than a job

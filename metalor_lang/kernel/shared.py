@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from metalor_lang.kernel.spawn import Child
 
 Job = bulk.HashJob | bulk.CopyJob
-WORTH: Final = 2000
+WORTH: Final = 1000
 """Files from which on a worker (15 ms of a processor's time to start) pays."""
 BATCH: Final = 200
 """Files of one job at most: so the pipes hold two jobs and their answers, and nobody waits for the other's reading."""
@@ -61,11 +61,15 @@ class Team:
     Args:
         roots: directories that the paths of jobs start from.
         worker: whether one is of use; without a second processor there is none.
+        heard: called with the number of each job and what it gave, as soon as that is here, in any order.
 
     """
 
-    def __init__(self, roots: tuple[int, ...], *, worker: bool) -> None:
+    def __init__(
+        self, roots: tuple[int, ...], *, worker: bool, heard: Callable[[int, bulk.Answer], None] | None = None
+    ) -> None:
         self._roots = roots
+        self._heard = heard
         self._jobs: list[Job] = []
         self._results: list[bulk.Answer] = []
         self._todo: deque[int] = deque()
@@ -112,9 +116,11 @@ class Team:
                     continue
             mine = self._todo.popleft()
             try:
-                self._results[mine] = bulk.do(self._jobs[mine], self._roots)
+                self._keep(mine, bulk.do(self._jobs[mine], self._roots))
             except OSError as error:
                 raise Failed(mine) from error
+        if self._worker is not None:
+            self._worker.dismiss()  # it ends while we go on
         return self._results
 
     def _feed(self, worker: "_Worker") -> None:
@@ -129,9 +135,14 @@ class Team:
     def _hear(self, worker: "_Worker") -> None:
         at = self._away.popleft()
         try:
-            self._results[at] = worker.answer()
+            self._keep(at, worker.answer())
         except OSError as error:
             raise Failed(at) from error
+
+    def _keep(self, at: int, answer: bulk.Answer) -> None:
+        self._results[at] = answer
+        if self._heard is not None:
+            self._heard(at, answer)
 
     def close(self) -> None:
         """End the worker."""
@@ -185,7 +196,13 @@ class _Worker:
             case _:
                 raise ValueError("a worker's answer")
 
+    def dismiss(self) -> None:
+        """It ends with the job that it has."""
+        if self._jobs >= 0:
+            os.close(self._jobs)
+            self._jobs = -1
+
     def close(self) -> None:
-        os.close(self._jobs)  # it ends with the job that it has
+        self.dismiss()
         os.close(self._answers)
         self._child.wait()

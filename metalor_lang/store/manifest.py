@@ -168,6 +168,22 @@ def lines_of(
     ]
 
 
+def tails_of(
+    names: Sequence[str], modes: Sequence[int], sizes: Sequence[int], owner: tuple[int, int], mtime: int
+) -> str:
+    """What `lines_of` gives without the prefix: where that is not known yet; for `placed`."""
+    of = f"{owner[0]},{owner[1]}"
+    return "\n".join(
+        [f'{_QUOTED(name)[1:]},{mode},{of},{size},{mtime},""]' for name, mode, size in zip(names, modes, sizes)]
+    )
+
+
+def placed(prefix: str, tails: str) -> str:
+    """The lines of `tails_of` one or more files, given the path of their directory with its `/`."""
+    head = f"[{_QUOTED(prefix)[:-1]}"
+    return head + tails.replace("\n", "\n" + head) + "\n"  # no line feed is in what is quoted
+
+
 def surveyed(fd: int, known: Mapping[str, Beneath] = NOTHING_KNOWN) -> tuple[bytes, int, int]:
     """`encode_rows(survey(fd).rows)` with its size and count of entries, without a record for each row.
 
