@@ -12,7 +12,7 @@ from pathlib import Path
 from metalor_lang.build.statcache import StatCache, hash_file
 from metalor_lang.digest import Json, json_digest, sha256
 from metalor_lang.errors import MetalorError
-from metalor_lang.hints import BinaryIO, Final
+from metalor_lang.hints import BinaryIO, Final, cast
 from metalor_lang.kernel.paths import Root
 from metalor_lang.kernel.trees import read_xattrs, walk
 from metalor_lang.oci.copytree import copy_tree
@@ -26,6 +26,8 @@ _BLOCK: Final = 512
 
 Owner = tuple[int, int]
 _MAGIC: Final = ((b"\x1f\x8b", Compression.GZIP), (b"\x28\xb5\x2f\xfd", Compression.ZSTD))
+_XZ: Final = b"\xfd7zXZ\0"
+_BZIP2: Final = b"BZh"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,9 @@ def read_rootfs(path: Path, shown: str, cache: StatCache, owner: Owner | None = 
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 if not _is_tar(os.pread(fd, _BLOCK, 0)):
-                    help = "write rootfs:DIR, or rootfs:FILE of a tar file, plain or packed with gzip or zstd"
+                    help = (
+                        "write rootfs:DIR, or rootfs:FILE of a tar file, plain or packed with gzip, zstd, xz or bzip2"
+                    )
                     raise InputError("E0505", f"rootfs:{shown} is neither a directory nor a tar file", help)
                 digest = _tar_digest(_file_digest(fd, os.fstat(fd), cache))
             finally:
@@ -89,7 +93,7 @@ def read_rootfs(path: Path, shown: str, cache: StatCache, owner: Owner | None = 
 
 def _is_tar(head: bytes) -> bool:
     """Whether a file begins as an archive does: packed, empty (zeros), or with a header whose checksum is right."""
-    if any(head.startswith(magic) for magic, _ in _MAGIC):
+    if head.startswith((*(magic for magic, _ in _MAGIC), _XZ, _BZIP2)):
         return True
     if len(head) < _BLOCK:
         return False
@@ -125,15 +129,36 @@ def _write_tar(tree: RootfsTree, target: Root) -> None:
     with open(fd, "rb") as stream:
         if _tar_digest(hash_file(fd)) != tree.digest:
             raise MetalorError(f"rootfs:{tree.shown} changed since it was looked at", help="build again")
-        head = os.pread(fd, 4, 0)
+        head = os.pread(fd, 8, 0)
         compression = next((kind for magic, kind in _MAGIC if head.startswith(magic)), Compression.NONE)
-        diff_id = sha256(inflate(stream, compression))
 
         def reopen() -> BinaryIO:
             stream.seek(0)
-            return stream
+            return _unpacked(stream, head)
 
+        from lzma import LZMAError  # only here: a base that is in the store already is not read
+
+        from metalor_lang.oci.archives import to_its_mark
+
+        try:
+            chunks = inflate(reopen(), compression)
+            diff_id = sha256(to_its_mark(chunks) if compression is Compression.ZSTD else chunks)
+        except (LZMAError, EOFError, OSError) as error:
+            raise MetalorError(f"rootfs:{tree.shown} is damaged: {error}", help="make or fetch it again") from error
         apply_layers([LayerSource(open=reopen, compression=compression, diff_id=diff_id)], target.fd)
+
+
+def _unpacked(stream: BinaryIO, head: bytes) -> BinaryIO:
+    """What no layer is packed with, and archives for a root often are, unpacked; anything else as it is."""
+    if head.startswith(_XZ):
+        import lzma
+
+        return cast(BinaryIO, lzma.open(stream))
+    if head.startswith(_BZIP2):
+        import bz2
+
+        return cast(BinaryIO, bz2.open(stream))
+    return stream
 
 
 def _tar_digest(sha: str) -> str:

@@ -231,10 +231,10 @@ class _Unpacker(Inflater):
         if not isinstance(self._packing, Compression):
             return self._packing(source)
         chunks = super()._chunks(source)
-        return _to_its_mark(chunks) if self._packing is Compression.ZSTD else chunks
+        return to_its_mark(chunks) if self._packing is Compression.ZSTD else chunks
 
 
-def _to_its_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def to_its_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Ask for the mark that ends a tar: the module for zstd does not say that a stream was cut off."""
     end = b""
     for chunk in chunks:

@@ -32,8 +32,8 @@ BUILD: tuple[Code, ...] = (
     Code(
         id="E0505",
         title="A rootfs cannot be taken as a base",
-        why="A `rootfs:` base is a directory, or a tar file (plain, gzip or zstd), that holds a root file system. A tar"
-        " with paths that leave it, or a file of another kind, is refused.",
+        why="A `rootfs:` base is a directory, or a tar file (plain, gzip, zstd, xz or bzip2), that holds a root file"
+        " system. A tar with paths that leave it, or a file of another kind, is refused.",
     ),
     Code(
         id="E0506",
