@@ -5,6 +5,7 @@ Invariant: every line of `Converted.lines` is in it; how many are exact is count
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 
 from metalor_lang.convert.model import Converted, Verdict
 
@@ -39,10 +40,11 @@ def counted(converted: Converted) -> str:
     return f"{parts[0]}: {', '.join(parts[1:])}"
 
 
-def as_json(converted: Converted, name: str) -> str:
-    """The report as one JSON document, with the recipe and the other files."""
+def as_json(converted: Converted, name: str, proof: Mapping[str, object] | None = None) -> str:
+    """The report as one JSON document, with the recipe and the other files, and the proof if there is one."""
     return json.dumps(
         {
+            **({} if proof is None else {"proof": proof}),
             "dockerfile": name,
             "ok": converted.ok,
             "recipe": converted.recipe,

@@ -19,6 +19,7 @@ from metalor_lang.oci.spec import REF_NAME, Index
 from metalor_lang.record import dataclass, field, replace
 
 TAG: Final = "theirs"
+_APART: Final = 'mount --bind "$0" /var/cache && exec "$@"'
 _DRIVERS: Final[Sequence[str]] = ("overlay", "vfs")
 _VERSION: Final = re.compile(rb"version (\d+)\.(\d+)(?:\.(\d+))?")
 
@@ -65,8 +66,13 @@ class Buildah:
     def __init__(self, home: Path) -> None:
         require_tool("buildah")
         self._home = home
+        (home / "cache").mkdir()
+        # Its storage is mounted over itself, and a build's root too: in a namespace that nobody else sees. There, its
+        # memory of short names in /var/cache (where only root can write) is in our folder.
+        self._apart = ("unshare", "--mount", "--", "sh", "-c", _APART, str(home / "cache"))
         (home / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
-        (home / "registries.conf").write_text("")
+        # What a name without a registry means, as for Docker.
+        (home / "registries.conf").write_text('unqualified-search-registries = ["docker.io"]\n')
         self._env = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(home),
@@ -112,7 +118,7 @@ class Buildah:
         storage = f"[{self._driver}@{self._home / 'root'}+{self._home / 'run'}]"
         policy = f"--policy={self._home / 'policy.json'}"
         source, place = f"oci:{with_tag}:{TAG}", f"containers-storage:{storage}{stored}"
-        self._run("unshare", "--mount", "--", "skopeo", policy, "copy", "--quiet", source, place)
+        self._run(*self._apart, "skopeo", policy, "copy", "--quiet", source, place)
         self._taken[stored] = image.digest
 
     def build(self, order: Order, out: Path) -> None:
@@ -128,25 +134,25 @@ class Buildah:
         """
         words = [
             "bud", "--quiet", "--isolation=chroot", "--pull-never", "--format=docker", "--layers=false",
-            f"--signature-policy={self._home / 'policy.json'}", f"--file={order.dockerfile}", f"--tag=oci:{out}:{TAG}",
+            f"--signature-policy={self._home / 'policy.json'}", f"--file={order.dockerfile.absolute()}", f"--tag=oci:{out}:{TAG}",
         ]  # fmt: skip
         if order.ignore is not None:
             words.append(f"--ignorefile={order.ignore}")
         if order.target is not None:
             words.append(f"--target={order.target}")
         words += [f"--build-arg={name}={value}" for name, value in order.args.items()]
-        words += [f"--build-context={name}={folder}" for name, folder in order.contexts.items()]
+        words += [f"--build-context={name}={folder.absolute()}" for name, folder in order.contexts.items()]
         # A secret is handed over as a variable of Buildah's own environment: no file has it, and no command line.
         secrets = {f"METALOR_SECRET_{number}": value for number, value in enumerate(order.secrets.values())}
         words += [f"--secret=id={name},type=env,src={key}" for name, key in zip(order.secrets, secrets)]
         environment = {key: os.fsdecode(value) for key, value in secrets.items()}
         try:
-            self._buildah(*words, str(order.context), env=environment)
+            self._buildah(*words, str(order.context.absolute()), env=environment)
         except ToolFailed as error:
             said = error.stderr.decode("utf-8", "replace").strip().splitlines()[-8:]
             lines = "".join(f"\n  {line}" for line in said)
             raise TheirBuildFailed(
-                f"{self} cannot build {order.dockerfile}:{lines}",
+                f"{self} cannot build the Dockerfile:{lines}",
                 help="a Dockerfile that Buildah cannot build cannot be proved",
             ) from error
 
@@ -165,8 +171,7 @@ class Buildah:
 
     def _buildah(self, *words: str, env: Mapping[str, str] | None = None) -> bytes:
         place = (f"--root={self._home / 'root'}", f"--runroot={self._home / 'run'}", f"--storage-driver={self._driver}")
-        # Its storage is mounted over itself, and a build's root too: in a namespace that nobody else sees.
-        return self._run("unshare", "--mount", "--", "buildah", *place, *words, env=env)
+        return self._run(*self._apart, "buildah", *place, *words, env=env)
 
     def _run(self, *argv: str, env: Mapping[str, str] | None = None) -> bytes:
         return run_tool(argv, env={**self._env, **(env or {})}, cwd=self._home).stdout

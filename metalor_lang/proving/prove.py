@@ -85,6 +85,8 @@ class Prover:
         self._snapshotter = snapshotter
         self.buildah = buildah
         self._events = events or NullSink()
+        self.source: SourceFile | None = None
+        """The recipe that was built last, for the frame of an error in it."""
 
     def prove(self, claim: Claim, scratch: Path) -> Comparison:
         """Build both ways and compare.
@@ -113,6 +115,7 @@ class Prover:
         recipe.write_text(claim.recipe, encoding="utf-8")
         names = self._rebase(recipe, claim, context.absolute(), options)
         with Session(str(recipe), options, store=self._store, events=self._events) as session:
+            self.source = session.source
             plan = session.plan()
             for name, image in _images(plan, session, names):
                 self.buildah.take(name, image)

@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
 def run(arguments: "argparse.Namespace") -> int:
     """Convert; 1 when something was refused."""
-    from metalor_lang.cli.common import complain, parse_args
+    from metalor_lang.cli.common import complain, parse_args, parse_contexts
 
     path = Path(arguments.dockerfile)
     output = Path(arguments.output) if arguments.output is not None else None
-    context = Path(arguments.context) if arguments.context is not None else path.parent
+    contexts = parse_contexts(arguments.context)
+    context = contexts.pop("", path.parent)
     if not context.is_dir():
         raise UsageError(f"{context} is no directory", help="--context names the folder that COPY reads")
     text = _read(path)
     store = Path(arguments.store) if arguments.store is not None else default_path()
-    world = DockerFolder(context, path, store, arguments.platform)
+    world, bases = _world(arguments, context, path, store)
     converted = convert(
         text,
         name=str(path),
@@ -39,8 +40,15 @@ def run(arguments: "argparse.Namespace") -> int:
     )
     if output is not None:
         _write(output, context, converted, force=arguments.force)
+    proof = None
+    if arguments.prove and converted.ok:
+        from metalor_lang.cli.proving import prove_conversion
+
+        proof = prove_conversion(
+            arguments, text, converted, context=context, contexts=contexts, ignore=world.ignore(), bases=bases
+        )
     if arguments.report == "json":
-        sys.stdout.write(f"{as_json(converted, str(path))}\n")
+        sys.stdout.write(f"{as_json(converted, str(path), proof.json() if proof else None)}\n")
     else:
         if output is None:
             sys.stdout.write(converted.recipe)
@@ -48,7 +56,25 @@ def run(arguments: "argparse.Namespace") -> int:
         complain(human(converted, str(path)))
         if output is None and converted.files:
             complain(f"{path}: .dockerignore becomes .metalorignore, which -o RECIPE writes too\n")
-    return Exit.DONE if converted.ok else Exit.REFUSED
+        if proof is not None:
+            complain(proof.human(str(path)))
+        elif arguments.prove:
+            complain(f"{path}: there is nothing to prove while something is refused\n")
+    if not converted.ok:
+        return Exit.REFUSED
+    return proof.exit if proof is not None else Exit.DONE
+
+
+def _world(
+    arguments: "argparse.Namespace", context: Path, path: Path, store: Path
+) -> tuple[DockerFolder, dict[str, str]]:
+    """What the conversion may ask, and the local images that stand for bases."""
+    if not arguments.base:
+        return DockerFolder(context, path, store, arguments.platform), {}
+    from metalor_lang.proving.standing import StandingFolder, parse_bases
+
+    bases = parse_bases(arguments.base)
+    return StandingFolder(context, path, store, arguments.platform, bases), bases
 
 
 def _read(path: Path) -> str:

@@ -1,7 +1,7 @@
-"""Subcommands that read and write recipes: nothing is run."""
+"""Subcommands that read and write recipes: nothing is run, unless a conversion is to be proved."""
 
 from metalor_lang.cli.table.model import Command, Example, Operand, Option, Value
-from metalor_lang.cli.table.shared import ARG, CONTEXT, EPOCH, LANGUAGE, LOCKED, PLATFORM, RECIPE, STORE
+from metalor_lang.cli.table.shared import ARG, CONTEXT, EPOCH, LANGUAGE, LOCKED, PLATFORM, RECIPE, SECRET, STORE, TARGET
 from metalor_lang.hints import Final
 
 RECIPES = Operand(name="RECIPE", help="recipe files; `-` reads standard input", count="+", value=Value.RECIPE)
@@ -116,17 +116,12 @@ CONVERT: Final = Command(
             help="write the recipe here, and .metalorignore into the context",
         ),
         Option(name="--force", help="with -o: replace files that are there"),
-        Option(
-            name="--context",
-            metavar="DIR",
-            value=Value.DIRECTORY,
-            help="folder that COPY reads (else the Dockerfile's folder)",
-        ),
+        CONTEXT,
         Option(
             name="--arg",
             metavar="NAME=VALUE",
             repeat=True,
-            help="value of an ARG, for what must be worked out here, such as `${NAME#v}`",
+            help="value of an ARG, for what must be worked out here, such as `${NAME#v}`, and for --prove",
         ),
         PLATFORM,
         Option(
@@ -135,6 +130,19 @@ CONVERT: Final = Command(
         ),
         Option(name="--every-arg", help="give each step every ARG as Docker does, not just those that it names"),
         Option(name="--report", metavar="FORMAT", choices=("human", "json"), default="human", help="how to report"),
+        Option(
+            name="--prove",
+            help="build the Dockerfile with Buildah and the recipe with metalor, and compare the two images: 0 only"
+            " when every path and every field of the configuration is equal",
+        ),
+        Option(
+            name="--base",
+            metavar="NAME=oci:DIR[:TAG]",
+            repeat=True,
+            help="a local image that stands for a base, for the conversion and for both builders",
+        ),
+        SECRET,
+        TARGET,
         STORE,
     ),
     examples=(
@@ -142,6 +150,7 @@ CONVERT: Final = Command(
         Example(line="metalor convert Dockerfile -o app.metalor", about="write it, and .metalorignore"),
         Example(line="metalor convert docker/Dockerfile --context . -o app.metalor", about="with another context"),
         Example(line="metalor convert Dockerfile --report json", about="for a program"),
+        Example(line="metalor convert Dockerfile --prove", about="build it both ways, and compare"),
     ),
 )
 
