@@ -28,12 +28,12 @@ from metalor_lang.build.failures import (
     not_cached,
     sayable,
     told_failure,
-    unpacked_base,
 )
 from metalor_lang.build.foreign import emulated
 from metalor_lang.build.lookup import Place, find_records, read_stages, usable
 from metalor_lang.build.model import BuildResult, Chain, Job, Options, Performer, StageResult
 from metalor_lang.build.several import Shared
+from metalor_lang.build.starting import unpacked_base
 from metalor_lang.build.tally import Tally
 from metalor_lang.build.telling import Telling
 from metalor_lang.build.walk import Aside
@@ -202,7 +202,7 @@ class Builder:
                 after.append(chain)
         finally:
             self._store.publishing.hurry()
-            self._events.settle(index, str(stage.platform))
+            self._events.settle(index, stage.title)
         if index in self._unsaved:
             raise self._unsaved[index]
         return StageResult(stage=stage, start=start, after=tuple(after))
@@ -244,7 +244,7 @@ class Builder:
         try:
             after = self._step(stage, step, chain, chains)
         finally:
-            self._events.settle(stage.index, str(stage.platform))
+            self._events.settle(stage.index, stage.title)
         if stage.index in self._unsaved:
             raise self._unsaved[stage.index]
         return after
@@ -283,7 +283,7 @@ class Builder:
             self._make(job)
         finally:
             self._store.publishing.hurry()
-            self._events.settle(job.stage.index, str(job.stage.platform), job.step.number)
+            self._events.settle(job.stage.index, job.stage.title, job.step.number)
         if job.stage.index in self._unsaved:
             raise self._unsaved[job.stage.index]
 

@@ -7,12 +7,9 @@ from metalor_lang.build.events import StepFailed, StepRef, Why
 from metalor_lang.build.walk import Stopped
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import Exit, MachineError, MetalorError, machine_error
-from metalor_lang.hints import TYPE_CHECKING, Final
-from metalor_lang.plan.graph import Kind, PlannedStage, Step
+from metalor_lang.hints import Final
+from metalor_lang.plan.graph import Kind, Step
 from metalor_lang.source import SourceFile, Span
-
-if TYPE_CHECKING:
-    from metalor_lang.build.model import Chain, Performer
 
 __all__ = ["BuildFailed", "Interrupted", "Refused", "Stopped", "command_failed", "failed_with", "sayable"]
 
@@ -140,22 +137,6 @@ def failed_with(error: MetalorError, step: Step, code: str) -> BuildFailed:
         code = "E0609"
     diagnostic = Diagnostic(code=code, message=error.message, span=step.span, help=error.help)
     return BuildFailed(diagnostic, reason=error.message, exit=error.exit)
-
-
-def unpacked_base(performer: "Performer", stage: PlannedStage) -> "Chain":
-    """The chain of a stage's image or tree; raises BuildFailed, Interrupted."""
-    try:
-        return performer.base(stage)
-    except (BuildFailed, Interrupted):
-        raise
-    except InterruptedError:
-        raise Interrupted("the build was interrupted") from None
-    except (MetalorError, OSError) as error:
-        shown = sayable(error)
-        # No room on the disk is no damage of the image.
-        code = "E0609" if isinstance(shown, MachineError) else "E0503"
-        diagnostic = Diagnostic(code=code, message=shown.message, span=stage.span, help=shown.help)
-        raise BuildFailed(diagnostic, reason=shown.message, exit=shown.exit) from error
 
 
 def told_failure(ref: StepRef, failure: BuildFailed, took: int) -> StepFailed:

@@ -15,7 +15,9 @@ _MOST: Final = 1 << 20
 """Bytes of output that may wait for a sync; a step that writes more waits as well."""
 
 _Place = tuple[str, int, int]
-"""Platform and index of a stage; the number of a step that is told beside it, else 0."""
+"""Title and index of a stage, which may be built for several platforms and is called differently then; the number of a
+step that is told beside it, else 0.
+"""
 
 
 class _Line:
@@ -60,7 +62,7 @@ class Telling:
 
         Nothing of it is told before what happened in the stage until now.
         """
-        own, stage = (step.platform, step.stage, step.number), (step.platform, step.stage, 0)
+        own, stage = (step.title, step.stage, step.number), (step.title, step.stage, 0)
         with self._changed:
             self._parted.add(own)
             if stage in self._lines:
@@ -91,14 +93,14 @@ class Telling:
             self._go_on(place)
             self._changed.notify_all()
 
-    def settle(self, stage: int, platform: str, step: int = 0) -> None:
+    def settle(self, stage: int, title: str, step: int = 0) -> None:
         """Wait until everything that happened in a stage is told, or to a step that is told beside it."""
         with self._changed:
-            self._changed.wait_for(lambda: (platform, stage, step) not in self._lines)
+            self._changed.wait_for(lambda: (title, stage, step) not in self._lines)
 
     def _place(self, step: StepRef) -> _Place:
-        own = step.platform, step.stage, step.number
-        return own if own in self._parted else (step.platform, step.stage, 0)
+        own = step.title, step.stage, step.number
+        return own if own in self._parted else (step.title, step.stage, 0)
 
     def _go_on(self, place: _Place) -> None:
         """Tell what waits, up to the next step whose end is not on the disk."""

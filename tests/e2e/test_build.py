@@ -253,7 +253,7 @@ def test_export_takes_what_was_built(shop):
 def test_tests_can_be_left_out(shop):
     shop.recipe("FROM BASE\nSH true\nTEST SH false\n")
     done = shop.run("build", "app.metalor", "--no-tests")
-    assert "left out 1 tests" in done.stderr and "line 3: TEST SH false" in done.stderr
+    assert "left out 1 test " in done.stderr and "line 3: TEST SH false" in done.stderr
 
 
 def test_a_stage_on_a_stage_inherits_layers(shop):

@@ -1,5 +1,6 @@
 """TEST: beside later steps, on a copy of its own, with an end that everybody hears of."""
 
+import base64
 import json
 import shutil
 import signal
@@ -11,6 +12,7 @@ import pytest
 
 from metalor_lang.checker.platforms import host_platform
 from tests.support.documents import ROOT, fences
+from tests.support.junit import outcomes, read_report
 from tests.support.workshop import Workshop
 
 pytestmark = pytest.mark.integration
@@ -214,3 +216,100 @@ def test_the_examples_of_the_reference_are_true(shop):
     for text in found:
         shop.recipe(text.replace("FROM debian:12", "FROM BASE"))
         assert shop.events("app.metalor")[-1]["passed"] >= 2
+
+
+# --- reports --------------------------------------------------------------------------------------------------------
+
+REPORTED = """\
+FROM BASE AS below
+SH echo one > /one
+TEST SH test -e /one
+FROM below AS top
+TEST RUN ["/bin/true"]
+TEST SH echo "the port is < 80 & \\"odd\\""; printf 'a\\033[2Jb\\n'; exit 3
+SH sleep 64
+TEST SH true behind
+"""
+
+
+def report(shop, *words, status=0, **more):
+    shop.run("build", "app.metalor", "--test-report", "tests.xml", "--jobs", "1", *words, status=status, **more)
+    return outcomes((shop.path / "tests.xml").read_text())
+
+
+def test_the_report_of_a_build_that_fails(shop):
+    shop.recipe(REPORTED)
+    name = 'TEST SH echo "the port is < 80 & \\"odd\\""; printf \'a\\033[2Jb\\n\'; exit 3'
+    assert report(shop, status=1) == {
+        ("below", "TEST SH test -e /one"): ("passed", ""),
+        ("top", 'TEST RUN ["/bin/true"]'): ("passed", ""),
+        ("top", name): ("failure", "exit status 3"),
+        ("top", "TEST SH true behind"): ("skipped", "the build ended before it; line 6 failed: exit status 3"),
+    }
+    root = read_report((shop.path / "tests.xml").read_text())
+    said = next(root.iter("failure")).text
+    assert said.startswith('the port is < 80 & "odd"\na^[[2Jb\nthe whole output: ') and said.endswith(".log")
+    times = {case.get("name"): float(case.get("time")) for case in root.iter("testcase")}
+    assert times["TEST SH test -e /one"] > 0 and times["TEST SH true behind"] == 0
+    lines = [(case.get("file"), case.get("line")) for case in root.iter("testcase")]
+    assert lines == [("app.metalor", line) for line in "3568"]
+
+
+def test_the_report_of_what_is_cached_left_out_or_refused(shop):
+    shop.recipe(REPORTED.replace("exit 3", "exit 0").replace("sleep 64", "true"))
+    assert {end for end, _ in report(shop).values()} == {"passed"}
+    assert set(report(shop, "-o", "oci:out:1").values()) == {
+        ("system-out", "It passed in an earlier build, and nothing that it depends on has changed.")
+    }
+    assert set(report(shop, "--no-tests").values()) == {("skipped", "left out: --no-tests")}
+    shop.recipe("FROM BASE\nnonsense\n")
+    assert report(shop, status=1) == {}, "no report of an older build is left"
+    assert [path.name for path in shop.path.iterdir() if "tests.xml" in path.name] == ["tests.xml"]
+
+
+def test_the_report_of_a_build_that_is_interrupted(shop):
+    shop.recipe("FROM BASE\nTEST SH true\nTEST SH echo soon; sleep 65\nTEST SH true behind\n")
+    words = ("app.metalor", "--progress", "plain", "--jobs", "1", "--test-report", "tests.xml")
+    build = shop.start("build", *words)
+    for line in build.stderr:
+        if "| soon" in line:
+            break
+    build.send_signal(signal.SIGINT)
+    build.communicate(timeout=30)
+    assert build.returncode == 130
+    assert list(outcomes((shop.path / "tests.xml").read_text()).values()) == [
+        ("passed", ""),
+        ("skipped", "ended with the build while it ran"),
+        ("skipped", "the build ended before it"),
+    ]
+
+
+def test_no_secret_is_in_a_report(shop):
+    (shop.path / "token").write_text("s3cr3t-value")
+    shop.recipe("FROM BASE\nTEST SH --secret=token cat /run/secrets/token; base64 /run/secrets/token; false\n")
+    report(shop, "--secret", "token=token", status=1)
+    text = (shop.path / "tests.xml").read_text()
+    assert "<failure" in text and "s3cr3t" not in text
+    assert base64.b64encode(b"s3cr3t-value").decode() not in text
+
+
+def test_the_report_of_several_platforms(tmp_path):
+    shop = Workshop(tmp_path, "busybox-multi")
+    here = str(host_platform())
+    shop.recipe(
+        f"FROM --platform={here} BASE AS tool\nTEST SH true both\n"
+        f"FROM --platform={here} BASE AS check\nTEST SH --arg=TARGETARCH echo $TARGETARCH\n"
+        "FROM BASE\nCOPY --from=tool /bin/busybox /a\nCOPY --from=check /bin/busybox /b\n"
+    )
+    assert report(shop, "--platform", "linux/amd64,linux/arm64") == {
+        ("tool", "TEST SH true both"): ("passed", ""),
+        ("linux/amd64 check", "TEST SH --arg=TARGETARCH echo $TARGETARCH"): ("passed", ""),
+        ("linux/arm64 check", "TEST SH --arg=TARGETARCH echo $TARGETARCH"): ("passed", ""),
+    }
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_runs(shop):
+    shop.recipe(REPORTED)
+    done = shop.run("build", "app.metalor", "--test-report", "no/such/tests.xml", status=2)
+    assert "--test-report no/such/tests.xml cannot be written: No such file or directory" in done.stderr
+    assert not (shop.path / "store" / "steps").exists()

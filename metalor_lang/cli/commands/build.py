@@ -4,19 +4,21 @@ Invariant: outputs are written only when every needed stage is built; the store 
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from metalor_lang.build.api import Session, recipe_name
 from metalor_lang.build.asked import several_platforms
 from metalor_lang.build.early import likely, started
 from metalor_lang.build.foreign import emulators
-from metalor_lang.build.model import Options
+from metalor_lang.build.model import BuildResult, Options
 from metalor_lang.build.sketch import remember, sketch
 from metalor_lang.cli.common import ShownFailure, build_in, build_options, machine, open_store, recipe_options
 from metalor_lang.errors import Exit
 from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.oci.media import Compression
 from metalor_lang.screen.console import console
+from metalor_lang.source import SourceFile
 from metalor_lang.store.store import Store
 
 if TYPE_CHECKING:
@@ -43,6 +45,11 @@ def run(arguments: "argparse.Namespace") -> int:
             check_platforms(outputs, platforms)
     after = _aftermath(arguments)
     screen = console(arguments.progress, raw=arguments.raw)
+    report = None
+    if arguments.test_report is not None:
+        from metalor_lang.cli.testing import Reporting
+
+        screen = report = Reporting(Path(arguments.test_report), arguments.recipe, screen)
     try:
         with (
             open_store(arguments, screen) as (store, world),
@@ -59,6 +66,8 @@ def run(arguments: "argparse.Namespace") -> int:
             store.lease(),
         ):
             plans = session.plans()
+            if report is not None:
+                report.expect(plans)
             if outputs:
                 from metalor_lang.build.export import check_outputs
 
@@ -89,21 +98,26 @@ def run(arguments: "argparse.Namespace") -> int:
         screen.close()
         if after is not None:
             after.close()
+    done = Exit.MACHINE if report is not None and report.failed else Exit.DONE
     if arguments.progress == "json":
-        return Exit.DONE
-    # Once each: a TEST is left out for every platform.
-    skipped = {step.span.start: step for result in results for step in result.skipped}
-    if skipped:
-        print(f"left out {len(skipped)} tests (--no-tests):", file=sys.stderr)
-        for start, step in sorted(skipped.items()):
-            print(f"  line {session.source.position(start).line}: {step.text.splitlines()[0]}", file=sys.stderr)
+        return done
+    _list_skipped(results, session.source)
     if image is not None:
         print(image.digest)
     elif not outputs:
         again = arguments.recipe if arguments.recipe != "-" else session.name
         print(f"{session.name} is in the store; run it: metalor run {again}")
         print(f"write it as an image: metalor export {session.name} oci:{session.name}-image:latest")
-    return Exit.DONE
+    return done
+
+
+def _list_skipped(results: Sequence[BuildResult], source: SourceFile) -> None:
+    # Once each: a TEST is left out for every platform.
+    skipped = sorted({(step.span.start, step.text) for result in results for step in result.skipped})
+    if skipped:
+        print(f"left out {len(skipped)} {'test' if len(skipped) == 1 else 'tests'} (--no-tests):", file=sys.stderr)
+    for start, text in skipped:
+        print(f"  line {source.position(start).line}: {text.splitlines()[0]}", file=sys.stderr)
 
 
 def _runs_soon(arguments: "argparse.Namespace", how: Options, store: Store) -> bool:

@@ -46,6 +46,12 @@ BUILD: Final = Command(
         *BUILDING,
         COMPRESSION,
         Option(
+            name="--test-report",
+            metavar="FILE",
+            value=Value.FILE,
+            help="write what each TEST gave as JUnit XML, however the build ends",
+        ),
+        Option(
             name="--on-failure",
             metavar="HOW",
             choices=("stop", "repl"),
@@ -59,6 +65,9 @@ BUILD: Final = Command(
         Example(line="metalor build app.metalor --arg VERSION=2 --target test", about="one stage, one argument"),
         Example(line="metalor build app.metalor --on-failure=repl", about="put a failing step right, and save"),
         Example(line="metalor build app.metalor --expect-cached", about="prove that nothing has to run"),
+        Example(
+            line="metalor build app.metalor --test-report tests.xml", about="a report of its tests for a CI server"
+        ),
         Example(
             line="metalor build app.metalor --platform linux/amd64,linux/arm64 -o oci:out:1.0",
             about="one index for two platforms",

@@ -77,7 +77,9 @@ BUILDING = (
     Option(name="--no-cache", help="run every step anew"),
     Option(name="--expect-cached", help="fail at the first step that is not in the cache"),
     Option(name="--no-tests", help="leave TEST statements out and list them"),
-    Option(name="--jobs", short="-j", metavar="N", integer=True, help="how many stages at once (else one a CPU)"),
+    Option(
+        name="--jobs", short="-j", metavar="N", integer=True, help="how many stages and tests at once (else one a CPU)"
+    ),
     UNPACKER,
     PROGRESS_OPTION,
     RAW,

@@ -5,11 +5,11 @@ whatever a recipe holds: XML has no way to write most control characters, so the
 """
 
 from collections.abc import Sequence
-from xml.sax.saxutils import escape, quoteattr
 
 from metalor_lang.diagnostics.codes import CODES
 from metalor_lang.diagnostics.findings import Findings
-from metalor_lang.diagnostics.render.human import render_human, visible
+from metalor_lang.diagnostics.render.human import render_human
+from metalor_lang.diagnostics.render.xml import attribute, content
 
 
 def render_junit(files: Sequence[Findings]) -> str:
@@ -20,15 +20,15 @@ def render_junit(files: Sequence[Findings]) -> str:
     out.append(f'<testsuites name="metalor check" tests="{tests}" failures="{failures}" errors="0" time="0">')
     for file in files:
         count = len(file.diagnostics)
-        path = _attribute(file.source.path)
+        path = attribute(file.source.path)
         head = f'name={path} tests="{max(count, 1)}" failures="{count}" errors="0" skipped="0" time="0"'
         out.append(f"  <testsuite {head}>")
         for diagnostic in file.diagnostics:
             place, _ = file.place(diagnostic)
-            name = _attribute(f"{place} {diagnostic.code} {CODES[diagnostic.code].title}")
+            name = attribute(f"{place} {diagnostic.code} {CODES[diagnostic.code].title}")
             out.append(f'    <testcase classname={path} name={name} file={path} line="{place.line}" time="0">')
-            body = escape(_without_nonchars(render_human([diagnostic], file.source)))
-            out.append(f'      <failure type="{diagnostic.code}" message={_attribute(diagnostic.message)}>')
+            body = content(render_human([diagnostic], file.source))
+            out.append(f'      <failure type="{diagnostic.code}" message={attribute(diagnostic.message)}>')
             out.append(f"{body}      </failure>")
             out.append("    </testcase>")
         if not count:
@@ -36,12 +36,3 @@ def render_junit(files: Sequence[Findings]) -> str:
         out.append("  </testsuite>")
     out.append("</testsuites>")
     return "\n".join(out) + "\n"
-
-
-def _attribute(text: str) -> str:
-    return quoteattr(_without_nonchars("".join(visible(char, 0) for char in text)))
-
-
-def _without_nonchars(text: str) -> str:
-    # The two characters that are neither controls nor allowed (XML 1.0, production 2).
-    return text.replace("\ufffe", "<U+FFFE>").replace("\uffff", "<U+FFFF>")

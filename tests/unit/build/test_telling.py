@@ -11,8 +11,17 @@ from metalor_lang.build.telling import Telling
 
 
 def step(number: int, stage: int = 0, platform: str = "") -> StepRef:
+    """Of a stage that is on one platform whatever is built for, which its title says: `FROM --platform=`."""
     return StepRef(
-        stage=stage, title=f"s{stage}", number=number, total=9, kind="run", text="x", line=1, key="k", platform=platform
+        stage=stage,
+        title=f"{platform}s{stage}",
+        number=number,
+        total=9,
+        kind="run",
+        text="x",
+        line=1,
+        key="k",
+        platform="linux/amd64",
     )
 
 
@@ -46,7 +55,7 @@ def test_a_failure_is_heard_in_its_place_and_a_hold_can_be_taken_back() -> None:
     assert recorder.events == ()
     telling.tell(finished(step(1)))
     assert recorder.events == (finished(step(1)), failed)
-    telling.settle(0, "")
+    telling.settle(0, "s0")
 
 
 def test_settling_waits_until_all_is_told() -> None:
@@ -55,7 +64,7 @@ def test_settling_waits_until_all_is_told() -> None:
     thread = threading.Thread(target=lambda: (time.sleep(0.05), telling.tell(finished(step(1)))))
     thread.start()
     began = time.monotonic()
-    telling.settle(0, "")
+    telling.settle(0, "s0")
     assert time.monotonic() - began > 0.04
     thread.join()
 
@@ -96,9 +105,9 @@ def test_a_parted_step_is_told_beside_what_follows_and_never_before_what_was() -
     assert recorder.events[3:] == (StepOutput(step=test, data=b"beside"),)
     telling.hold(test)
     telling.tell(finished(follows))
-    telling.settle(0, "")
+    telling.settle(0, "s0")
     telling.tell(finished(test))
-    telling.settle(0, "", 2)
+    telling.settle(0, "s0", 2)
     assert recorder.events[4:] == (finished(follows), finished(test))
 
 
@@ -109,7 +118,7 @@ def test_a_step_parted_while_nothing_is_held_waits_for_nothing() -> None:
     telling.hold(step(2))
     telling.emit(StepStarted(step=step(1)))
     assert recorder.events == (StepStarted(step=step(1)),)
-    telling.settle(0, "", 1)
+    telling.settle(0, "s0", 1)
 
 
 CALLS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["run", "tell", "test", "test ends"])), max_size=60)
@@ -148,12 +157,12 @@ def test_each_stage_is_heard_in_the_order_in_which_it_happened(calls: list[tuple
         telling.tell(finished(ref))
     heard = recorder.events
     for stage, events in happened.items():
-        telling.settle(stage, "")
+        telling.settle(stage, f"s{stage}")
         own = [event for event in heard if event.step.stage == stage and event.step not in before]  # type: ignore[union-attr]
         assert own == events
     running = {ref for refs in tests.values() for ref in refs}
     for ref, earlier in before.items():
-        telling.settle(ref.stage, "", ref.number)
+        telling.settle(ref.stage, f"s{ref.stage}", ref.number)
         of_it = [event for event in heard if event.step == ref]  # type: ignore[union-attr]
         whole = [StepStarted(step=ref), StepOutput(step=ref, data=b"x"), finished(ref)]
         assert of_it == (whole[:1] if ref in running else whole)
