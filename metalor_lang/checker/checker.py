@@ -40,6 +40,7 @@ from metalor_lang.syntax import ast
 if TYPE_CHECKING:
     from metalor_lang.checker.expansion import Flat, Unbuilt
     from metalor_lang.checker.places import Places
+    from metalor_lang.checker.unbuilt import Trial
 
 _START: Final = Span(0, 0)
 """Where errors stand that no line of the recipe causes."""
@@ -141,6 +142,7 @@ class _Checker:
     places: "Places | None" = None
     imports: tuple[Imported, ...] = ()
     elsewhere: Mapping[str, Span] = field(default_factory=dict)
+    trial: "Trial | None" = None
     outside: "list[Unbuilt]" = field(default_factory=list)
     """What is not built and stands before the first FROM."""
     alone: "list[Unbuilt]" = field(default_factory=list)
@@ -229,20 +231,20 @@ class _Checker:
 
     def _unbuilt(self, nodes: "Sequence[Flat]", around: StageWalk | None, names: Names, *, alone: bool = False) -> None:
         """Check statements that are not built for what is wrong with them whatever the arguments."""
-        from metalor_lang.checker.unbuilt import Trial, trial_names
+        if self.trial is None:
+            from metalor_lang.checker.unbuilt import Trial, trial_names
 
-        trial = trial_names(names, self.flat)
-
-        def begin(node: ast.From, index: int) -> StageFacts:
-            draft = _Draft(index, node)
-            self._resolve(draft, trial)
-            return draft.facts
-
-        def stages(index: int) -> StageNames:
-            return StageNames(named=self.named, lines=self.lines, index=index)
-
+            self.trial = Trial(names=trial_names(names, self.flat), stages=self._stages_seen, begin=self._begin)
         index = around.index if around is not None else len(self.stages) if alone else -1
-        Trial(names=trial, stages=stages, begin=begin).check(nodes, around, index, alone=alone)
+        self.trial.check(nodes, around, index, alone=alone)
+
+    def _stages_seen(self, index: int) -> StageNames:
+        return StageNames(named=self.named, lines=self.lines, index=index)
+
+    def _begin(self, node: ast.From, index: int, names: Names) -> StageFacts:
+        draft = _Draft(index, node)
+        self._resolve(draft, names)
+        return draft.facts
 
     def _taken(self, walk: StageWalk, node: ast.Statement) -> None:
         """Report a loop variable or parameter that has the name of an ENV of its stage."""
@@ -318,7 +320,7 @@ class _Checker:
             self.named.setdefault(name, draft.index)
 
     def _seen_by(self, draft: _Draft) -> StageNames:
-        return StageNames(named=self.named, lines=self.lines, index=draft.index)
+        return self._stages_seen(draft.index)
 
     def _resolve(self, draft: _Draft, names: Names) -> None:
         node, report = draft.node, self.report

@@ -61,7 +61,7 @@ class Trial:
 
     names: Names
     stages: Callable[[int], StageNames]
-    begin: Callable[[ast.From, int], StageFacts]
+    begin: Callable[[ast.From, int, Names], StageFacts]
 
     def check(self, nodes: Sequence[Flat], around: StageWalk | None, index: int, *, alone: bool = False) -> None:
         """Check statements in a stage as it is at that point.
@@ -84,7 +84,7 @@ class Trial:
                 self.check(node.nodes, walk, index)
             elif isinstance(node, ast.From):
                 index += 1
-                walk = self._walk(index, self.begin(node, index))
+                walk = self._walk(index, self.begin(node, index, self.names))
             elif walk is not None:
                 check_statement(walk, node)
             else:
