@@ -8,8 +8,13 @@ import subprocess
 
 import pytest
 
+from metalor_lang.build.api import RecipeOptions, open_contexts
+from metalor_lang.build.foreseen import foresee
+from metalor_lang.build.locked import read_lock_file
+from metalor_lang.checker.checker import check
 from metalor_lang.plan.lockfile import FACTS, SECTIONS, read_lock, write_lock
 from metalor_lang.source import SourceFile
+from metalor_lang.syntax.parser import parse
 from tests.support.bases import base, reference
 from tests.support.documents import ROOT, fences
 from tests.support.gitserver import forge
@@ -357,6 +362,50 @@ def test_an_imported_recipe_is_noted_as_it_is(world, shop):
     ]
     assert shop.run("lock", "app.metalor").stdout.startswith(f"  common.metalor  {digest[:12]} → ")
     shop.run("build", "app.metalor", "--locked")
+
+
+def test_a_damaged_lock_is_told_wherever_the_recipe_is_read(world, shop):
+    shop.recipe('FROM BASE\nRUN ["/bin/true"]\n')
+    (shop.path / "app.lock").write_text('{"version": 9}\n')
+    for words in (
+        ("build", "app.metalor"), ("run", "app.metalor"), ("shell", "app.metalor"), ("plan", "app.metalor"),
+        ("check", "app.metalor"), ("why", "app.metalor"), ("lock", "app.metalor"), ("lock", "app.metalor", "--check"),
+        ("repl", "app.metalor", "-c", ":list"), ("repl", "-c", ":load app.metalor", "-c", ":list"),
+    ):  # fmt: skip
+        done = shop.run(*words, status=1)
+        assert "app.lock:1:2: " in done.stderr and "E0703" in done.stderr, words
+        assert "remove the file and write it anew: metalor lock app.metalor" in done.stderr.replace("\n          ", " ")
+    (shop.path / "app.lock").unlink()
+    shop.run("lock", "app.metalor")
+    shop.run("shell", "app.metalor", "--locked", "--", "/bin/true")
+
+
+def test_an_editor_foresees_what_a_locked_build_would_find(world, shop):
+    world.first()
+    shop.run("lock", "app.metalor")
+    shop.run("build", "app.metalor", "--locked")
+    world.second()
+    path = shop.path / "app.metalor"
+    source = SourceFile(str(path), path.read_text())
+    recipe, syntax = parse(source)
+
+    def foreseen():
+        lock, _, _ = read_lock_file(path)
+        with open_contexts(path, RecipeOptions()) as contexts:
+            program, wrong = check(recipe, contexts=contexts, syntax=syntax)
+        assert wrong == ()
+        return foresee(program, path, {"": shop.path}, shop.path / "store", lock)
+
+    assert len(found := foreseen()) == 4 and all(found.values())
+    (shop.path / "app.lock").unlink()
+    assert foreseen() is None  # the tag was never fetched, so nobody knows
+
+
+def test_a_lock_is_copied_only_when_it_is_named(world, shop):
+    shop.recipe("FROM BASE\n")
+    shop.run("lock", "app.metalor")
+    shop.recipe("FROM BASE\nCOPY . /all/\nCOPY app.lock /named\n")
+    assert shop.run("run", "app.metalor", "--", "/bin/sh", "-c", "ls /all; head -c 1 /named").stdout == "store\n{"
 
 
 def test_a_lock_that_lies_is_found_out(world, shop):
