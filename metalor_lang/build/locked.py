@@ -99,7 +99,6 @@ class RecipeLock:
 
         """
         if not self._read:
-            self._read = True
             if self._recipe is not None:
                 lock, source, wrong = read_lock_file(self._recipe)
                 if source is not None and wrong:
@@ -107,6 +106,7 @@ class RecipeLock:
 
                     raise Refused(wrong, source)
                 self._lock = lock
+            self._read = True
         return self._lock
 
     def digest(self, base: ImageBase, platform: Platform) -> str | None:

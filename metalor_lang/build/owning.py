@@ -65,6 +65,7 @@ def replace_text(path: Path, text: str, owner: tuple[int, int] | None) -> None:
     except FileNotFoundError:
         old = None
     draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)  # of a process that was killed, and had our number
     try:
         with owned(draft, owner), draft.open("x", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)

@@ -125,7 +125,7 @@ def read_lock(source: SourceFile, again: str) -> tuple[Lock | None, tuple[Diagno
         return _Reader(value).lock(), ()
     except _Wrong as wrong:
         help = (
-            "take a newer metalor, or write the lock anew with this one: " + again if wrong.code == _NEWER else remedy
+            "take a newer metalor, or remove the file and write it anew: " + again if wrong.code == _NEWER else remedy
         )
         return None, (_at(wrong.code, wrong.message, place(source.text, wrong.path), help),)
 

@@ -72,13 +72,14 @@ class Ground:
         return self.path.parent
 
     def look_again(self) -> None:
-        """Forget what contexts and bases answered."""
+        """Forget what contexts, bases and the lock answered; raises Refused for a damaged lock."""
         self._stack.close()
         self._seen.clear()
         self._places.clear()
         folders = open_contexts(self.path, self.options, self._store.root / "contexts")
         self._folders = self._stack.enter_context(folders)
         self._lock = RecipeLock(self.path if self.loaded else None)
+        self._lock.get()  # a damaged one is told when the recipe is taken, not at a statement
         self.bases = Bases(
             self._store,
             self.folder,

@@ -79,6 +79,7 @@ def test_what_a_registry_holds_keeps_its_bytes(host: str, tmp_path: Path) -> Non
 def test_what_is_cached_needs_no_registry(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = fetch("docker", f"{host}/many:1", None, "linux/amd64", tmp_path)
     pinned = fetch("docker", f"{host}/many@{first.digest}", None, "linux/amd64", tmp_path)
+    assert pinned.cached  # a layout is named by its manifest, whatever it was fetched by
     monkeypatch.setenv("PATH", "/nonexistent")
     again = fetch("docker", f"{host}/many:1", None, "linux/amd64", tmp_path)
     assert (again.cached, again.digest) == (True, first.digest)

@@ -8,8 +8,13 @@ import subprocess
 
 import pytest
 
+from metalor_lang.build.api import RecipeOptions, open_contexts
+from metalor_lang.build.foreseen import foresee
+from metalor_lang.build.locked import read_lock_file
+from metalor_lang.checker.checker import check
 from metalor_lang.plan.lockfile import FACTS, SECTIONS, read_lock, write_lock
 from metalor_lang.source import SourceFile
+from metalor_lang.syntax.parser import parse
 from tests.support.bases import base, reference
 from tests.support.documents import ROOT, fences
 from tests.support.gitserver import forge
@@ -98,8 +103,11 @@ TEST RUN ["/bin/busybox", "grep", "tool", "/all"]
     shutil.rmtree(tmp_path, ignore_errors=True)
 
 
-def locked(shop, name="app"):
-    path = shop.path / f"{name}.lock"
+def locked(shop):
+    return read(shop.path / "app.lock")
+
+
+def read(path):
     lock, wrong = read_lock(SourceFile(str(path), path.read_text()), "metalor lock")
     assert wrong == ()
     return lock
@@ -232,7 +240,10 @@ def test_check_settles_from_the_lock_alone_what_only_a_base_can(world, shop):
     """Without the store, the registry or a network: what a base sets, and what it does not."""
     world.first()
     shop.recipe(f"FROM {world.host}/team/base:1\nENV SAID=${{NUMBER}}\nUNSET ENV NUMBER\n")
-    assert "1 name waits for the base's environment: NUMBER" in shop.run("check", "app.metalor", store="no").stdout
+    assert (
+        "1 name waits for the base's environment, which `metalor lock` looks up: NUMBER"
+        in shop.run("check", "app.metalor", store="no").stdout
+    )
     shop.run("lock", "app.metalor")
     assert offline(shop, "check", "app.metalor", store="no").stdout == "app.metalor: right\n"
     assert offline(shop, "check", "--locked", "app.metalor", store="no").stdout == "app.metalor: right\n"
@@ -357,6 +368,91 @@ def test_an_imported_recipe_is_noted_as_it_is(world, shop):
     ]
     assert shop.run("lock", "app.metalor").stdout.startswith(f"  common.metalor  {digest[:12]} → ")
     shop.run("build", "app.metalor", "--locked")
+
+
+def test_git_merges_locks_by_lines_and_either_side_of_a_conflict_will_do(world, shop):
+    """Real merges: of facts that lie apart, and of two that were added at one place."""
+    for name in "abcd":
+        (world.web.www / name).write_text(name)
+
+    def version(label, names, *words):
+        if (shop.path / "old").exists():
+            shutil.copy(shop.path / "old", shop.path / "app.lock")
+        fetches = "".join(f"FETCH --unpinned {world.web.http}/{name} /{name}\n" for name in names)
+        shop.recipe(f"FROM BASE\n{fetches}GIT --unpinned=main {world.git.url}/tools /tools\n")
+        shop.run("lock", "app.metalor", *words)
+        return shutil.copy(shop.path / "app.lock", shop.path / label)
+
+    world.commit("tool 1\n")
+    old, added, other = (version(*each) for each in (("old", "ad"), ("added", "abd"), ("other", "acd")))
+    world.commit("tool 2\n")
+    moved = version("moved", "ad", "--update", f"{world.git.url}/tools")
+
+    def merge(ours, theirs, *flags):
+        done = subprocess.run(
+            ["git", "merge-file", "-p", *flags, ours, old, theirs], cwd=shop.path, capture_output=True, text=True
+        )
+        (shop.path / "app.lock").write_text(done.stdout)
+        return done.returncode
+
+    assert merge(added, moved) == 0
+    lock = locked(shop)
+    assert [url[-1] for url in lock.fetched] == ["a", "b", "d"]
+    assert lock.commits == read(moved).commits != read(added).commits
+    whole = "abcd"
+    fetches = "".join(f"FETCH --unpinned {world.web.http}/{name} /{name}\n" for name in whole)
+    shop.recipe(f"FROM BASE\n{fetches}GIT --unpinned=main {world.git.url}/tools /tools\n")
+    assert merge(added, other) == 1
+    assert "error[E0702]: two sides of a merge stand here" in shop.run("check", "app.metalor", status=1).stderr
+    for side in ("--ours", "--theirs"):
+        assert merge(added, other, side) == 0
+        assert shop.run("lock", "app.metalor").stdout.count("(new)") == 1
+        assert [url[-1] for url in locked(shop).fetched] == list(whole)
+
+
+def test_a_damaged_lock_is_told_wherever_the_recipe_is_read(world, shop):
+    shop.recipe('FROM BASE\nRUN ["/bin/true"]\n')
+    (shop.path / "app.lock").write_text('{"version": 9}\n')
+    for words in (
+        ("build", "app.metalor"), ("run", "app.metalor"), ("shell", "app.metalor"), ("plan", "app.metalor"),
+        ("check", "app.metalor"), ("why", "app.metalor"), ("lock", "app.metalor"), ("lock", "app.metalor", "--check"),
+        ("repl", "app.metalor", "-c", ":list"), ("repl", "-c", ":load app.metalor", "-c", ":list"),
+    ):  # fmt: skip
+        done = shop.run(*words, status=1)
+        assert "app.lock:1:2: " in done.stderr and "E0703" in done.stderr, words
+        assert "remove the file and write it anew: metalor lock app.metalor" in done.stderr.replace("\n          ", " ")
+    (shop.path / "app.lock").unlink()
+    shop.run("lock", "app.metalor")
+    shop.run("shell", "app.metalor", "--locked", "--", "/bin/true")
+
+
+def test_an_editor_foresees_what_a_locked_build_would_find(world, shop):
+    world.first()
+    shop.run("lock", "app.metalor")
+    shop.run("build", "app.metalor", "--locked")
+    world.second()
+    path = shop.path / "app.metalor"
+    source = SourceFile(str(path), path.read_text())
+    recipe, syntax = parse(source)
+
+    def foreseen():
+        lock, _, _ = read_lock_file(path)
+        with open_contexts(path, RecipeOptions()) as contexts:
+            program, wrong = check(recipe, contexts=contexts, syntax=syntax)
+        assert wrong == ()
+        return foresee(program, path, {"": shop.path}, shop.path / "store", lock)
+
+    assert len(found := foreseen()) == 4 and all(found.values())
+    (shop.path / "app.lock").unlink()
+    assert foreseen() is None  # the tag was never fetched, so nobody knows
+
+
+def test_a_lock_is_copied_only_when_it_is_named(world, shop):
+    (shop.path / "other").touch()
+    shop.recipe("FROM BASE\n")
+    shop.run("lock", "app.metalor")
+    shop.recipe("FROM BASE\nCOPY --exclude=store . /all/\nCOPY app.lock /named\n")
+    assert shop.run("run", "app.metalor", "--", "/bin/sh", "-c", "ls /all; head -c 1 /named").stdout == "other\n{"
 
 
 def test_a_lock_that_lies_is_found_out(world, shop):

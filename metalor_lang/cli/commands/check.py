@@ -133,4 +133,4 @@ def _waiting(names: tuple[str, ...]) -> str:
     if not names:
         return ""
     count = f"{len(names)} name waits" if len(names) == 1 else f"{len(names)} names wait"
-    return f"; {count} for the base's environment: {', '.join(names)}"
+    return f"; {count} for the base's environment, which `metalor lock` looks up: {', '.join(names)}"

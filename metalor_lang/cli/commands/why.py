@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from metalor_lang.build.api import Session
 from metalor_lang.build.lookup import Place, find_records
 from metalor_lang.build.reasons import Reasons
-from metalor_lang.cli.common import open_store, recipe_options
+from metalor_lang.cli.common import Notices, open_store, recipe_options
 from metalor_lang.digest import Json
 from metalor_lang.errors import Exit, UsageError
 from metalor_lang.hints import Final
@@ -35,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.recipe,
             recipe_options(arguments),
             store=store,
+            events=Notices(),
             owner=world.owner,
             unpacker=arguments.unpacker,
         ) as session,

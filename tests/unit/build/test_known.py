@@ -52,10 +52,16 @@ def test_what_a_local_base_refutes(folder: Path, capsys: pytest.CaptureFixture[s
     [
         ("FROM oci:base:v1\nENV A=${LANG}\nUNSET LABEL a\n", "r.metalor: right\n"),
         ("FROM oci:base:v1 AS a\nFROM a\nENV A=${LANG}\n", "r.metalor: right\n"),
-        ("FROM debian:12\nENV A=${LANG}\n", "right; 1 name waits for the base's environment: LANG\n"),
+        (
+            "FROM debian:12\nENV A=${LANG}\n",
+            "right; 1 name waits for the base's environment, which `metalor lock` looks up: LANG\n",
+        ),
         ("ARG VERSION=1\nFROM debian:12\nENV A=${VERSON}\n", "VERSON (or did you mean VERSION?)\n"),
         # The first stage is not needed, so nobody looks its base up.
-        ("FROM oci:base:v1\nENV A=${LANG}\nFROM scratch\n", "right; 1 name waits for the base's environment: LANG\n"),
+        (
+            "FROM oci:base:v1\nENV A=${LANG}\nFROM scratch\n",
+            "right; 1 name waits for the base's environment, which `metalor lock` looks up: LANG\n",
+        ),
     ],
 )
 def test_what_it_settles_and_what_waits(folder: Path, capsys: pytest.CaptureFixture[str], text: str, said: str) -> None:
