@@ -50,6 +50,7 @@ def copy(context: Context, made: Instruction) -> list[str]:
         raise Refused(f"Docker refuses it too: {made.word} needs a source and a destination")
     flags = _flags(context, made)
     destination = _destination(context, words[-1])
+    context.guessed = []
     lines: list[str] = []
     plain_sources: list[str] = []
     heredocs = list(made.heredocs)
@@ -64,6 +65,11 @@ def copy(context: Context, made: Instruction) -> list[str]:
             plain_sources.append(each)
     if plain_sources:
         lines += _copies(context, made, plain_sources, destination, flags, several=len(words) > 2)
+    if len(context.guessed) == 1:
+        path = context.guessed[0]
+        context.note(f"{path} is taken for a file; where it is a directory, write {path}/, which means what is in it")
+    elif context.guessed:
+        context.note(f"{', '.join(context.guessed)} are taken for files; a directory is written with a / behind it")
     return lines
 
 

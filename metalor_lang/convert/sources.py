@@ -186,5 +186,5 @@ def _taken(context: Context, path: str, destination: Value) -> bool | None:
     if posixpath.basename(posixpath.normpath(where)) == name:
         context.note(f"{path} is taken for a directory, by the destination's name; where it is a file, drop its /")
         return True
-    context.note(f"{path} is taken for a file; where it is a directory, write {path}/, which means what is in it")
+    context.guessed.append(path)
     return False

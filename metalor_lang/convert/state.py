@@ -133,6 +133,8 @@ class Context:
         """How many FROM lines were read."""
         self.comments_kept = False
         """Whether the comments within an instruction stand in its lines already."""
+        self.guessed: list[str] = []
+        """Paths of other stages that this instruction takes for files."""
         self.unknown: list[str] = []
         """Bases of which nothing is known here."""
         self.images: dict[str, str] = {}
