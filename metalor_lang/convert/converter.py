@@ -52,6 +52,7 @@ def convert(
     args: Mapping[str, str] | None = None,
     strict_shell: bool = False,
     every_arg: bool = False,
+    root: str = "",
 ) -> Converted:
     """Convert a Dockerfile.
 
@@ -62,12 +63,13 @@ def convert(
         args: values of its ARGs that are fixed for what has to be worked out here, such as `${X#v}`.
         strict_shell: leave SH its own shell, which stops at the first failure, and write no SHELL of Docker's.
         every_arg: give each step every ARG, as Docker does, and not just those that it names.
+        root: the context as seen from the recipe's folder, for archives that are bases; "" where they are one.
 
     """
     file = read(text)
     context = Context(
         name=name, world=world, survey=survey(file), given=dict(args or {}), strict_shell=strict_shell,
-        every_arg=every_arg, numbered=_numbered(file.instructions),
+        every_arg=every_arg, root=root, numbered=_numbered(file.instructions),
     )  # fmt: skip
     chunks = [Chunk(item=item) for item in file.items]
     for index, chunk in enumerate(chunks):

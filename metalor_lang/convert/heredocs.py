@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from metalor_lang.convert.names import Refused
 from metalor_lang.convert.reader import Heredoc
 from metalor_lang.convert.shelltext import INDENT
+from metalor_lang.convert.sources import is_folder
 from metalor_lang.convert.state import Context, fits
 from metalor_lang.convert.values import Value, block, plain, value, word
 from metalor_lang.convert.words import WordError, pieces
@@ -32,8 +33,7 @@ def write(context: Context, doc: Heredoc, destination: Value, flags: Sequence[st
     """
     path = context.guess(context.absolute(destination, "the destination"))
     last = destination[-1]
-    folder = isinstance(last, str) and last.rpartition("/")[2] in ("", ".", "..")
-    if folder or several or context.stage.is_directory(path):
+    if is_folder(destination) or several or context.stage.is_directory(path):
         slash = "" if isinstance(last, str) and last.endswith("/") else "/"
         destination = value(*destination, slash, doc.name)
         context.stage.made_directory(path)

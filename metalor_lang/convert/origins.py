@@ -4,12 +4,12 @@ Invariant: what is not pinned says so in the recipe.
 """
 
 import re
-from typing import Protocol
 
 from metalor_lang.convert.names import Refused
+from metalor_lang.convert.sources import into
 from metalor_lang.convert.state import Context
 from metalor_lang.convert.values import Value, value, word
-from metalor_lang.hints import Final
+from metalor_lang.hints import Final, Protocol
 
 _GIT: Final = re.compile(r"(?:git://|ssh://|git@[^/:]+:).+|https?://[^?#]+\.git(?:#.*)?")
 _SCP: Final = re.compile(r"(git@[^/:]+):(?!/)(.+)")
@@ -33,8 +33,6 @@ def remote(context: Context, text: str, destination: Value, flags: HasFlags) -> 
         return _git(context, found, guess, destination, flags)
     if not guess.startswith(("http://", "https://")):
         return None
-    from metalor_lang.convert.files import into
-
     words = ["FETCH"]
     if flags.checksum:
         kind, _, digest = flags.checksum.partition(":")

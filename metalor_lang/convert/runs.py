@@ -40,7 +40,8 @@ def run(context: Context, made: Instruction) -> list[str]:
         context.note("this is no JSON array, so Docker takes it as shell text, and so does this; most likely a slip")
     text, bind = _text(context, made)
     flags += bind
-    more, lines = _names(context, made, text)
+    # A script is no text of the shell: nothing in it is seen to name an argument.
+    more, lines = _names(context, text, everything=bool(bind))
     flags += more
     exports += lines
     head = " ".join(["SH", *flags])
@@ -111,8 +112,8 @@ def _script(context: Context, doc: Heredoc) -> tuple[str, list[str]]:
     return f"/run/{doc.name}", [f"--bind={word((f'{name}:/{doc.name}:/run/{doc.name}',))}"]
 
 
-def _names(context: Context, made: Instruction, text: str) -> tuple[list[str], list[str]]:
-    """Flags for arguments that the text does not name, and lines that put names right."""
+def _names(context: Context, text: str, *, everything: bool) -> tuple[list[str], list[str]]:
+    """Flags for arguments that the text does not name (with `everything` all), and lines that put names right."""
     stage = context.stage
     flags: list[str] = []
     lines: list[str] = []
@@ -121,9 +122,10 @@ def _names(context: Context, made: Instruction, text: str) -> tuple[list[str], l
         if docker in stage.scope.environment:
             continue
         named = bool(named_in_shell(text, (docker,)))
-        if argument.name != docker and (named or _for_commands(context, docker)):
+        wanted = everything or _for_commands(context, docker)
+        if argument.name != docker and (named or wanted):
             lines.append(f'export {docker}="${argument.name}"')
-        elif not named and _for_commands(context, docker):
+        elif not named and wanted:
             flags.append(f"--arg={argument.name}")
         elif argument.default is None and not argument.required and named and re.search(rf"\$\{{{docker}[-+?]", text):
             lines.append(f'[ -n "${docker}" ] || unset {docker}')

@@ -14,7 +14,7 @@ _TRAILING: Final = re.compile(r"(?<!\\)(?:\\\\)*\\\Z")
 
 
 def statement(head: str, parts: Sequence[Part]) -> list[str]:
-    """`SH` over the same lines as RUN had, comments where they were.
+    """`SH` over the same lines as RUN had, comments where they were; on one line, where white space counts.
 
     Args:
         head: `SH` and its flags.
@@ -27,9 +27,9 @@ def statement(head: str, parts: Sequence[Part]) -> list[str]:
         kept.pop()
     written = [part for part in kept if not part.comment]
     if len(written) < 2:
-        return [*_comments(parts), f"{head} {text}"]
+        return [f"{head} {text}"]
     if not _same(written):
-        return [*_comments(parts), f"{head} {text}"]
+        return [f"{head} {text}"]
     lines: list[str] = []
     last = len(written) - 1
     count = 0
@@ -50,10 +50,6 @@ def block(head: str, text: str) -> list[str] | None:
     if any(line.lstrip(" \t").startswith("'''") for line in lines) or not text.strip():
         return None
     return [f"{head} '''", *(f"{INDENT}{line}" if line else "" for line in lines), f"{INDENT}'''"]
-
-
-def _comments(parts: Sequence[Part]) -> list[str]:
-    return [part.text.strip() for part in parts if part.comment]
 
 
 def _gap(written: Sequence[Part], at: int) -> bool:

@@ -98,6 +98,7 @@ class Context:
         given: values of ARGs fixed for the conversion.
         strict_shell: leave the recipe's own shell, which stops at the first failure.
         every_arg: give each step every ARG, as Docker does.
+        root: the context as seen from the recipe's folder; "" where they are one.
         numbered: stages that are named by number.
 
     """
@@ -111,6 +112,7 @@ class Context:
         given: Mapping[str, str],
         strict_shell: bool,
         every_arg: bool,
+        root: str = "",
         numbered: frozenset[int],
     ) -> None:
         self.name, self.world, self.survey = name, world, survey
@@ -118,6 +120,7 @@ class Context:
         self.names = Names(survey, given)
         self.strict_shell = strict_shell
         self.every_arg = every_arg
+        self.root = root
         self.numbered = numbered
         self.stages: list[Stage] = []
         self.taken: set[str] = {"scratch"}
@@ -130,6 +133,8 @@ class Context:
         """How many FROM lines were read."""
         self.comments_kept = False
         """Whether the comments within an instruction stand in its lines already."""
+        self.guessed: list[str] = []
+        """Paths of other stages that this instruction takes for files."""
         self.unknown: list[str] = []
         """Bases of which nothing is known here."""
         self.images: dict[str, str] = {}

@@ -9,6 +9,7 @@ from metalor_lang.convert import BaseFacts
 PATH = ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 BASES = {
     "debian:12": BaseFacts(env=(PATH,), cmd=True),
+    "busybox:1": BaseFacts(env=(PATH,), cmd=True),
     "empty:1": BaseFacts(env=(PATH,)),
     "entry:1": BaseFacts(env=(PATH,), entrypoint=True, cmd=True),
     "nonroot:1": BaseFacts(env=(PATH,), user="1000", workdir="/home"),

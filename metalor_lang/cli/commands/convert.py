@@ -3,9 +3,12 @@
 Invariant: reads only, unless -o says where to write; no file that is there is replaced without --force.
 """
 
+import os
 import sys
 from pathlib import Path
 
+from metalor_lang.build.api import STANDARD_INPUT
+from metalor_lang.build.asked import one_platform
 from metalor_lang.build.dockerfolder import DockerFolder
 from metalor_lang.convert import Converted, convert
 from metalor_lang.convert.report import as_json, human
@@ -27,6 +30,7 @@ def run(arguments: "argparse.Namespace") -> int:
     context = contexts.pop("", path.parent)
     if not context.is_dir():
         raise UsageError(f"{context} is no directory", help="--context names the folder that COPY reads")
+    one_platform(arguments.platform)  # a word that is none is told before anything is read
     text = _read(path)
     store = Path(arguments.store) if arguments.store is not None else default_path()
     world, bases = _world(arguments, context, path, store)
@@ -37,6 +41,7 @@ def run(arguments: "argparse.Namespace") -> int:
         args=parse_args(arguments.arg),
         strict_shell=arguments.strict_shell,
         every_arg=arguments.every_arg,
+        root="" if output is None else _seen_from(output.parent, context),
     )
     if output is not None:
         _write(output, context, converted, force=arguments.force)
@@ -56,6 +61,8 @@ def run(arguments: "argparse.Namespace") -> int:
         complain(human(converted, str(path)))
         if output is None and converted.files:
             complain(f"{path}: .dockerignore becomes .metalorignore, which -o RECIPE writes too\n")
+        if output is not None and _seen_from(output.parent, context):
+            complain(f"{path}: build it with metalor build {output} --context {context}\n")
         if proof is not None:
             complain(proof.human(str(path)))
         elif arguments.prove:
@@ -77,11 +84,19 @@ def _world(
     return StandingFolder(context, path, store, arguments.platform, bases), bases
 
 
+def _seen_from(folder: Path, context: Path) -> str:
+    """The context as a path from the recipe's folder; "" where they are one."""
+    found = os.path.relpath(context.resolve(), folder.resolve())
+    return "" if found == "." else found
+
+
 def _read(path: Path) -> str:
+    content = b""
     try:
-        return path.read_bytes().decode("utf-8")
+        content = sys.stdin.buffer.read() if str(path) == STANDARD_INPUT else path.read_bytes()
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        line = content[: error.start].count(b"\n") + 1
         raise UsageError(f"{path}:{line}: this is no UTF-8", help="a recipe is UTF-8; convert the file first") from None
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}", help="name a Dockerfile") from None

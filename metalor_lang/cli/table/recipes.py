@@ -106,7 +106,7 @@ CONVERT: Final = Command(
     " the report to standard error (`--report json`: one document on standard output that holds both). Comments"
     " stay. A .dockerignore becomes .metalorignore beside it. What COPY and ADD mean depends on the files, so the"
     " context is looked at; nothing is fetched. Exit status 1 when something was refused.",
-    operands=(Operand(name="DOCKERFILE", help="the Dockerfile", value=Value.FILE),),
+    operands=(Operand(name="DOCKERFILE", help="the Dockerfile; `-` reads standard input", value=Value.FILE),),
     options=(
         Option(
             name="--output",
