@@ -6,7 +6,6 @@ only an answer is lost: whoever compares then knows that files changed, not whic
 Of a listing of many files that differs little from another one, only the directories that differ are written.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 from metalor_lang.build.pieces import Piece, Pieces
 from metalor_lang.hints import Any, Final
 from metalor_lang.record import dataclass, field
+from metalor_lang.sha import digest_of
 from metalor_lang.store.files import write_whole
 from metalor_lang.store.store import Store
 
@@ -89,7 +89,7 @@ class Listings:
         except OSError:
             return None
         start = len(_MAGIC) + _SUM
-        if data[:start] != _MAGIC + hashlib.sha256(memoryview(data)[start:]).digest():
+        if data[:start] != _MAGIC + digest_of(memoryview(data)[start:]):
             return None
         end = data.index(b"\n", start)
         head = json.loads(data[start:end])
@@ -128,7 +128,7 @@ def _encoded(listing: Kept, on: Kept | None) -> bytes:
         rows.append(row)
     head = {"on": on.digest if on is not None else "", "names": list(listing.names), "pieces": rows}
     data = json.dumps(head).encode() + b"\n" + "".join(texts).encode("utf-8", "surrogateescape")
-    return _MAGIC + hashlib.sha256(data).digest() + data
+    return _MAGIC + digest_of(data) + data
 
 
 def _pieces(rows: Any, text: str, below: tuple[Pieces, ...]) -> tuple[Pieces, ...]:

@@ -77,6 +77,30 @@ def test_it_is_what_is_written_into_a_view(
         assert grown == written if epoch <= EPOCH else grown[-1] == written[-1]
 
 
+@pytest.mark.parametrize("processors", [{0}, {0, 1}])
+def test_directories_of_several_batches(monkeypatch: pytest.MonkeyPatch, processors: set[int]) -> None:
+    """Batches of one directory end in any order, some of them in the worker; what is known of it is in its own."""
+    monkeypatch.setattr("metalor_lang.build.batches.BATCH", 3)
+    monkeypatch.setattr("metalor_lang.build.statcache._YOUNG_NS", 0)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: processors)
+    with shop() as at:
+        base = at.base(BASE)
+        everything(at.context)
+        plant(
+            at.context, {f"src/d{number}/n{name:03}": f"{number} {name}" for number in range(4) for name in range(50)}
+        )
+        copy = files("src/", "/new/")
+        cache = at.path / "cache"
+        with watched(at, monkeypatch, StatCache(cache)) as contexts:
+            digest = contexts.content(copy, 0)
+            assert len(at.left()) == 1
+        other = at.path / "other"
+        with LocalContexts(at.context / "../recipe.metalor", default=at.context, cache=StatCache(other)) as contexts:
+            assert contexts.content(copy) == digest
+        assert cache.read_bytes() == other.read_bytes()
+        assert at.facts(base, at.perform(base, copy)) == at.facts(base, at.perform(base, copy, anew=True))
+
+
 def test_sources_side_by_side() -> None:
     with shop() as at:
         base = at.base(BASE)

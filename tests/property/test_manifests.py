@@ -25,3 +25,12 @@ def test_both_ways_give_the_same_bytes(steps: list) -> None:
             assert manifest.decode_rows(manifest.surveyed(fd)[0]) == found.rows
         finally:
             os.close(fd)
+
+
+NAMES = st.lists(st.text(st.characters(exclude_characters="/\0"), min_size=1), min_size=1, max_size=5)
+
+
+@given(prefix=st.text(st.characters(exclude_characters="\0")), names=NAMES, number=st.integers(-(2**40), 2**40))
+def test_lines_whose_place_is_told_later_are_the_same(prefix: str, names: list[str], number: int) -> None:
+    rest = [0o100644] * len(names), [abs(number)] * len(names), (7, 8), number
+    assert manifest.placed(prefix, manifest.tails_of(names, *rest)) == "".join(manifest.lines_of(prefix, names, *rest))
