@@ -59,11 +59,13 @@ def test_a_file_name_sets_the_mode(tmp_path: Path) -> None:
 
 
 def test_the_index_has_stages_and_names(tmp_path: Path) -> None:
-    recipe = f"{RECIPE}ENV A=1 B=${{BASE}}\nUNSET ENV A\nARG WHO\nFROM build AS last\nSH '''\n  FROM x AS y\n  '''\n"
+    recipe = f"{RECIPE}ENV A=1 B=${{BASE}}\nUNSET ENV A\nARG WHO\nDEFINE put what\nEND\n"
+    recipe += "FROM build AS last\nSH '''\n  FROM x AS y\n  '''\n"
     index = said(tmp_path, "(say (funcall imenu-create-index-function))", recipe)[0]
     names = {title: [name for name, _ in entries.items()] for title, entries in index.items()}
     assert names == {
         "Stages": ["build", "scratch", "last"], "Arguments": ["BASE", "WHO"], "Variables": ["A", "B"],
+        "Groups": ["put"],
     }  # fmt: skip
     place = index["Stages"]["last"] - 1
     assert recipe[place:].startswith("FROM build AS last")
@@ -82,6 +84,16 @@ def test_stages_are_headings_and_can_be_walked(tmp_path: Path) -> None:
 (end-of-defun) (say (eobp))
 """
     assert said(tmp_path, script) == [True, "FROM scratch", "FROM ${BASE} AS build", "FROM scratch", True]
+
+
+def test_blocks_are_headings_in_their_stage(tmp_path: Path) -> None:
+    script = r"""
+(say (let (found) (goto-char (point-min))
+  (while (re-search-forward (concat "^\\(?:" outline-regexp "\\)") nil t)
+    (push (funcall outline-level) found)) (vconcat (nreverse found))))
+"""
+    lines = ["DEFINE a", "END", "FROM x", "FOR A IN b", "IF a == b", "SH '''", "  IF", "  '''", "ELSE", "END", "END"]
+    assert said(tmp_path, script, "\n".join(lines)) == [[2, 1, 2, 3, 1000, 3]]
 
 
 def test_indentation_is_that_of_fmt(tmp_path: Path) -> None:
@@ -142,16 +154,16 @@ def test_errors_appear_and_go(tmp_path: Path) -> None:
            (sort (flymake-diagnostics) (lambda (a b) (< (flymake-diagnostic-beg a) (flymake-diagnostic-beg b)))))))
 (flymake-mode 1) (flymake-start) (say (wait 3))
 (at "nosuch") (delete-region (point) (+ 6 (point))) (insert "here") (with-temp-file "here")
-(at "FRO x") (delete-region (point) (+ 5 (point))) (insert "USER x")
+(at "FRMO x") (delete-region (point) (+ 5 (point))) (insert "USER x")
 (at "\\\"日") (end-of-line) (insert "\\\"")
 (flymake-start) (say (wait 0))
 (setq metalor-command "no-such-program")
 (say (condition-case wrong (metalor-flymake #'ignore) (error (error-message-string wrong))))
 """
-    recipe = 'FROM scratch\nLABEL a="日\nCOPY nosuch /é\nFRO x\n'
+    recipe = 'FROM scratch\nLABEL a="日\nCOPY nosuch /é\nFRMO x\n'
     there, gone, missing = said(tmp_path, script, recipe)
-    assert [each[:2] for each in there] == [["日", "error"], ["nosuch", "error"], ["FRO", "error"]]
-    assert there[2][2] == "E0201: unknown statement FRO\ndid you mean FROM?"
+    assert [each[:2] for each in there] == [["日", "error"], ["nosuch", "error"], ["FRMO", "error"]]
+    assert there[2][2] == "E0201: unknown statement FRMO\ndid you mean FROM?"
     assert gone == []
     assert missing == "Cannot find no-such-program"
 

@@ -597,3 +597,50 @@ def test_a_failed_build_is_talked_to(desk):
     if screen.child.isalive():
         screen.type("leave\r")
     assert screen.ended() == 1
+
+
+BLOCK = ("FOR V IN a b", "SH echo $V >> /fast", "IF ${V} == b", "TEST SH grep b /fast", "ELSE", "SH true", "END", "END")
+
+
+@pytest.mark.parametrize("how", ["keys", "lines", "at once", "pasted"])
+def test_a_block_however_fast_it_is_typed(desk, how):
+    screen = desk.started()
+    match how:
+        case "keys":
+            for key in "\r".join(BLOCK):
+                screen.type(key)
+            screen.press("enter")
+        case "lines":
+            for line in BLOCK:
+                screen.type(f"{line}\r")
+                screen.settle()
+        case "at once":
+            screen.type("".join(f"{line}\r" for line in BLOCK))
+        case _:
+            screen.paste("\n".join(BLOCK))
+            screen.settle()
+            screen.press("enter")
+    screen.wait(r"^build 3> *$")
+    shown = screen.settle()
+    assert "passed" in shown
+    enter(screen, ":list")
+    screen.wait(r"FOR V IN a b …")
+    enter(screen, ":undo")
+    screen.wait(r"^build 2> *$")
+    enter(screen, ":cat /fast")
+    screen.wait(r"no .*/fast|/fast.*not|There is no")
+
+
+def test_lines_of_a_block_are_put_where_fmt_puts_them(desk):
+    screen = desk.started()
+    for line in BLOCK:
+        screen.type(line)
+        screen.settle()
+        screen.press("enter")
+        screen.settle()
+    text = screen.wait(r"^build 3> *$")
+    typed = [line.split("… ", 1)[-1] for line in text.split("\n") if "… " in line]
+    assert typed[:6] == [
+        "    SH echo $V >> /fast", "    IF ${V} == b", "        TEST SH grep b /fast", "    ELSE", "        SH true",
+        "    END",
+    ]  # fmt: skip

@@ -140,19 +140,28 @@ def folds(text: str) -> Iterator[str | int]:
     for line in lines:
         inside.append(states.get(at, START) != START)
         at += len(line) + 1
+    depth, opener = 0, False
     for number, line in enumerate(lines):
+        word = re.match(r"[A-Z]*", line.lstrip())[0]  # type: ignore[index]
+        goes_on = [*inside, False][number + 1]
         if inside[number]:
-            yield stage + 1
-        elif line.lstrip().startswith("FROM"):
+            yield stage + depth + (not opener)
+            continue
+        opener = word in ("IF", "FOR", "DEFINE", "ELSE")
+        if word == "FROM" and not depth:
             stage = 1
             yield ">1"
+        elif opener:
+            depth += word != "ELSE"
+            yield f">{stage + depth}"
         else:
-            yield f">{stage + 1}" if [*inside, False][number + 1] else stage
+            yield f">{stage + depth + 1}" if goes_on else stage + depth
+            depth -= word == "END"
 
 
 def test_folds_after_any_edits_are_those_of_a_new_buffer(program: str, tmp_path: Path) -> None:
     draw = random.Random(5)
-    pieces = ["'''", '"""', "SH '''", "USER a \\", "RUN [", "]", "# x", "", "FROM scratch", "a \\"]
+    pieces = ["'''", '"""', "SH '''", "USER a \\", "RUN [", "]", "# x", "", "FROM scratch", "a \\", "FOR A IN b", "END"]
     edits = [(draw.random(), draw.choice((0, 0, 1, 1, 4)), draw.sample(pieces, draw.randrange(4))) for _ in range(200)]
     (tmp_path / "edits").write_text(json.dumps(edits))
     script = """
@@ -188,16 +197,16 @@ let people = systemlist('metalor check app.metalor 2>&1')
 call setqflist([], ' ', {'lines': people, 'efm': &l:errorformat})
 let found += [map(getqflist(), '[bufname(v:val.bufnr), v:val.lnum, v:val.col, v:val.type, v:val.nr, v:val.text]')]
 """
-    recipe = "FROM scratch\nCOPY nosuch /x\nFRO x\n"
+    recipe = "FROM scratch\nCOPY nosuch /x\nFRMO x\n"
     short, place, people = said(program, tmp_path, script, recipe)
     assert [each[:5] for each in short] == [
         ["app.metalor", 2, 6, "E", 401],
         ["app.metalor", 3, 1, "E", 201],
     ]
-    assert short[1][5].startswith("unknown statement FRO") and "did you mean FROM?" in short[1][5]
+    assert short[1][5].startswith("unknown statement FRMO") and "did you mean FROM?" in short[1][5]
     assert place == "nosuch /x"
     assert [each[:5] for each in people] == [each[:5] for each in short]
-    assert people[1][5] == "unknown statement FRO\nhelp: did you mean FROM?"
+    assert people[1][5] == "unknown statement FRMO\nhelp: did you mean FROM?"
 
 
 def test_indentation_is_that_of_fmt(program: str, tmp_path: Path) -> None:

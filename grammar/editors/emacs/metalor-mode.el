@@ -810,16 +810,18 @@ Comment lines of ours are blanks to it."
 
 (defun metalor-indent-line ()
   "Indent the line.
-Statements stand at the margin, and what continues them is indented by
-`metalor-indent-offset'.  The lines of a block are its text, whose margin is
-the closing fence's column: only an empty one is indented, as the line before."
+Statements stand at the margin, and `metalor-indent-offset' further in for
+each IF, FOR and DEFINE that they stand in; what continues them stands that
+much further.  The lines of a block of text stay, as their margin is the
+closing fence's column: only an empty one is indented, as the line before."
   (interactive)
   (let* ((state (metalor--line-state))
          (column (save-excursion (back-to-indentation) (current-column)))
-         (wanted (cond ((= state 0) 0)
+         (wanted (cond ((= state 0) (* (metalor--steps) metalor-indent-offset))
                        ((metalor--block-p state) (metalor--block-column))
-                       ((save-excursion (back-to-indentation) (eq (char-after) ?\])) 0)
-                       (t metalor-indent-offset))))
+                       (t (* (+ (metalor--statement-steps)
+                                (if (save-excursion (back-to-indentation) (eq (char-after) ?\])) 0 1))
+                             metalor-indent-offset)))))
     (if (null wanted)
         'noindent
       (if (<= (current-column) column)
@@ -827,12 +829,59 @@ the closing fence's column: only an empty one is indented, as the line before."
         (save-excursion (indent-line-to wanted))))))
 
 (defun metalor--block-column ()
-  "The column of a line in a block; nil to leave it alone."
+  "The column of a line in a block of text; nil to leave it alone."
   (save-excursion
     (back-to-indentation)
     (cond ((not (eolp)) nil)
-          ((= 0 (progn (forward-line -1) (metalor--line-state))) metalor-indent-offset)
+          ((= 0 (progn (forward-line -1) (metalor--line-state)))
+           (* (1+ (metalor--statement-steps)) metalor-indent-offset))
           (t (current-indentation)))))
+
+(defun metalor--word ()
+  "The first word of the statement that begins in this line, or nil."
+  (save-excursion
+    (back-to-indentation)
+    (let ((case-fold-search nil))
+      (and (= 0 (metalor--line-state)) (looking-at "[A-Z]+\\_>") (match-string-no-properties 0)))))
+
+(defun metalor--depth ()
+  "Return in how many IF, FOR and DEFINE this line begins."
+  (syntax-propertize (point))
+  (save-excursion
+    (forward-line 0)
+    (let ((end (point)) (case-fold-search nil) (depth 0))
+      (goto-char (point-min))
+      (while (re-search-forward "^[ \t]*\\(IF\\|FOR\\|DEFINE\\|END\\)\\_>" end t)
+        (let ((word (match-string-no-properties 1)))
+          (when (= 0 (metalor--line-state))
+            (setq depth (if (equal word "END") (max 0 (1- depth)) (1+ depth))))))
+      depth)))
+
+(defun metalor--own (depth word)
+  "Return the margin, in offsets, of a statement with a WORD in DEPTH blocks."
+  (if (member word '("ELSE" "END")) (max 0 (1- depth)) depth))
+
+(defun metalor--statement-steps ()
+  "Return the margin, in offsets, of the statement that this line continues."
+  (save-excursion
+    (forward-line 0)
+    (while (and (> (metalor--line-state) 0) (not (bobp)))
+      (forward-line -1))
+    (metalor--own (metalor--depth) (metalor--word))))
+
+(defun metalor--steps ()
+  "Return the margin, in offsets, of a line that continues nothing.
+A comment above an ELSE or END is about what is before it where it stands
+further in than that line, and else about what comes."
+  (let ((depth (metalor--depth)) (indentation (current-indentation)))
+    (save-excursion
+      (back-to-indentation)
+      (if (not (eq (char-after) ?#))
+          (metalor--own depth (metalor--word))
+        (while (and (looking-at "[ \t]*\\(#\\|$\\)") (= 0 (forward-line 1)) (not (eobp))))
+        (if (or (looking-at "[ \t]*\\(#\\|$\\)") (> indentation (current-indentation)))
+            depth
+          (metalor--own depth (metalor--word)))))))
 
 ;;;; Index, headings, statements
 
@@ -847,11 +896,11 @@ the closing fence's column: only an empty one is indented, as the line before."
         (point) (next-single-property-change (point) 'metalor-role nil (line-end-position)))))
 
 (defun metalor--index ()
-  "The index for imenu: stages, arguments and variables."
+  "The index for imenu: stages, arguments, variables and groups."
   (syntax-propertize (point-max))
   (save-excursion
     (goto-char (point-min))
-    (let (stages arguments variables)
+    (let (stages arguments variables groups)
       (while (< (point) (point-max))
         (let ((role (get-text-property (point) 'metalor-role)) (at (point)))
           (cond
@@ -862,12 +911,26 @@ the closing fence's column: only an empty one is indented, as the line before."
                   (name (buffer-substring-no-properties
                          at (next-single-property-change at 'metalor-role nil (point-max)))))
               (cond ((equal word "ARG") (push (cons name at) arguments))
-                    ((equal word "ENV") (push (cons name at) variables))))))
+                    ((equal word "ENV") (push (cons name at) variables))
+                    ((and (equal word "DEFINE") (save-excursion (goto-char at) (looking-back "DEFINE[ \t]+" (line-beginning-position))))
+                     (push (cons name at) groups))))))
           (goto-char (next-single-property-change at 'metalor-role nil (point-max)))))
       (delq nil
             (list (and stages (cons "Stages" (nreverse stages)))
                   (and arguments (cons "Arguments" (nreverse arguments)))
-                  (and variables (cons "Variables" (nreverse variables))))))))
+                  (and variables (cons "Variables" (nreverse variables)))
+                  (and groups (cons "Groups" (nreverse groups))))))))
+
+(defun metalor--outline-level ()
+  "The level of the heading at point: 1 for a stage, more for a block in it.
+A line of a block of text, or one that continues a statement, is deeper
+than all."
+  (save-excursion
+    (forward-line 0)
+    (let ((word (metalor--word)))
+      (cond ((null word) 1000)
+            ((equal word "FROM") 1)
+            (t (+ 2 (metalor--own (metalor--depth) word)))))))
 
 (defun metalor--stage-name ()
   "The name of the stage at whose FROM point is, or its base."
@@ -999,8 +1062,8 @@ They are some character's even if the offsets are the same."
   (setq-local tab-width 4)
   (setq-local indent-tabs-mode nil)
   (setq-local imenu-create-index-function #'metalor--index)
-  (setq-local outline-regexp "FROM\\_>")
-  (setq-local outline-level (lambda () 1))
+  (setq-local outline-regexp "[ \t]*\\(?:FROM\\|IF\\|ELSE\\|FOR\\|DEFINE\\)\\_>")
+  (setq-local outline-level #'metalor--outline-level)
   (setq-local beginning-of-defun-function #'metalor-beginning-of-stage)
   (setq-local end-of-defun-function #'metalor-end-of-stage)
   (add-hook 'flymake-diagnostic-functions #'metalor-flymake nil t))
