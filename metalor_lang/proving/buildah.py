@@ -134,7 +134,8 @@ class Buildah:
         """
         words = [
             "bud", "--quiet", "--isolation=chroot", "--pull-never", "--format=docker", "--layers=false",
-            f"--signature-policy={self._home / 'policy.json'}", f"--file={order.dockerfile.absolute()}", f"--tag=oci:{out}:{TAG}",
+            f"--signature-policy={self._home / 'policy.json'}", f"--file={order.dockerfile.absolute()}",
+            f"--tag=oci:{out}:{TAG}",
         ]  # fmt: skip
         if order.ignore is not None:
             words.append(f"--ignorefile={order.ignore}")
