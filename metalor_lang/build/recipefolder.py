@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from metalor_lang.build.contexts import IGNORE_FILE
 from metalor_lang.build.dockerfolder import DockerFolder
 from metalor_lang.build.ignore import Rules
+from metalor_lang.build.ignorefile import IGNORE_FILE
 
 _SPECIAL = frozenset("*?[]\\")
 
