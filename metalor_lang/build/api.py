@@ -24,7 +24,7 @@ from metalor_lang.build.inputs import BuildInputs
 from metalor_lang.build.late import LateMachine
 from metalor_lang.build.locked import LockedInputs, RecipeLock, notice_of
 from metalor_lang.build.model import BuildResult, Chain, Options
-from metalor_lang.build.reasons import Reasons
+from metalor_lang.build.past import noted, signature, whose
 from metalor_lang.build.remotes import Remotes
 from metalor_lang.build.several import Shared, named
 from metalor_lang.build.telling import Telling
@@ -47,6 +47,7 @@ from metalor_lang.syntax.parser import parse
 if TYPE_CHECKING:
     from metalor_lang.build.nursery import Nursery
     from metalor_lang.build.perform import Machine
+    from metalor_lang.build.reasons import Reasons
     from metalor_lang.build.secrets import Secrets
     from metalor_lang.runtime.client import Runtime
     from metalor_lang.runtime.rootfs import Snapshotter
@@ -361,7 +362,7 @@ class Session:
                 options=options,
                 recipe=self.name,
                 shared=shared,
-                reasons=self.reasons(plan),
+                reasons=partial(self.reasons, plan),
             )
             for plan in plans
         ]
@@ -374,8 +375,10 @@ class Session:
         self._finished(builders, began, ok=True)
         return results
 
-    def reasons(self, plan: Plan) -> Reasons:
+    def reasons(self, plan: Plan) -> "Reasons":
         """What says why steps of a plan run."""
+        from metalor_lang.build.reasons import Reasons  # a build that finds everything has no use for it
+
         return Reasons(
             plan, store=self.store, bases=self.bases, contexts=self.contexts, name=self.name, path=self._path
         )  # fmt: skip
@@ -394,4 +397,5 @@ class Session:
         )
         self.events.emit(finished)
         for builder in builders:
-            builder.note(ok=ok)
+            if not (ok and noted(self.store, whose(builder.plan, self.name, self._path), signature(builder.plan))):
+                builder.note(ok=ok)

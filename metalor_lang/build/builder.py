@@ -6,7 +6,7 @@ nothing behind; with the lock of its key held, a step runs once however many bui
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from metalor_lang.build.events import (
     BuildStarted,
@@ -56,7 +56,7 @@ class Builder:
 
     Args:
         shared: what builds of one command, which differ in their platform, tell each other; None for a build alone.
-        reasons: say why a step runs; None where nobody asks.
+        reasons: makes what says why a step runs; None where nobody asks.
 
     """
 
@@ -70,9 +70,10 @@ class Builder:
         options: Options,
         recipe: str,
         shared: Shared | None = None,
-        reasons: "Reasons | None" = None,
+        reasons: "Callable[[], Reasons] | None" = None,
     ) -> None:
         self._reasons = reasons
+        self._asked: Reasons | None = None
         self._plan = plan
         self._shared = shared
         self._store = store
@@ -140,7 +141,7 @@ class Builder:
     def note(self, *, ok: bool) -> None:
         """Have kept what the next build is compared with; `ok` says that this one was finished."""
         if self._reasons is not None and not self._options.expect_cached:
-            self._reasons.note(None if ok else frozenset(self._tally.done))
+            (self._asked or self._reasons()).note(None if ok else frozenset(self._tally.done))
 
     @property
     def jobs(self) -> int:
@@ -376,7 +377,10 @@ class Builder:
     def _why(self, ref: StepRef) -> Why | None:
         if self._options.no_cache:
             return Why(code="no-cache", words="--no-cache")
-        return None if self._reasons is None else self._reasons.why((ref.stage, ref.number), self._found)
+        if self._reasons is None:
+            return None
+        self._asked = self._asked or self._reasons()
+        return self._asked.why((ref.stage, ref.number), self._found)
 
     def _fail(self, ref: StepRef, failure: BuildFailed, took: int) -> BuildFailed:
         self._events.emit(told_failure(ref, failure, took))

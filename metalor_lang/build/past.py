@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MAGIC: Final = b"metalor account 1\n"
 _SUM: Final = 71
+_FOLDER: Final = "builds"
 _KEPT: Final = 256
 """Accounts that are kept; the oldest go."""
 
@@ -66,20 +67,21 @@ def signature(plan: Plan) -> bytes:
     return sha256("\0".join(texts).encode("utf-8", "surrogateescape")).encode()
 
 
+def noted(store: Store, whose: Whose, signature: bytes) -> bool:
+    """Whether the last build's account is there and has this signature: that of its plan, where it was finished."""
+    try:
+        with open(store.root / _FOLDER / whose.file_name, "rb", buffering=0) as stream:
+            return stream.read(len(_MAGIC) + _SUM) == _MAGIC + signature
+    except OSError:
+        return False
+
+
 class Past:
     """The accounts of a store: files in its folder `builds`."""
 
     def __init__(self, store: Store) -> None:
         self._tmp = store.tmp
-        self._folder = store.root / "builds"
-
-    def noted(self, whose: Whose, signature: bytes) -> bool:
-        """Whether the last build's account is there and is of a plan with this signature, wholly built."""
-        try:
-            with open(self._folder / whose.file_name, "rb", buffering=0) as stream:
-                return stream.read(len(_MAGIC) + _SUM) == _MAGIC + signature
-        except OSError:
-            return False
+        self._folder = store.root / _FOLDER
 
     def note(self, whose: Whose, signature: bytes, account: "Account") -> None:
         """Keep an account in place of the last one; what cannot be kept is not.

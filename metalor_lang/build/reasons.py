@@ -125,15 +125,13 @@ class Reasons:
     # --- for the next build -----------------------------------------------------------------------------------------
 
     def note(self, done: frozenset[Place] | None = None) -> None:
-        """Keep what the next build is compared with, unless it is kept already.
+        """Keep what the next build is compared with.
 
         Args:
             done: the steps whose results are in the store, where the build was not finished.
 
         """
         sign = _UNFINISHED if done is not None else signature(self._plan)
-        if self._past.noted(self._whose, sign):
-            return
         from metalor_lang.plan.why.account import account_of
 
         listings, ignores = self._kept()
