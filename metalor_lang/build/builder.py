@@ -21,14 +21,7 @@ from metalor_lang.build.events import (
     StepStarted,
     Why,
 )
-from metalor_lang.build.failures import (
-    BuildFailed,
-    Interrupted,
-    failed_with,
-    not_cached,
-    sayable,
-    told_failure,
-)
+from metalor_lang.build.failures import BuildFailed, Interrupted, failed_with, not_cached, sayable, told_failure
 from metalor_lang.build.foreign import emulated
 from metalor_lang.build.lookup import Place, find_records, read_stages, usable
 from metalor_lang.build.model import BuildResult, Chain, Job, Options, Performer, StageResult

@@ -22,6 +22,7 @@ from metalor_lang.store.downloads import DownloadRecord, Downloads
 from metalor_lang.store.errors import MissingObject, guarded
 from metalor_lang.store.files import Damaged
 from metalor_lang.store.leases import live_leases
+from metalor_lang.store.memories import dead_memories
 from metalor_lang.store.records import Found, LayerRecord, Layers, StepRecord, Steps, file_name
 from metalor_lang.store.snapshots import Snapshots
 
@@ -248,7 +249,7 @@ class Collector:
         dead_names = [path for path, held in names.items() if not held.isdisjoint(gone)]
         if not dry_run:
             forgotten = [found.path for found in dead_steps] + [found.path for found in dead_layers]
-            forgotten += [found.path for found in dead_downloads] + dead_names
+            forgotten += [found.path for found in dead_downloads] + dead_names + dead_memories(self._core.root, kept)
             for path in forgotten:
                 path.unlink(missing_ok=True)
             for path in (

@@ -183,3 +183,7 @@ def test_every_page_is_tried() -> None:
     others = (Path(__file__).with_name(f"test_{name}.py").read_text() for name in ("library_documents", "editors"))
     tried = "".join((Path(__file__).read_text(), *others))
     assert all(page.name in tried for page in HOW_TO.glob("*.md"))
+
+
+def test_why_a_step_ran_again(tmp_path: Path) -> None:
+    assert walk_with("why-a-step-ran-again.md", tmp_path, {}) >= 12
