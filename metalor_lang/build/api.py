@@ -384,14 +384,13 @@ class Session:
         )  # fmt: skip
 
     def _finished(self, builders: Sequence[Builder], began: float, *, ok: bool) -> None:
-        took = int((time.monotonic() - began) * 1000)
         tallies = [builder.tally for builder in builders]
         finished = BuildFinished(
             ok=ok,
             ran=sum(each.ran for each in tallies),
             cached=sum(each.cached for each in tallies),
             skipped=sum(len(each.skipped) for each in tallies),
-            duration_ms=took,
+            duration_ms=int((time.monotonic() - began) * 1000),
             image="",
             passed=sum(each.passed for each in tallies),
         )

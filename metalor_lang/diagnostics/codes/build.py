@@ -88,7 +88,8 @@ BUILD: tuple[Code, ...] = (
         id="E0606",
         title="A step is not in the cache",
         why="With --expect-cached the first step that would have to run fails the build, so that CI can prove that"
-        " nothing changed. Build once without the flag, or ask `metalor why` for all that would run and what it is for.",
+        " nothing changed; the message says what the step would run for. Build once without the flag, or ask"
+        " `metalor why` for all that would run and what it is for.",
     ),
     Code(
         id="E0608",
