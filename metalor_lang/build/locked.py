@@ -31,6 +31,13 @@ def lock_path(recipe: Path) -> Path:
     return recipe.with_name(recipe.name.removesuffix(".metalor") + ".lock")
 
 
+def lock_command(recipe: Path) -> str:
+    """What to type to have a lock written."""
+    from shlex import quote
+
+    return f"metalor lock {quote(str(recipe))}"
+
+
 def read_lock_file(recipe: Path) -> "tuple[Lock | None, SourceFile | None, tuple[Diagnostic, ...]]":
     """The lock of a recipe and its text; None and None where there is none.
 
@@ -56,7 +63,7 @@ def read_lock_file(recipe: Path) -> "tuple[Lock | None, SourceFile | None, tuple
     from metalor_lang.plan.lockfile import read_lock
     from metalor_lang.syntax.characters import decode
 
-    again = f"metalor lock {recipe}"
+    again = lock_command(recipe)
     source, wrong = decode(str(path), data)
     if wrong:
         help = f"bring back the file as it was, or remove it and write it anew: {again}"
@@ -88,7 +95,8 @@ class RecipeLock:
     @property
     def remedy(self) -> str:
         """The command that writes it."""
-        return f"metalor lock {self._recipe}"
+        assert self._recipe is not None
+        return lock_command(self._recipe)
 
     def get(self) -> "Lock | None":
         """The lock, None where there is none.

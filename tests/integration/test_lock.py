@@ -92,7 +92,7 @@ def shop(tmp_path, world):
     workshop = Workshop(tmp_path)
     workshop.recipe(f"""\
 FROM {world.host}/team/base:1 AS work
-FETCH --unpinned {world.web.http}/data /data
+FETCH --unpinned --fresh=1h {world.web.http}/data /data
 GIT --unpinned=main {world.git.url}/tools /tools
 SH cat /version /data /tools/tool > /all
 
@@ -151,6 +151,9 @@ def test_a_locked_rebuild_with_a_full_store_has_no_use_for_a_network(world, shop
     assert offline(shop, "check", "app.metalor").stdout == "app.metalor: right\n"
     assert "0 steps would run" in offline(shop, "plan", "app.metalor", "--locked").stdout
     assert offline(shop, "lock", "app.metalor", "--check").stdout == "app.lock is up to date\n"
+    # What no recent build needs is thrown away, and a lock makes no difference to what that is.
+    offline(shop, "cache", "gc")
+    offline(shop, "build", "app.metalor", "--locked", "--expect-cached")
     # The negative control: without the lock the same command needs somebody to ask.
     (shop.path / "app.lock").unlink()
     assert "error[E0504]" in offline(shop, "build", "app.metalor", status=1).stderr
@@ -270,8 +273,18 @@ def test_a_base_of_this_machine_is_noted_as_it_is_and_may_not_change_when_locked
     shutil.copytree(world.shop.path / "made1", layout)
     (shop.path / "tree").mkdir()
     (shop.path / "tree/file").write_text("one")
+    for kind in ("oci-archive", "docker-archive"):
+        words = ["skopeo", "--insecure-policy", "copy", "-q", f"oci:{layout}:1", f"{kind}:{shop.path}/{kind}.tar:a:1"]
+        subprocess.run(words, check=True, capture_output=True)
     shop.recipe("FROM oci:layout:1 AS one\nFROM rootfs:tree AS two\nFROM one\nCOPY --from=two /file /file\n")
+    right = (shop.path / "app.metalor").read_text()
+    shop.recipe(f"FROM oci-archive:oci-archive.tar AS a\nFROM docker-archive:docker-archive.tar AS b\n{right}")
     shop.run("lock", "app.metalor")
+    assert [name.partition(":")[0] for name in locked(shop).bases] == ["docker-archive", "oci-archive", "oci", "rootfs"]
+    for stage in ("a", "b"):
+        shop.run("build", "app.metalor", "--locked", "--target", stage)
+    shop.recipe(right)
+    assert shop.run("lock", "app.metalor").stdout.count("(gone)") == 2
     shop.run("build", "app.metalor", "--locked")
     shop.run("lock", "app.metalor", "--check")
     shutil.rmtree(layout)
@@ -326,6 +339,22 @@ COPY --from=builder /bin/busybox /builder
     # What was chosen by manifest and configuration alone is what skopeo brings for that platform.
     shop.run("build", "app.metalor", "--locked")
     shop.run("build", "app.metalor", "-o", "oci:unlocked:1", store="other")
+
+
+def test_a_base_that_the_recipe_pins_is_there_for_what_must_be_known_of_it(world, shop):
+    push(f"oci:{base('busybox-multi')}:12", f"{world.host}/multi:1", "--all")
+    raw = subprocess.run(
+        ["skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{world.host}/multi:1"],
+        check=True, capture_output=True,
+    ).stdout  # fmt: skip
+    index = f"sha256:{hashlib.sha256(raw).hexdigest()}"
+    shop.recipe(f"FROM {world.host}/multi@{index}\nENV SAID=${{PATH}}\n")
+    shop.run("lock", "app.metalor")
+    ((info,),) = (found.values() for found in locked(shop).bases.values())
+    assert info.digest in {each["digest"] for each in json.loads(raw)["manifests"]}
+    assert offline(shop, "check", "app.metalor", "--locked", store="no").stdout == "app.metalor: right\n"
+    shop.run("build", "app.metalor", "--locked")
+    offline(shop, "build", "app.metalor", "--locked", "--expect-cached")
 
 
 def test_arguments_that_name_others_are_added_or_take_their_places(world, shop):

@@ -12,7 +12,7 @@ from metalor_lang.build.bases import Bases
 from metalor_lang.build.failures import Refused
 from metalor_lang.build.folders import Folders
 from metalor_lang.build.inputs import BuildInputs
-from metalor_lang.build.locked import lock_path, read_lock_file
+from metalor_lang.build.locked import lock_command, lock_path, read_lock_file
 from metalor_lang.build.owning import replace_text
 from metalor_lang.build.relocking import Looking, out_of_date, relock
 from metalor_lang.build.remotes import Remotes
@@ -139,7 +139,7 @@ def _counted(differing: tuple[Change, ...], new: Lock) -> str:
 def _check(
     path: Path, programs: list[Program], looking: Looking, old: Lock | None, text: SourceFile | None, *, whole: bool
 ) -> int:
-    remedy = f"metalor lock {path}"
+    remedy = lock_command(path)
     wrong = out_of_date(programs, looking, old, lock_path(path).name, remedy)
     if wrong:
         raise Refused(wrong, programs[0].recipe.source)

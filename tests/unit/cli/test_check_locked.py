@@ -122,6 +122,15 @@ def test_standard_input_has_the_lock_of_the_file_it_is_the_text_of(
     assert "a recipe from standard input has no lock beside it" in capsys.readouterr().err
 
 
+def test_the_remedy_can_be_pasted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "my app.metalor").write_text(RECIPE)
+    assert main(["check", "--locked", *AMD, "my app.metalor"]) == 1
+    assert "metalor lock 'my app.metalor'\n" in capsys.readouterr().err
+    (folder / "my app.lock").write_text("{")
+    assert main(["check", "--format", "short", *AMD, "my app.metalor"]) == 1
+    assert "metalor lock 'my app.metalor')\n" in capsys.readouterr().out
+
+
 def test_a_recipe_of_another_name_has_its_lock_beside_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "Recipe").write_text(RECIPE)
     (folder / "Recipe.lock").write_text(LOCK)
