@@ -5,7 +5,7 @@ Invariant: every failure names a code of `diagnostics.codes` and a place in the 
 
 from metalor_lang.build.events import StepFailed, StepRef, Why
 from metalor_lang.build.walk import Stopped
-from metalor_lang.diagnostics.model import Diagnostic
+from metalor_lang.diagnostics.model import Diagnostic, Label
 from metalor_lang.errors import Exit, MachineError, MetalorError, machine_error
 from metalor_lang.hints import Final
 from metalor_lang.plan.graph import Kind, Step
@@ -117,7 +117,7 @@ def command_failed(
     else:
         number, help = "E0601", "the steps before it are cached; put it right and build again"
     what = "the test failed" if test else "the command failed"
-    diagnostic = Diagnostic(code=number, message=f"{what}: {reason}", span=step.span, help=help)
+    diagnostic = Diagnostic(code=number, message=f"{what}: {reason}", span=step.span, labels=came_from(step), help=help)
     return BuildFailed(diagnostic, reason=reason, tail=tail, log=log, status=code)
 
 
@@ -135,7 +135,7 @@ def failed_with(error: MetalorError, step: Step, code: str) -> BuildFailed:
     """The failure of a step through an error of the builder or of the machine."""
     if isinstance(error, MachineError):
         code = "E0609"
-    diagnostic = Diagnostic(code=code, message=error.message, span=step.span, help=error.help)
+    diagnostic = Diagnostic(code=code, message=error.message, span=step.span, labels=came_from(step), help=error.help)
     return BuildFailed(diagnostic, reason=error.message, exit=error.exit)
 
 
@@ -163,6 +163,11 @@ def refuse(code: str, message: str, span: Span, source: SourceFile, help: str = 
     return Refused((Diagnostic(code=code, message=message, span=span, help=help),), source)
 
 
+def came_from(step: Step) -> tuple[Label, ...]:
+    """Where a step of a group or a loop stands, and what brought it there."""
+    return step.origin.labels if step.origin is not None else ()
+
+
 def not_cached(step: Step, why: Why | None = None) -> BuildFailed:
     """The failure of `--expect-cached` at a step that would have to run; `why` says for what."""
     reason = "not in the cache" + (f": {why.words}" if why is not None else "")
@@ -170,6 +175,7 @@ def not_cached(step: Step, why: Why | None = None) -> BuildFailed:
         code="E0606",
         message=f"this step is {reason}; --expect-cached allows nothing to run",
         span=step.span,
+        labels=came_from(step),
         help="build without --expect-cached, or see `metalor why` for all that would run, and what it is for",
     )
     return BuildFailed(diagnostic, reason=reason)

@@ -13,6 +13,8 @@ from metalor_lang.hints import Final
 _MOST: Final = 16 << 20
 """The largest imported file, in bytes."""
 
+_EXAMPLE: Final = "name a recipe file: IMPORT common.metalor AS common"
+
 
 def read_recipe(folder: Path, path: str) -> bytes:
     """The content of a recipe file.
@@ -30,10 +32,12 @@ def read_recipe(folder: Path, path: str) -> bytes:
         with open(os.open(folder / path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise MetalorError(f"`{path}` is no file", help="name a recipe file: IMPORT common.metalor AS common")
+                raise MetalorError(f"`{path}` is no file", help=_EXAMPLE)
             if status.st_size > _MOST:
                 raise MetalorError(f"`{path}` is larger than {_MOST >> 20} MiB: it is no recipe")
             return file.read(_MOST)
+    except IsADirectoryError:
+        raise MetalorError(f"`{path}` is no file", help=_EXAMPLE) from None
     except FileNotFoundError:
         raise MetalorError(f"there is no `{path}`") from None
     except (OSError, ValueError) as error:

@@ -128,6 +128,19 @@ class Places:
         """The lines that a statement stands in, the outermost first."""
         return self.scope(offset).frames
 
+    def labels(self, offset: int) -> tuple[Label, ...]:
+        """Labels for what is shown at `span`: the line in an imported file, and what brought it there."""
+        piece = self.piece(offset)
+        if piece is None:
+            return ()
+        around = _around(piece)
+        if piece.source is None:
+            return around
+        line = piece.source.line_span(piece.source.position(offset - piece.by).line)
+        first = Span(offset - piece.by, max(line.end, offset - piece.by))
+        here = Label(span=first, text="here", source=piece.source)
+        return tuple(each for each in (here, *around) if each.source is not None or each.span != _in_recipe(piece))
+
     def shown(self, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
         """Diagnostics of the expanded recipe as those of the recipe, sorted by place.
 
@@ -152,11 +165,7 @@ class Places:
         if piece is None:
             edits = wrong.edits if all(self.piece(each.span.start) is None for each in wrong.edits) else ()
             return replace(wrong, labels=labels, edits=edits), ()
-        around = tuple(
-            Label(span=frame.span, text=frame.text, source=frame.source)
-            for frame in reversed(piece.scope.frames)
-            if not frame.alone
-        )
+        around = _around(piece)
         true = moved(wrong.span, -piece.by)
         if piece.source is not None:
             line = piece.source.position(true.start).line
@@ -173,6 +182,15 @@ class Places:
         if piece is None:
             return label
         return Label(span=moved(label.span, -piece.by), text=label.text, source=piece.source)
+
+
+def _around(piece: Piece) -> tuple[Label, ...]:
+    """Labels of the lines that a piece stands in, the innermost first."""
+    return tuple(
+        Label(span=frame.span, text=frame.text, source=frame.source)
+        for frame in reversed(piece.scope.frames)
+        if not frame.alone
+    )
 
 
 def _in_recipe(piece: Piece) -> Span:

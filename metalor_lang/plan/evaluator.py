@@ -241,7 +241,7 @@ class _StagePlanner:
             for frame in reversed(frames)
             for file in (frame.source or recipe,)
         )
-        return Origin(path=source.path, line=line, via=via)
+        return Origin(path=source.path, line=line, via=via, labels=places.labels(offset))
 
     def _undefined(self, names: Expansion) -> None:
         for ref in names.undefined:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from metalor_lang.checker.program import Base, Platform, Program
+from metalor_lang.diagnostics.model import Label
 from metalor_lang.digest import Json
 from metalor_lang.hints import Protocol
 from metalor_lang.record import dataclass, field
@@ -256,11 +257,12 @@ class Via:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a step stands: the file, its line, and what brought it there, the innermost first."""
+    """Where a step stands: the file, its line, and what brought it there, the innermost first; the same as labels."""
 
     path: str
     line: int
     via: tuple[Via, ...]
+    labels: tuple[Label, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

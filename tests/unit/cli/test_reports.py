@@ -234,3 +234,32 @@ def test_fingerprints_stay_when_lines_move(change: Callable[[str], str]) -> None
 def test_fingerprints_tell_apart() -> None:
     assert len({*names(TEXT), *names(TEXT, "b")}) == 6
     assert set(names(TEXT)) & set(names(TEXT.replace("d", "e"))) == set(names(TEXT)[:2])
+
+
+OTHER = SourceFile("lib/common.metalor", "DEFINE g\n    WORKDIR x\nEND\n")
+ELSEWHERE = Diagnostic(
+    code="E0340",
+    message="`x` is not an absolute path (line 2 of lib/common.metalor)",
+    span=Span(0, 4),
+    labels=(Label(span=Span(21, 22), text="here", source=OTHER),),
+)
+
+
+def test_a_label_in_another_file() -> None:
+    files = (Findings(source=SOURCE, diagnostics=(ELSEWHERE,)),)
+    assert FORMATS["short"](files) == (
+        "dir/a b.metalor:1:1: error[E0340]: `x` is not an absolute path (line 2 of lib/common.metalor)\n"
+    )
+    document = json.loads(FORMATS["json"](files))
+    (label,) = document["files"][0]["diagnostics"][0]["labels"]
+    span = {"start": place(2, 13, 21), "end": place(2, 14, 22)}
+    assert label == {"text": "here", "path": "lib/common.metalor", "span": span}
+    strict_schema().validate(document)
+    (result,) = json.loads(FORMATS["sarif"](files))["runs"][0]["results"]
+    (related,) = result["relatedLocations"]
+    assert related["physicalLocation"] == {
+        "artifactLocation": {"uri": "lib/common.metalor", "uriBaseId": "%SRCROOT%"},
+        "region": {"startLine": 2, "startColumn": 13, "endLine": 2, "endColumn": 14, "snippet": {"text": "x"}},
+    }
+    for name in ("github", "gitlab", "junit"):
+        assert "line 2 of lib/common.metalor" in FORMATS[name](files)

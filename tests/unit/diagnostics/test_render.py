@@ -112,3 +112,43 @@ def test_passwords_in_addresses_are_not_shown(line: str, shown: str) -> None:
     assert below.index("^") == text.index("mark"), "what is hidden keeps its length"
     log = render_sarif([Findings(source=source, diagnostics=(at(source, line),))], version="1")
     assert "hunter2" not in log and "er2" not in log
+
+
+def test_labels_in_other_files_stand_below() -> None:
+    source = SourceFile("app.metalor", "FROM scratch\n" + "\n" * 98 + "USE c.g p=x\nUSE c.h\n")
+    first, second = (
+        SourceFile("lib/c.metalor", "DEFINE g p\n\n    WORKDIR ${p}\n"),
+        SourceFile("d\x07.metalor", "IMPORT x\n"),
+    )
+    wrong = Diagnostic(
+        code="E0340",
+        message="no path",
+        span=Span(111, 118),
+        help="write /x",
+        labels=(
+            Label(span=Span(24, 28), text="here", source=first),
+            Label(span=Span(123, 130), text="also here"),
+            Label(span=Span(0, 6), text="imported here", source=second),
+            Label(span=Span(7, 8), text="the group", source=first),
+        ),
+    )
+    assert (
+        render_human([wrong], source)
+        == """\
+app.metalor:100:1: error[E0340]: no path
+100 | USE c.g p=x
+    | ^^^^^^^
+101 | USE c.h
+    | ------- also here
+    in lib/c.metalor:3:13
+  1 | DEFINE g p
+    |        - the group
+    ⋮
+  3 |     WORKDIR ${p}
+    |             ---- here
+    in d␇.metalor:1:1
+  1 | IMPORT x
+    | ------ imported here
+    = help: write /x
+"""
+    )

@@ -12,10 +12,7 @@ from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.characters import decode
 from metalor_lang.syntax.parser import parse
-from tests.support.documents import ROOT
-from tests.support.goldens import check_golden, describe, golden_inputs
-
-IMPORTS = ROOT / "tests" / "goldens" / "wrong" / "imports"
+from tests.support.goldens import GOLDENS, check_golden, describe, golden_inputs
 
 
 class Folders:
@@ -33,7 +30,7 @@ class Folders:
         return not path.startswith("absent")
 
     def recipe(self, path: str) -> bytes:
-        return read_recipe(IMPORTS, path)
+        return read_recipe(GOLDENS / "wrong", path)
 
 
 def every_diagnostic(path: Path) -> tuple[SourceFile, tuple[Diagnostic, ...]]:
