@@ -18,6 +18,7 @@ from metalor_lang.lsp.positions import BOM, Encoding, Lines
 from metalor_lang.lsp.settings import Settings
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.ast import Recipe
+from metalor_lang.tooling.library import as_file
 from metalor_lang.tooling.names import Names
 from metalor_lang.tooling.naming import read_names
 
@@ -171,7 +172,7 @@ def _names(document: Document) -> Names:
 
 
 def _diagnostics(document: Document) -> tuple[Diagnostic, ...]:
-    return document.live.diagnostics()
+    return as_file(document.recipe, document.live.diagnostics())
 
 
 def _checked(document: Document) -> tuple[Program | None, tuple[Diagnostic, ...]]:

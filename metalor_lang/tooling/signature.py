@@ -6,7 +6,9 @@ Invariant: the active part is a part of the form that is shown; the words are th
 from metalor_lang.hints import Final
 from metalor_lang.record import dataclass
 from metalor_lang.source import Span
+from metalor_lang.syntax.printer import print_word
 from metalor_lang.syntax.statements import BY_WORD, StatementSpec
+from metalor_lang.tooling.scope import scope_behind
 from metalor_lang.tooling.slots import Slot, slot_of
 from metalor_lang.tooling.unfinished import Unfinished, unfinished
 
@@ -79,7 +81,11 @@ def signature(text: str, cursor: int) -> Signature | None:
     spec = BY_WORD[slot.word]
     forms = tuple(f"TEST {form}" for form in spec.forms) if slot.test else spec.forms
     form = forms[_form(spec, slot, typed)]
-    start = form.find(part := _part(spec, slot, typed))
+    if spec.word == "USE" and (known := _group(text, typed, slot)) is not None:
+        return known
+    part = _part(spec, slot, typed)
+    second = spec.word in ("IF", "ELSE") and slot.index > 0
+    start = form.rfind(part) if second else form.find(part)
     active = Span(start, start + len(part)) if part and start >= 0 else Span(0, 0)
     return Signature(form=form, active=active, help=_help(spec, slot, typed), forms=forms)
 
@@ -96,6 +102,14 @@ def _form(spec: StatementSpec, slot: Slot, typed: Unfinished) -> int:
             return int("TEXT_OPEN" in kinds)
         case "FETCH" | "GIT":
             return int("unpinned" in (*slot.flags, slot.flag))
+        case "IF":
+            return 3 if "NOT" in kinds else 2 if "IN" in kinds else int(_unequal(typed))
+        case "ELSE":
+            return int("IF" in kinds or (slot.index == 0 and typed.partial == "" and len(typed.tokens) > 1))
+        case "DEFINE":
+            return 2 if "EQ" in kinds else int(slot.index > 0)
+        case "USE":
+            return 2 if "DOT" in kinds else int(slot.index > 0)
         case "UNSET":
             found = (at for at, form in enumerate(spec.forms) if form.startswith(f"UNSET {slot.what}"))
             return next(found, 0) if slot.what else 0
@@ -109,7 +123,9 @@ def _part(spec: StatementSpec, slot: Slot, typed: Unfinished) -> str:
     if "RAW_OPEN" in kinds or "TEXT_OPEN" in kinds:
         return "block"
     if slot.flag or (typed.partial.startswith("--") and "FLAG" in typed.accepts):
-        return "[--platform=os/arch]" if spec.word == "FROM" else "[--public]" if spec.word == "ARG" else "[flags]"
+        return {"FROM": "[--platform=os/arch]", "ARG": "[--public]", "FOR": "[--split]"}.get(spec.word, "[flags]")
+    if slot.key and spec.word == "USE":
+        return "PARAMETER=value …"
     if slot.key or (spec.word == "ARG" and "EQ" in kinds):
         return "value"
     if spec.word == "FROM" and "AS" in kinds:
@@ -117,9 +133,38 @@ def _part(spec: StatementSpec, slot: Slot, typed: Unfinished) -> str:
     if spec.word == "UNSET":
         return spec.forms[_form(spec, slot, typed)].removeprefix(f"UNSET {slot.what}").strip() if slot.what else "ENV"
     parts = PARTS[spec.word]
+    if spec.word in ("IF", "ELSE") and slot.index and "IN" in kinds:
+        return "value …"
+    if spec.word == "DEFINE" and "EQ" in kinds:
+        return "PARAMETER=default …" if slot.index else "name"
+    if spec.word == "USE" and "DOT" in kinds and not slot.index:
+        return "space.name"
     if spec.word == "FROM" and slot.index:
         return "[AS stage]"
     return parts[min(slot.index, len(parts) - 1)]
+
+
+def _unequal(typed: Unfinished) -> bool:
+    return any(token.type == "IS" and typed.text.startswith("!", token.start) for token in typed.tokens)
+
+
+def _group(text: str, typed: Unfinished, slot: Slot) -> Signature | None:
+    """The parameters of a group of the recipe, when its name stands there."""
+    names = [typed.text[token.start : token.end] for token in typed.tokens if token.type == "GROUP_NAME"]
+    if not slot.index or len(names) != 1:
+        return None
+    group = scope_behind(text[: typed.start]).groups.get(names[0])
+    if group is None:
+        return None
+    keys = [typed.text[token.start : token.end] for token in typed.tokens if token.type == "ARG_NAME"]
+    here = slot.key or next((each.name for each in group.parameters if each.name not in keys), "")
+    form, active = f"USE {group.name}", Span(0, 0)
+    for each in group.parameters:
+        part = f"{each.name}=value" if each.default is None else f"[{each.name}={print_word(each.default, value=True)}]"
+        if each.name == here:
+            active = Span(len(form) + 1, len(form) + 1 + len(part))
+        form += f" {part}"
+    return Signature(form=form, active=active, help=BY_WORD["USE"].summary, forms=(form,))
 
 
 def _help(spec: StatementSpec, slot: Slot, typed: Unfinished) -> str:

@@ -106,6 +106,14 @@ def _fixed(path: str, source: SourceFile, options: RecipeOptions, contexts: Fold
     return fixed
 
 
+def _wrong(refused: Refused) -> tuple[Diagnostic, ...]:
+    """What is wrong with a file, which may be one that is only imported."""
+    from metalor_lang.syntax.parser import parse
+    from metalor_lang.tooling.library import as_file
+
+    return as_file(parse(refused.source)[0], refused.diagnostics)
+
+
 def _checked(
     where: Path,
     source: SourceFile,
@@ -121,7 +129,7 @@ def _checked(
         if settled.wrong:
             raise Refused(settled.wrong, source)
     except Refused as refused:  # of the recipe, or of its lock
-        return _Recipe(findings=Findings(source=refused.source, diagnostics=refused.diagnostics))
+        return _Recipe(findings=Findings(source=refused.source, diagnostics=_wrong(refused)))
     names = tuple(sorted({each.name for each in settled.pending}))
     known = tuple(checked.program.arguments)
     near = {name: nearest(name, known) for name in names}

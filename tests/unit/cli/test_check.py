@@ -188,3 +188,20 @@ def test_output_and_errors_in_one_file_stand_in_order(tmp_path: Path, words: lis
     )
     assert done.returncode == 1
     assert 0 <= done.stdout.index("a.metalor") < done.stdout.index("b.metalor")
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "said"),
+    [
+        ("RECIPE 1\nIMPORT x.metalor AS x\nDEFINE a PORT\n    EXPOSE ${PORT}\nEND\n", 0, "right"),
+        ("DEFINE a PORT\n    EXPOSE many\nEND\n", 1, "E0352"),
+        ("ARG A=1\nDEFINE a\nEND\n", 1, "E0313"),
+        ("RECIPE 1\n", 1, "E0313"),
+    ],
+)
+def test_a_file_of_groups_needs_no_stage(tmp_path, capsys, text, status, said):
+    (tmp_path / "x.metalor").write_text("DEFINE b\nEND\n")
+    (tmp_path / "lib.metalor").write_text(text)
+    assert main(["check", str(tmp_path / "lib.metalor")]) == status
+    shown = capsys.readouterr()
+    assert said in shown.out + shown.err

@@ -143,11 +143,29 @@ def test_enter(lines: list[str], indent: str) -> None:
 
 @pytest.mark.parametrize(
     ("line", "more"),
-    [("SH '''", True), ('FILE /a """', True), ("RUN [", True), ('RUN ["a"]', False), ("# [", False), ("USER x", False)],
-)
+    [("SH '''", True), ('FILE /a """', True), ("RUN [", True), ('RUN ["a"]', False), ("# [", False), ("USER x", False),
+     ("IF ${A} == b", True), ("    ELSE", True), ("FOR A IN b", True), ("DEFINE a", True), ("END", False),
+     ("USE a", False), ("# IF x", False), ("IFx", False)],
+)  # fmt: skip
 def test_what_indents(line: str, more: bool) -> None:
     rules = read("language-configuration.json")["indentationRules"]
     assert bool(re.search(rules["increaseIndentPattern"], line)) is more
+
+
+@pytest.mark.parametrize(
+    ("line", "less"),
+    [
+        ("]", True),
+        ("    END", True),
+        ("    ELSE", True),
+        ("ELSE IF a == b", True),
+        ("IF a == b", False),
+        ("ENDS", False),
+    ],
+)
+def test_what_ends_an_indentation(line: str, less: bool) -> None:
+    rules = read("language-configuration.json")["indentationRules"]
+    assert bool(re.search(rules["decreaseIndentPattern"], line)) is less
 
 
 # ---- what the scheme cannot say ----------------------------------------------------------------------------------
