@@ -23,8 +23,11 @@ def statement(head: str, parts: Sequence[Part]) -> list[str]:
     """
     text = "".join(part.text for part in parts if not part.comment)
     kept = [part for part in parts if not part.blank]
-    while kept and kept[-1].comment:
-        kept.pop()
+    end = len(kept)
+    while end and kept[end - 1].comment:
+        end -= 1
+    # Nothing may follow the last line of text: comments there move in front of it.
+    kept = [*kept[: end - 1], *kept[end:], *kept[end - 1 : end]]
     written = [part for part in kept if not part.comment]
     if len(written) < 2:
         return [f"{head} {text}"]
@@ -35,13 +38,19 @@ def statement(head: str, parts: Sequence[Part]) -> list[str]:
     count = 0
     for part in kept:
         if part.comment:
-            lines.append(f"{INDENT}{part.text.strip()}")
+            lines.append(_indented(part.text))
             continue
-        body = part.text.strip(" \t") if count else f"{head} {part.text}".rstrip(" \t")
+        body = _indented(part.text) if count else f"{head} {part.text}".rstrip(" \t")
         mark = "" if count == last else " \\" if _gap(written, count) else "\\"
-        lines.append(f"{body if not count else INDENT + body}{mark}")
+        lines.append(f"{body}{mark}")
         count += 1
     return lines
+
+
+def _indented(text: str) -> str:
+    """A line that is continued to, as far in as it was."""
+    front = text[: len(text) - len(text.lstrip(" \t"))]
+    return (front or INDENT) + text.strip(" \t")
 
 
 def block(head: str, text: str) -> list[str] | None:

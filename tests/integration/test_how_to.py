@@ -85,6 +85,11 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
+def test_bring_a_dockerfile(tmp_path: Path) -> None:
+    bases.base("busybox")
+    assert walk(HOW_TO / "bring-a-dockerfile.md", tmp_path) >= 8
+
+
 def test_secrets(tmp_path: Path) -> None:
     assert walk_with("secrets.md", tmp_path, {}) >= 8
 
