@@ -43,6 +43,14 @@ def test_other_architectures(tmp_path: Path) -> None:
     assert walk(HOW_TO / "other-architectures.md", tmp_path, path=emulators.path()) >= 7
 
 
+def test_tests(tmp_path: Path) -> None:
+    assert walk(HOW_TO / "test-an-image.md", tmp_path) >= 8
+
+
+def test_layers(tmp_path: Path) -> None:
+    assert walk(HOW_TO / "layers.md", tmp_path) >= 6
+
+
 def test_notebook(tmp_path: Path) -> None:
     assert walk(HOW_TO / "notebook.md", tmp_path) >= 3
 
