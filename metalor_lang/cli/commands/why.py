@@ -58,8 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     return Exit.DONE
 
 
-def choose(plan: Plan, text: str) -> Place:
-    """The step that `STAGE.NUMBER`, `NUMBER` or `:LINE` names.
+def choose(plan: Plan, text: str) -> tuple[Place, ...]:
+    """The step that `STAGE.NUMBER` or `NUMBER` names, or those that `:LINE` does: a line of a loop is several.
 
     Raises:
         UsageError: none is called so.
@@ -82,18 +82,22 @@ def choose(plan: Plan, text: str) -> Place:
         title, count = plan.stages[index].title, len(steps)
         help = f"it has the steps 1 to {count}; `metalor plan` shows them" if steps else "it has none"
         raise UsageError(f"the stage {title} has no step {number}", help=help)
-    return index, int(number)
+    return ((index, int(number)),)
 
 
-def _by_line(plan: Plan, text: str) -> Place:
+def _by_line(plan: Plan, text: str) -> tuple[Place, ...]:
     if not text[1:].isascii() or not text[1:].isdigit():
         raise UsageError(f"{text!r} names no line", help="write :12 for line 12 of the recipe")
     line = int(text[1:])
     source = plan.program.recipe.source
-    for index, stage in plan.stages.items():
-        for step in stage.steps:
-            if source.position(step.span.start).line <= line <= source.position(max(step.span.end - 1, 0)).line:
-                return index, step.number
+    found = tuple(
+        (index, step.number)
+        for index, stage in sorted(plan.stages.items())
+        for step in stage.steps
+        if source.position(step.span.start).line <= line <= source.position(max(step.span.end - 1, 0)).line
+    )
+    if found:
+        return found
     raise UsageError(
         f"line {line} is no step of the stages that are built",
         help="name a line of a statement after a FROM; `metalor plan` shows the steps",
@@ -124,10 +128,11 @@ class Answer:
 
     # --- for people -------------------------------------------------------------------------------------------------
 
-    def lines(self, chosen: Place | None, path: str) -> list[str]:
+    def lines(self, chosen: tuple[Place, ...] | None, path: str) -> list[str]:
         """The answer as text."""
         if chosen is not None:
-            return self._one(chosen)
+            told = [line for place in chosen for line in self._one(place)]
+            return [*told, *self._compared()] if any(place in self._places for place in chosen) else told
         count = sum(1 for stage in self._plan.stages.values() for step in stage.steps if not _configures(step))
         head = f"{path} for {self._plan.program.platform}"
         if not self._runs:
@@ -145,7 +150,7 @@ class Answer:
             return [self._title(chosen), "  only changes the configuration: it never runs"]
         if chosen in self._found:
             return [self._title(chosen), "  its result is in the store: it would not run"]
-        return [*self._block(chosen, full=True), *self._compared()]
+        return self._block(chosen, full=True)
 
     def _block(self, place: Place, full: bool = False) -> list[str]:
         reason = self._reasons.reason(place, self._found)
@@ -181,9 +186,11 @@ class Answer:
 
     # --- for programs -----------------------------------------------------------------------------------------------
 
-    def document(self, chosen: Place | None) -> Json:
+    def document(self, chosen: tuple[Place, ...] | None) -> Json:
         """The answer as JSON."""
-        places: Sequence[tuple[Place, Step]] = self._runs if chosen is None else [(chosen, self._step(chosen))]
+        places: Sequence[tuple[Place, Step]] = (
+            self._runs if chosen is None else [(place, self._step(place)) for place in chosen]
+        )
         steps = [self._entry(place, step) for place, step in places]
         before = self._reasons.before
         return {

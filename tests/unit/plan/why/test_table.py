@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.support.reasons import lines, reasons
+from metalor_lang.plan.why.account import account_of
+from metalor_lang.plan.why.compare import Miss, Missing, explain
+from tests.support.reasons import NoFiles, lines, reasons
 from tests.support.recipes import FakeInputs, base_info, plan_of
 
 TWO = "FROM alpine:3 AS one\nSH x\nFROM alpine:3 AS two\nSH y\n"
@@ -267,3 +269,63 @@ def test_a_base_that_moved() -> None:
     assert (cause.code, cause.name, cause.old, cause.new) == (
         "base", "debian:12", base_info("old").digest, base_info("new").digest,
     )  # fmt: skip
+
+
+def test_values_of_secret_names_are_hidden() -> None:
+    """A base may set such a name, where no recipe could."""
+    inputs = FakeInputs(bases={"debian:12": base_info("one", env=(("PATH", "/bin"), ("API_TOKEN", "hunter2")))})
+    then, today = plan_of(B + "SH a\n", inputs), plan_of(B + "UNSET ENV API_TOKEN\nSH a\n", inputs)
+    assert lines(today, reasons(then, today)) == [
+        "build.2: environment variable API_TOKEN: (hidden) → not set through line 2: UNSET ENV API_TOKEN"
+    ]
+
+
+def test_nothing_was_ever_built() -> None:
+    plan = plan_of(B + "SH a\nENV X=1\nTEST SH b\n")
+    assert lines(plan, reasons(None, plan)) == ["build.1: never built", "build.3: never built"]
+
+
+LOST: dict[str, tuple[dict[tuple[int, int], Miss], list[str]]] = {
+    "a record": (
+        {(0, 1): Miss(why=Missing.GONE), (0, 2): Miss(why=Missing.ELSEWHERE), (1, 1): Miss(why=Missing.ELSEWHERE)},
+        ["build.1: its result is gone from the store", "build.2: step 1 ran again", "web.1: step 1 of build ran again"],
+    ),
+    "all records": (
+        {(0, 1): Miss(why=Missing.GONE), (0, 2): Miss(why=Missing.GONE)},
+        ["build.1: its result is gone from the store", "build.2: its result is gone from the store"],
+    ),
+    "an age": (
+        {(0, 2): Miss(why=Missing.EXPIRED, age=93_600, limit=86_400), (1, 1): Miss(why=Missing.ELSEWHERE)},
+        ["build.2: its result is 1d2h old, and --fresh=1d allows no more", "web.1: step 2 of build ran again"],
+    ),
+    "snapshots": (
+        {(0, 2): Miss(why=Missing.SNAPSHOTS)},
+        ["build.2: files of its result are gone from the store"],
+    ),
+    "a damaged record": ({(0, 2): Miss(why=Missing.DAMAGED)}, ["build.2: its result was damaged"]),
+    "a base": (
+        {(0, 0): Miss(why=Missing.NO_BASE), (0, 1): Miss(why=Missing.ELSEWHERE), (1, 1): Miss(why=Missing.ELSEWHERE)},
+        [
+            "build.1: the base debian:12 is not unpacked in this store",
+            "web.1: the base debian:12 is not unpacked in this store",
+        ],
+    ),
+    "nothing that is missing": (
+        {(0, 2): Miss(why=Missing.ELSEWHERE)},
+        ["build.2: what it stands on was made anew"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_results_that_cannot_be_used(name: str) -> None:
+    misses, expected = LOST[name]
+    plan = plan_of(B + "SH a\nSH --fresh=24h b\nFROM alpine:3 AS web\nCOPY --from=build /x /x\n")
+    assert lines(plan, reasons(plan, plan, misses)) == expected
+
+
+def test_what_the_last_build_did_not_finish() -> None:
+    plan = plan_of(B + "SH a\nSH b\n")
+    before = account_of(plan, recipe="test.metalor", done=frozenset({(0, 1)}))
+    found = explain(before, account_of(plan, recipe="test.metalor"), {(0, 2): Miss(why=Missing.GONE)}, NoFiles())
+    assert lines(plan, found) == ["build.2: not finished by the last build"]
