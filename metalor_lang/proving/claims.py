@@ -13,7 +13,7 @@ from metalor_lang.convert import Converted
 from metalor_lang.convert.reader import Instruction, read
 from metalor_lang.hints import Final
 from metalor_lang.proving.buildah import Order
-from metalor_lang.proving.compare import TRACES, Trace, made_for
+from metalor_lang.proving.compare import TRACES, Kind, Trace, made_for
 from metalor_lang.proving.older import CONTEXT, rewritten
 from metalor_lang.proving.prove import Claim
 from metalor_lang.record import dataclass, field
@@ -95,7 +95,7 @@ def claim_of(
             builds=True,
             secrets=given.secrets,
         ),
-        traces=(*TRACES, _mount_points(text)),
+        traces=(*TRACES, *mount_points(text)),
     )
     return claim, older.said
 
@@ -124,16 +124,21 @@ def _ignore(given: Given, scratch: Path) -> Path | None:
     return path
 
 
-def _mount_points(text: str) -> Trace:
-    targets = []
+def mount_points(text: str) -> tuple[Trace, Trace]:
+    """What Buildah leaves of the mounts of a Dockerfile's commands."""
+    targets: list[str] = []
+    secrets: list[str] = []
     for item in read(text).items:
         if not isinstance(item, Instruction) or item.word != "RUN":
             continue
         for name, value in item.flags:
-            if name == "mount":
-                options = dict(part.partition("=")[::2] for part in (value or "").split(","))
-                keys = (key for key in ("target", "dst", "destination") if key in options)
-                targets += [options[key] for key in keys]
-                if options.get("type") == "secret" and not options.keys() & {"target", "dst", "destination"}:
-                    targets.append(f"/run/secrets/{options.get('id', '')}")
-    return made_for(targets, "mount points of RUN --mount, which Buildah leaves behind")
+            if name != "mount":
+                continue
+            options = dict(part.partition("=")[::2] for part in (value or "").split(","))
+            target = next((options[key] for key in ("target", "dst", "destination") if key in options), "")
+            if options.get("type") == "secret":
+                secrets.append(target or f"/run/secrets/{options.get('id', '')}")
+            targets.append(target)
+    reason = "mount points of RUN --mount, which Buildah leaves behind"
+    files = frozenset(path.strip("/") for path in secrets)
+    return made_for([*targets, *secrets], reason), Trace(paths=files, kind=Kind.FILE, reason=reason)

@@ -17,6 +17,7 @@ from metalor_lang.build.failures import Refused
 from metalor_lang.build.model import Options
 from metalor_lang.build.sketch import sketch
 from metalor_lang.checker.program import ImageBase, Program, RootfsBase, Transport
+from metalor_lang.convert.back.printer import whole
 from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.oci.fetch import Fetched
 from metalor_lang.oci.media import Compression
@@ -80,7 +81,7 @@ class Prover:
         buildah: Buildah,
         events: EventSink | None = None,
     ) -> None:
-        self._store = store
+        self.store = store
         self._runtime = runtime
         self._snapshotter = snapshotter
         self.buildah = buildah
@@ -114,7 +115,7 @@ class Prover:
         options = replace(claim.options, contexts=contexts)
         recipe.write_text(claim.recipe, encoding="utf-8")
         names = self._rebase(recipe, claim, context.absolute(), options)
-        with Session(str(recipe), options, store=self._store, events=self._events) as session:
+        with Session(str(recipe), options, store=self.store, events=self._events) as session:
             self.source = session.source
             plan = session.plan()
             for name, image in _images(plan, session, names):
@@ -122,11 +123,12 @@ class Prover:
             result = session.build(plan, runtime=self._runtime, snapshotter=self._snapshotter, options=Options())
             made = sketch(result, session.bases, session.name)
             output = parse_output(f"oci:{scratch / 'ours'}:{TAG}")
-            Exporter(self._store, self._snapshotter, NullSink()).export([made], [output], Compression.NONE)
+            Exporter(self.store, self._snapshotter, NullSink()).export([made], [output], Compression.NONE)
         return self._picture(scratch, "ours", TAG)
 
     def _rebase(self, recipe: Path, claim: Claim, context: Path, options: RecipeOptions) -> dict[int, str]:
         """Let a recipe stand on local images; the reference of each stage, by its index, as it was written."""
+        standing = {whole(place, context): name for name, place in claim.bases.items()}
         wanted = {Reference.parse(name).pullable: place for name, place in claim.bases.items()}
         text = recipe.read_text(encoding="utf-8")
         source = SourceFile(str(recipe), text)
@@ -138,6 +140,11 @@ class Prover:
                 case ImageBase(transport=Transport.REGISTRY, location=name):
                     names[stage.index] = name
                     place = wanted.get(Reference.parse(name).pullable)
+                case ImageBase(transport=transport, location=location, tag=tag):
+                    # A recipe that became a Dockerfile: there the local image has a name.
+                    at = whole(f"{transport.value}:{location}" + (f":{tag}" if tag else ""), context)
+                    if at in standing:
+                        names[stage.index] = standing[at]
                 case RootfsBase(path=path):
                     place = f"rootfs:{context / path}"  # the recipe lies elsewhere for now
                 case _:

@@ -16,6 +16,7 @@ from pygments.lexers import get_lexer_by_name
 from pygments.token import Error, Keyword
 
 from metalor_lang.lsp.acting import FIX_ALL
+from metalor_lang.proving.compare import TRACES
 from tests.support import bases, emulators, gitserver, registry, web
 from tests.support.documents import ROOT, fences
 from tests.support.ordinary import run_as_user
@@ -104,6 +105,24 @@ def test_secrets(tmp_path: Path) -> None:
 
 def test_caches(tmp_path: Path) -> None:
     assert walk_with("caches.md", tmp_path, {}) >= 10
+
+
+def test_prove_a_dockerfile(tmp_path: Path) -> None:
+    page = HOW_TO / "prove-a-dockerfile.md"
+    assert walk(page, tmp_path) >= 2
+    text = page.read_text()
+    for trace in TRACES:
+        assert f"| {trace.reason} | " in text
+        assert all(f"`{path}`" in text for path in trace.paths)
+
+
+def test_hand_over_a_dockerfile(tmp_path: Path, alone: pytest.MonkeyPatch) -> None:
+    with registry.registry(tmp_path / "registry") as host:
+        alone.setenv("CONTAINERS_REGISTRIES_CONF", str(registry.registries_conf(tmp_path, host)))
+        push = f"skopeo --insecure-policy copy -q --dest-tls-verify=false oci:%s docker://{host}/team/base:1"
+        subprocess.run((push % bases.reference("busybox").removeprefix("oci:")).split(), check=True)
+        words = {"FROM debian:12": f"FROM {host}/team/base:1"}
+        assert walk_with("hand-over-a-dockerfile.md", tmp_path / "person", words) >= 4
 
 
 def test_fetch_files(tmp_path: Path, alone: pytest.MonkeyPatch) -> None:

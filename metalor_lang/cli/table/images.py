@@ -4,6 +4,7 @@ from metalor_lang.cli.table.model import Command, Example, Operand, Option, Valu
 from metalor_lang.cli.table.shared import (
     ARG,
     BACKEND,
+    BASE,
     BUILDING,
     COMPRESSION,
     CONTEXT,
@@ -227,16 +228,37 @@ JUPYTER: Final = Command(
 
 EXPORT: Final = Command(
     name="export",
-    summary="write an image that was built",
+    summary="write an image that was built, or a recipe as a Dockerfile",
     about="Takes the image that `build` left in the store under a name (or a recipe's file name) to an output:"
-    " the image of every platform that it was built for, or of those that --platform names.",
+    " the image of every platform that it was built for, or of those that --platform names. With --dockerfile it"
+    " writes no image: it prints a Dockerfile for people who can build nothing else. That makes the same image, or the"
+    " lines that no Dockerfile can say are refused (exit status 1); arguments have the values given here.",
     operands=(
         Operand(name="NAME", help="name of a built recipe, or its file", value=Value.RECIPE),
-        Operand(name="TYPE:DEST", help="an output as for `build -o`", count="+"),
+        Operand(name="TYPE:DEST", help="an output as for `build -o`", count="*"),
     ),
-    options=(PLATFORMS, COMPRESSION, STORE),
+    options=(
+        PLATFORMS,
+        COMPRESSION,
+        Option(name="--dockerfile", help="print the recipe as a Dockerfile; nothing is built"),
+        Option(
+            name="--output",
+            short="-o",
+            metavar="FILE",
+            value=Value.FILE,
+            help="with --dockerfile: write it here, and FILE.dockerignore where the recipe's COPY does not see all",
+        ),
+        Option(name="--force", help="with -o: replace files that are there"),
+        ARG,
+        CONTEXT,
+        TARGET,
+        LOCKED,
+        BASE,
+        STORE,
+    ),
     examples=(
         Example(line="metalor export hello oci:out:1.0", about="an OCI layout"),
         Example(line="metalor export hello docker-archive:hello.tar:hello:1.0", about="for docker load"),
+        Example(line="metalor export --dockerfile app.metalor -o Dockerfile", about="for people with another builder"),
     ),
 )

@@ -1,7 +1,19 @@
 """Subcommands that read and write recipes: nothing is run, unless a conversion is to be proved."""
 
 from metalor_lang.cli.table.model import Command, Example, Operand, Option, Value
-from metalor_lang.cli.table.shared import ARG, CONTEXT, EPOCH, LANGUAGE, LOCKED, PLATFORM, RECIPE, SECRET, STORE, TARGET
+from metalor_lang.cli.table.shared import (
+    ARG,
+    BASE,
+    CONTEXT,
+    EPOCH,
+    LANGUAGE,
+    LOCKED,
+    PLATFORM,
+    RECIPE,
+    SECRET,
+    STORE,
+    TARGET,
+)
 from metalor_lang.hints import Final
 
 RECIPES = Operand(name="RECIPE", help="recipe files; `-` reads standard input", count="+", value=Value.RECIPE)
@@ -135,12 +147,7 @@ CONVERT: Final = Command(
             help="build the Dockerfile with Buildah and the recipe with metalor, and compare the two images: 0 only"
             " when every path and every field of the configuration is equal",
         ),
-        Option(
-            name="--base",
-            metavar="NAME=oci:DIR[:TAG]",
-            repeat=True,
-            help="a local image that stands for a base, for the conversion and for both builders",
-        ),
+        BASE,
         SECRET,
         TARGET,
         STORE,

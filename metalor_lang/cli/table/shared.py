@@ -25,6 +25,12 @@ CONTEXT = Option(
     value=Value.DIRECTORY,
     help="folder that COPY reads; without NAME the default context (else the recipe's folder)",
 )
+BASE = Option(
+    name="--base",
+    metavar="NAME=oci:DIR[:TAG]",
+    repeat=True,
+    help="a local image that stands for what a Dockerfile's FROM names",
+)
 TARGET = Option(name="--target", metavar="STAGE", help="build this stage (else the last one)")
 PLATFORM = Option(name="--platform", metavar="OS/ARCH", help="platform of the image, such as linux/amd64")
 EPOCH = Option(name="--epoch", metavar="SECONDS", help="newest time in the image, or `now` (else the base's creation)")

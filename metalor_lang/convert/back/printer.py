@@ -6,6 +6,8 @@ An argument stays one only where the shell alone reads it and every later comman
 
 import re
 from collections.abc import Mapping
+from os.path import normpath
+from pathlib import Path
 
 from metalor_lang.checker.program import ImageBase, RootfsBase, ScratchBase, StageBase, Transport
 from metalor_lang.convert.back import commands, files
@@ -39,18 +41,22 @@ _PATH: Final = (
 )
 
 
-def dockerfile(plan: Plan, *, name: str, world: World, bases: Mapping[str, str], pinned: bool = False) -> Handed:
+def dockerfile(
+    plan: Plan, *, name: str, world: World, folder: Path, bases: Mapping[str, str], pinned: bool = False
+) -> Handed:
     """Print a plan.
 
     Args:
         plan: of one platform.
         name: the recipe's, for the first line.
         world: the context that COPY reads, as it is now.
-        bases: references that stand for local images: the base as the recipe has it → the reference.
+        folder: the recipe's, where its local images are looked for.
+        bases: references that stand for local images, as FROM has them with a whole path (`oci:/DIR:TAG`).
         pinned: write each base with its digest.
 
     """
-    printer = _Printer(plan=plan, world=world, bases=bases, pinned=pinned)
+    standing = {whole(place, folder): reference for place, reference in bases.items()}
+    printer = _Printer(plan=plan, world=world, folder=folder, bases=standing, pinned=pinned)
     for index in sorted(plan.stages):
         printer.stage(plan.stages[index])
     if printer.refused:
@@ -74,6 +80,7 @@ def dockerfile(plan: Plan, *, name: str, world: World, bases: Mapping[str, str],
 class _Printer:
     plan: Plan
     world: World
+    folder: Path
     bases: Mapping[str, str]
     pinned: bool
     lines: list[str] = field(default_factory=list)
@@ -123,9 +130,10 @@ class _Printer:
             case ImageBase(transport=transport, location=location, tag=tag):
                 written = location if transport is Transport.REGISTRY else f"{transport.value}:{location}"
                 written += f":{tag}" if tag else ""
-                reference = self.bases.get(written, written if transport is Transport.REGISTRY else "")
+                registry = written if transport is Transport.REGISTRY else ""
+                reference = registry or self.bases.get(whole(written, self.folder), "")
                 if not reference:
-                    raise Unsaid(f"a Dockerfile stands on images of registries: say what {written} is called there")
+                    raise Unsaid(f"a Dockerfile names images of registries: say --base NAME={written}")
                 if self.pinned and "@" not in reference:
                     front, colon, last = reference.rpartition(":")
                     bare = front if colon and "/" not in last else reference
@@ -182,6 +190,13 @@ class _Printer:
     def _note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
+
+
+def whole(place: str, folder: Path) -> str:
+    """A local image with its whole path, so that two ways to write it are one."""
+    kind, _, rest = place.partition(":")
+    path, colon, tag = rest.partition(":")
+    return f"{kind}:{normpath(folder / path)}{colon}{tag}"
 
 
 def _extra(step: Step, action: Exec) -> dict[str, str]:
