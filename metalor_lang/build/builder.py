@@ -223,6 +223,7 @@ class Builder:
             line=self._plan.program.recipe.source.position(step.span.start).line,
             key=step.key,
             platform=str(stage.platform),
+            values=step.origin.values if step.origin is not None else (),
         )
 
     def step(self, stage: PlannedStage, step: Step, chain: Chain, chains: Mapping[int, Chain]) -> Chain:

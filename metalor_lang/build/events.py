@@ -28,6 +28,7 @@ class StepRef:
         line: 1-based line of the statement in the recipe.
         key: the step's key, "sha256:…".
         platform: of its stage, as `linux/arm64`.
+        values: of the loop variables and parameters that it names; a JSON object.
 
     """
 
@@ -40,6 +41,7 @@ class StepRef:
     line: int
     key: str
     platform: str = ""
+    values: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,6 +293,7 @@ def to_json(event: Event, when: "datetime | None" = None) -> dict[str, Json]:
         match value:
             case StepRef():
                 result.update({part.name: getattr(value, part.name) for part in fields(value)})
+                result["values"] = dict(value.values)
             case Why():
                 result[field.name] = {"code": value.code, "words": value.words}
             case bytes():

@@ -226,10 +226,10 @@ class _StagePlanner:
             parts=parts,
             key=key_of(parts),
             span=node.span if self.program.places is None else self.program.places.span(node.span),
-            origin=self._origin(node.span.start),
+            origin=self._origin(node.span.start, names),
         )
 
-    def _origin(self, offset: int) -> Origin | None:
+    def _origin(self, offset: int, names: Expansion) -> Origin | None:
         places = self.program.places
         frames = () if places is None else places.frames(offset)
         if places is None or not frames:
@@ -241,7 +241,9 @@ class _StagePlanner:
             for frame in reversed(frames)
             for file in (frame.source or recipe,)
         )
-        return Origin(path=source.path, line=line, via=via, labels=places.labels(offset))
+        bound = places.scope(offset).bound
+        values = tuple((name, value) for name, value in names.named.items() if name in bound)
+        return Origin(path=source.path, line=line, via=via, labels=places.labels(offset), values=values)
 
     def _undefined(self, names: Expansion) -> None:
         for ref in names.undefined:

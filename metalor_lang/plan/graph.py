@@ -257,12 +257,22 @@ class Via:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a step stands: the file, its line, and what brought it there, the innermost first; the same as labels."""
+    """Where a step stands that FOR or USE made.
+
+    Args:
+        path: the file, as messages call it.
+        line: its line there, 1-based.
+        via: what brought it there, the innermost first.
+        labels: the same as labels of an error at the step.
+        values: of the loop variables and parameters that it names.
+
+    """
 
     path: str
     line: int
     via: tuple[Via, ...]
     labels: tuple[Label, ...] = ()
+    values: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

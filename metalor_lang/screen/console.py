@@ -30,8 +30,8 @@ from metalor_lang.build.events import (
 )
 from metalor_lang.guards import Lock
 from metalor_lang.hints import Final, Protocol, TextIO
-from metalor_lang.screen.live import Live, StepLines, label, name_of
-from metalor_lang.screen.text import duration, fit, one_line, output_line, terminal_size, transfer
+from metalor_lang.screen.live import Live, StepLines, label, name_of, words_of
+from metalor_lang.screen.text import duration, fit, output_line, terminal_size, transfer
 
 _TEST: Final = "test"
 """The kind of a step whose result is that it passed."""
@@ -105,13 +105,13 @@ def event_lines(event: Event) -> list[str]:
             return [f"[{event.title}] from {event.base}"]
         case StepStarted(step=step):
             why = f"  ({event.why.words})" if event.why is not None else ""
-            return [f"{label(step)} {'emulated ' if event.emulated else ''}{one_line(step.text)}{why}"]
+            return [f"{label(step)} {'emulated ' if event.emulated else ''}{words_of(step)}{why}"]
         case StepCached(step=step):
-            return [f"{label(step)} {cached(step)} {one_line(step.text)}"]
+            return [f"{label(step)} {cached(step)} {words_of(step)}"]
         case StepConfigured(step=step):
-            return [f"{label(step)} {one_line(step.text)}"]
+            return [f"{label(step)} {words_of(step)}"]
         case StepSkipped(step=step):
-            return [f"{label(step)} left out ({event.reason}) {one_line(step.text)}"]
+            return [f"{label(step)} left out ({event.reason}) {words_of(step)}"]
         case StepFinished(step=step):
             return [f"{label(step)} {'passed' if step.kind == _TEST else 'done'} in {duration(event.duration_ms)}"]
         case StepFailed(step=step):
@@ -202,5 +202,5 @@ class LiveConsole(Live):
 
     def _done(self, mark: str, number: int, step: StepRef, note: str) -> str:
         width = terminal_size()[0] - 1
-        text = fit(f"{label(step)} {one_line(step.text)}", max(width - len(note) - 4, 10))
+        text = fit(f"{label(step)} {words_of(step)}", max(width - len(note) - 4, 10))
         return f"{self.paint(number, mark)} {text}  {self.paint(2, note)}"

@@ -9,7 +9,7 @@ from metalor_lang.build.events import StepRef
 from metalor_lang.guards import Lock
 from metalor_lang.hints import TYPE_CHECKING, Final, TextIO
 from metalor_lang.screen.color import color
-from metalor_lang.screen.text import duration, fit, one_line, output_line, terminal_size
+from metalor_lang.screen.text import duration, fit, one_line, output_line, terminal_size, visible
 
 if TYPE_CHECKING:
     import threading
@@ -21,6 +21,12 @@ _PERIOD: Final = 0.1
 def label(step: StepRef) -> str:
     """How a step is called on the screen."""
     return f"[{step.title} {step.number}/{step.total}]"
+
+
+def words_of(step: StepRef) -> str:
+    """The statement in one line, with the values of the loop variables and parameters that it names."""
+    values = "".join(f" {name}={visible(value)}" for name, value in step.values)
+    return one_line(step.text) + (f"  with{values}" if values else "")
 
 
 def name_of(step: StepRef) -> str:
@@ -150,7 +156,7 @@ class Live:
         frame = _FRAME[self._tick % len(_FRAME)]
         for running in self._running.values():
             passed = duration(int((now - running.started) * 1000))
-            text = fit(f"{label(running.step)} {one_line(running.step.text)}", max(width - len(passed) - 4, 10))
+            text = fit(f"{label(running.step)} {words_of(running.step)}", max(width - len(passed) - 4, 10))
             lines.append(f"{self.paint(33, frame)} {text}  {self.paint(2, passed)}")
             if running.last:
                 lines.append(self.paint(2, fit("    " + running.last, width)))

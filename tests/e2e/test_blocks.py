@@ -77,7 +77,7 @@ def test_a_failing_step_is_shown_in_its_file_and_in_its_round(shop):
     below = done.stderr.split("app.metalor:6:5: error[E0601]: the command failed: exit status 1\n", 1)[1]
     assert below.startswith(
         "5 | FOR --split NAME IN ${NAMES}\n"
-        "  |                      -------- in the round NAME=forbidden\n"
+        "  |                     -------- in the round NAME=forbidden\n"
         "6 |     USE lib.note name=${NAME}\n"
         "  |     ^^^^^^^^^^^^\n"
         "  in lib/groups.metalor:5:5\n"
