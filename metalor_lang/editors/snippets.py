@@ -11,6 +11,8 @@ from metalor_lang.syntax.statements import STATEMENTS
 PATH: Final = "grammar/editors/vscode/snippets/metalor.json"
 
 _KEYWORDS: Final = frozenset({*(spec.word for spec in STATEMENTS), "AS", "IN", "NOT"})
+OPENERS: Final = frozenset({"IF", "FOR", "DEFINE"})
+"""Statements that an END closes."""
 _NAMED: Final = re.compile(r" \[(AS [^\]]*)\]")
 _OPTIONAL: Final = re.compile(r" ?\[(?!\")[^\]]*\]")
 _WORD: Final = re.compile(r"--[a-z0-9-]+|[A-Za-z]+(?:-[A-Za-z]+)*(?: text\b)?")
@@ -39,8 +41,9 @@ def _prefix(form: str) -> list[str]:
 
 
 def snippet(form: str) -> str:
-    """A form in the spelling of snippets: its names as places to be filled."""
-    return "".join(_pieces(_BLOCK.sub(r"\1\n    text\n    \1", form)))
+    """A form in the spelling of snippets: its names as places to be filled; an opener with its END."""
+    end = "\n    $0\nEND" if form.split()[0] in OPENERS else ""
+    return "".join(_pieces(_BLOCK.sub(r"\1\n    text\n    \1", form))) + end
 
 
 def _pieces(form: str) -> Iterator[str]:

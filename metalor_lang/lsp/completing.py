@@ -9,6 +9,7 @@ from typing import Final
 
 from lsprotocol import types
 
+from metalor_lang.editors.snippets import OPENERS
 from metalor_lang.lsp.around import FileAround
 from metalor_lang.lsp.client import Client
 from metalor_lang.lsp.documents import Document
@@ -104,7 +105,10 @@ def _snippets(document: Document, client: Client, item: Item, number: int) -> li
             sort_text=f"{number:05}s",
             filter_text=item.text,
             insert_text_format=types.InsertTextFormat.Snippet,
-            insert_text_mode=types.InsertTextMode.AsIs,
+            # The lines of a block of text stand where they stand; those of an IF follow it.
+            insert_text_mode=types.InsertTextMode.AdjustIndentation
+            if item.text in OPENERS
+            else types.InsertTextMode.AsIs,
             text_edit=_edit(document, client, item.span, body),
             data=_about(document, item),
         )
