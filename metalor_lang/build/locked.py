@@ -24,6 +24,7 @@ _DAMAGED: Final = "E0701"
 _NOT_LOCKED: Final = "E0704"
 _DIFFERS: Final = "E0705"
 _LISTED: Final = 3
+_PLAIN: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-"
 
 
 def lock_path(recipe: Path) -> Path:
@@ -33,9 +34,12 @@ def lock_path(recipe: Path) -> Path:
 
 def lock_command(recipe: Path) -> str:
     """What to type to have a lock written."""
-    from shlex import quote
+    text = str(recipe)
+    if text.strip(_PLAIN):
+        from shlex import quote  # most paths need none, and every locked build asks
 
-    return f"metalor lock {quote(str(recipe))}"
+        text = quote(text)
+    return f"metalor lock {text}"
 
 
 def read_lock_file(recipe: Path) -> "tuple[Lock | None, SourceFile | None, tuple[Diagnostic, ...]]":
