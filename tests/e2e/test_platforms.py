@@ -318,4 +318,4 @@ def test_a_missing_emulator_is_said_before_anything_runs(shop):
 def test_tests_left_out_are_listed_once(shop):
     shop.recipe(FILES + "TEST SH true\n")
     done = shop.run("build", "app.metalor", "--platform", f"{HERE}", "--no-tests")
-    assert done.stderr.count("left out 1 tests") == 1
+    assert done.stderr.count("left out 1 test ") == 1
