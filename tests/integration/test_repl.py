@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from metalor_lang.oci.layout import Layout
 from tests.support.goldens import GOLDENS, check_golden
 from tests.support.workshop import Workshop
 
@@ -73,6 +74,36 @@ def test_a_saved_recipe_builds_to_the_same_image_without_running(workshop):
         f"FROM {workshop.base} AS two\nCOPY --from=one /random /other\nSH {random} >> /more\nWORKDIR /srv\n"
         "USER user\nLABEL a=b\n"
     )
+
+
+def test_tests_and_layers_are_statements_like_others(workshop):
+    statements = [
+        f"FROM {workshop.base} AS one",
+        "SH echo one > /one",
+        'LAYER "first"',
+        "TEST SH test -e /one && rm /one",
+        "SH echo two > /two",
+        'LAYER "wrong"',
+        ":undo 2",
+        "SH echo other > /other",
+        "TEST SH test -e /one && ! test -e /two",
+        'LAYER "second"',
+        "FROM one AS two",
+        "SH echo three > /three",
+        ":diff",
+        ":save app.metalor",
+        ":export oci:session:1",
+    ]
+    session = workshop.run("repl", input="\n".join(statements)).stdout
+    assert "/three" in session
+    digest = workshop.run("build", "app.metalor", "--expect-cached", "-o", "oci:built:1").stdout.strip()
+    assert session.splitlines()[-1] == digest
+    made = Layout.open(workshop.path / "session").select("1")
+    assert len(made.manifest.layers) == 4
+    comments = [each.comment for each in made.config.history if each.comment]
+    assert comments == ["layer first", "layer first", "layer second", "layer second"]
+    done = workshop.run("repl", input=f"FROM {workshop.base}\nTEST SH echo seen; false\n", status=1)
+    assert "error[E0608]" in done.stderr and "seen" in done.stdout
 
 
 def test_what_was_run_anew_is_what_a_build_takes(workshop):
