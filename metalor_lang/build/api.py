@@ -330,7 +330,7 @@ class Session:
         for plan in plans:
             if self._options.secrets is not None:
                 self._options.secrets.vet_plan(plan, self.source)
-        emulators(plans)
+        emulators(plans, tests=not options.no_tests)
         began = time.monotonic()
         shared = Shared() if len(plans) > 1 else None
         telling = Telling(self.events)

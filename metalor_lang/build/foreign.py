@@ -7,17 +7,20 @@ import os
 from collections.abc import Mapping, Sequence
 
 from metalor_lang.errors import MachineError
-from metalor_lang.plan.graph import Exec, Plan, PlannedStage, Step
+from metalor_lang.plan.graph import Exec, Kind, Plan, PlannedStage, Step
 from metalor_lang.runtime import emulation
 
 
-def emulators(plans: Sequence[Plan], host: str | None = None, path: str | None = None) -> Mapping[str, str]:
+def emulators(
+    plans: Sequence[Plan], host: str | None = None, path: str | None = None, *, tests: bool = True
+) -> Mapping[str, str]:
     """Path of the emulator for each architecture, of which the plans run programs, and which this machine does not run.
 
     Args:
         plans: all that is built by one command.
         host: architecture of this machine; None to ask the kernel.
         path: folders to search, None for PATH of the environment.
+        tests: TESTs will run.
 
     Raises:
         MachineError: there is none; names guest, host, the program and Debian's package.
@@ -28,7 +31,7 @@ def emulators(plans: Sequence[Plan], host: str | None = None, path: str | None =
         stage.platform.arch
         for plan in plans
         for stage in plan.stages.values()
-        if any(isinstance(step.action, Exec) for step in stage.steps)
+        if any(isinstance(step.action, Exec) and (tests or step.kind is not Kind.TEST) for step in stage.steps)
     }
     return {guest: emulator(host, guest, path) for guest in sorted(wanted) if emulation.needed(host, guest)}
 

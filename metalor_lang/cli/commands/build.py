@@ -72,7 +72,8 @@ def run(arguments: "argparse.Namespace") -> int:
                 from metalor_lang.build.export import check_outputs
 
                 check_outputs(plans, outputs, session.source)
-            with machine(store, world, screen, emulators=emulators(plans), early=early) as (runtime, snapshotter):
+            needed = emulators(plans, tests=not how.no_tests)
+            with machine(store, world, screen, emulators=needed, early=early) as (runtime, snapshotter):
                 try:
                     results = build_in(
                         session, plans, runtime, snapshotter, how, after.keep if after is not None else None

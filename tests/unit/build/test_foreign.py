@@ -22,6 +22,8 @@ def test_only_foreign_stages_that_run_something_need_one(tmp_path: Path) -> None
     both = {"arm64": str(arm), "riscv64": str(riscv)}
     assert emulators(plans(run, RISCV64, AMD64, ARM64), "x86_64", str(tmp_path)) == both
     assert emulators(plans(run, ARM64), "aarch64", "") == {}
+    assert emulators(plans("FROM scratch AS app\nTEST SH x\n", ARM64), "x86_64", "", tests=False) == {}
+    assert emulators(plans(run, ARM64), "x86_64", str(tmp_path), tests=False) == {"arm64": str(arm)}
 
 
 def test_a_missing_one_is_the_machines_fault(tmp_path: Path) -> None:
