@@ -12,9 +12,11 @@ from pathlib import Path
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.events import Why
 from metalor_lang.build.folders import Folders
+from metalor_lang.build.locked import lock_path
 from metalor_lang.build.lookup import Place
 from metalor_lang.build.past import Past, Whose, signature, whose
 from metalor_lang.checker.program import ImageBase, RootfsBase
+from metalor_lang.digest import sha256
 from metalor_lang.errors import MetalorError
 from metalor_lang.guards import Lock
 from metalor_lang.hints import TYPE_CHECKING, Final
@@ -86,7 +88,7 @@ class Reasons:
         from metalor_lang.plan.why.compare import Comparison
 
         before = self._past.recall(self._whose)
-        now = account_of(self._plan, recipe=str(self._path))
+        now = account_of(self._plan, recipe=str(self._path), lock=self._lock_digest())
         return Comparison(before, now, self._misses(found), _Files(self._plan, self._contexts, self._store, before))
 
     def _misses(self, found: Mapping[Place, "StepRecord"]) -> dict[Place, "Miss"]:
@@ -136,7 +138,12 @@ class Reasons:
 
         listings, ignores = self._kept()
         account = account_of(
-            self._plan, recipe=os.path.abspath(self._path), done=done, ignores=ignores, when=int(time.time())
+            self._plan,
+            recipe=os.path.abspath(self._path),
+            done=done,
+            ignores=ignores,
+            lock=self._lock_digest(),
+            when=int(time.time()),
         )
         self._past.note(self._whose, sign, account)
         if listings:
@@ -145,6 +152,12 @@ class Reasons:
             kept = Listings(self._store)
             for listing in listings:
                 kept.keep(listing.kept)
+
+    def _lock_digest(self) -> str:
+        try:
+            return sha256(lock_path(self._path).read_bytes())
+        except OSError:
+            return ""
 
     def _kept(self) -> "tuple[list[Listing], dict[str, str]]":
         """What steps took from contexts, and the rules that hid other files of these."""

@@ -172,7 +172,7 @@ class Answer:
         return f"{self._name(place)}  {self._where(place)}  {one_line(self._step(place).text)}"
 
     def _name(self, place: Place) -> str:
-        return f"{self._plan.stages[place[0]].title}.{place[1]}"
+        return f"{self._plan.stages[place[0]].name or place[0] + 1}.{place[1]}"
 
     def _where(self, place: Place) -> str:
         return f"line {self._line(self._step(place))}"

@@ -111,6 +111,7 @@ class Account:
         skipped: titles of the others.
         epoch: the time that was given by `--epoch` or SOURCE_DATE_EPOCH, "" for none.
         ignores: by context: the rules that hide files of it.
+        lock: digest of the lock beside the recipe, "" where there is none.
         when: the end of the build, in seconds since 1970; 0 for one that has not been.
 
     """
@@ -122,6 +123,7 @@ class Account:
     skipped: tuple[str, ...] = ()
     epoch: str = ""
     ignores: Mapping[str, str] = field(default_factory=dict)
+    lock: str = ""
     when: int = 0
 
     def stage(self, index: int) -> StageAccount:
@@ -135,6 +137,7 @@ def account_of(
     recipe: str,
     done: frozenset[Place] | None = None,
     ignores: Mapping[str, str] | None = None,
+    lock: str = "",
     when: int = 0,
 ) -> Account:
     """The account of a plan.
@@ -144,6 +147,7 @@ def account_of(
         recipe: path of the file.
         done: the steps whose results were there at the end; None for all.
         ignores: by context: the rules that hide files of it.
+        lock: digest of the lock beside the recipe, "" where there is none.
         when: the end of the build, in seconds since 1970.
 
     """
@@ -156,6 +160,7 @@ def account_of(
         skipped=plan.skipped,
         epoch="" if given is None else given.value,
         ignores=dict(ignores or {}),
+        lock=lock,
         when=when,
     )
 
@@ -235,6 +240,7 @@ def to_json(account: Account) -> Json:
         "skipped": list(account.skipped),
         "epoch": account.epoch,
         "ignores": dict(account.ignores),
+        "lock": account.lock,
         "when": account.when,
         "stages": [
             {
@@ -276,6 +282,7 @@ def from_json(value: Json) -> Account:
         skipped=tuple(cast("list[str]", body["skipped"])),
         epoch=cast(str, body["epoch"]),
         ignores=cast("dict[str, str]", body["ignores"]),
+        lock=cast(str, body["lock"]),
         when=cast(int, body["when"]),
         stages=tuple(_stage_from(each) for each in cast("list[dict[str, Json]]", body["stages"])),
     )

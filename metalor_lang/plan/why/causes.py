@@ -71,7 +71,8 @@ class Cause:
         name: of what changed: an argument, a variable, a path, a base, a part of the key, a removed statement.
         old, new: the values; None where there is none (an argument that was not named, a base of scratch).
         change: of a file.
-        via: the statement between: the ENV that an argument came through, the one that set a variable.
+        via: the statement between: the ENV that an argument came through, the one that set a variable; of what comes
+            from outside, what became of the lock; of an ignored file, the rule.
         line: of `via` in the recipe, 0 where it is not there any more.
         more: how many other files changed beside this one, which are not listed.
 

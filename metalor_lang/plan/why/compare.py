@@ -190,7 +190,17 @@ class Comparison:
         called = [each.digest if each.below is None and each.digest else each.base for each in (old, stage)]
         if old.base != stage.base:
             called = [old.base, stage.base]
-        return Found(causes=(Cause(code=Code.BASE, name=stage.base, old=called[0], new=called[1]),))
+        return Found(causes=(Cause(code=Code.BASE, name=stage.base, old=called[0], new=called[1], via=self.by_lock),))
+
+    @property
+    def by_lock(self) -> str:
+        """What to say of the lock where something from outside is another one: it decides what comes."""
+        assert self.before is not None
+        if self.before.lock == self.now.lock:
+            return ""
+        if not self.before.lock:
+            return "there is a lock now"
+        return "the lock changed" if self.now.lock else "there is no lock any more"
 
     def end(self, index: int) -> Found:
         """Why the files of a whole stage, which has an older one, are others."""

@@ -222,7 +222,7 @@ class Difference:
             url = text_of(step.parts.get("url")) or ""
             for name in left:
                 values = text_of(old.parts.get(name)), text_of(step.parts.get(name))
-                self._add(Cause(code=Code.FETCHED, name=url, old=values[0], new=values[1]))
+                self._add(Cause(code=Code.FETCHED, name=url, old=values[0], new=values[1], via=self._all.by_lock))
         elif not (left <= {"argv", "pipefail"} and self._shell()) and not self._follows():
             for name in sorted(left):
                 values = text_of(old.parts.get(name)), text_of(step.parts.get(name))

@@ -113,6 +113,7 @@ def whole(cause: Cause) -> list[str]:
 
 def _whole(cause: Cause) -> list[str]:
     through = [f"  through line {cause.line}: {_cut(cause.via, _LONG)}"] if cause.line else []
+    lock = [f"  {cause.via}"] if cause.via else []
     if cause.via and not cause.line:
         through = [f"  by a statement that is gone: {_cut(cause.via, _LONG)}"]
     match cause.code:
@@ -133,7 +134,7 @@ def _whole(cause: Cause) -> list[str]:
         case Code.PLATFORM | Code.EPOCH:
             return [f"{_TITLES[cause.code]}: {_values(cause)}"]
         case Code.BASE:
-            return [f"the base {cause.name}: {_values(cause)}"]
+            return [f"the base {cause.name}: {_values(cause)}", *lock]
         case Code.FORMAT:
             return [f"this version of metalor makes keys in another way: {_values(cause)}"]
         case Code.FILE:
@@ -141,7 +142,7 @@ def _whole(cause: Cause) -> list[str]:
         case Code.FILES:
             return ["files changed; which ones is not known any more"]
         case Code.FETCHED:
-            return [f"{cause.name} gives something else: {_values(cause)}"]
+            return [f"{cause.name} gives something else: {_values(cause)}", *lock]
         case Code.EXPIRED:
             age, limit = int(cause.old or 0), int(cause.new or 0)
             return [f"its result is {_span(age)} old, and --fresh={_span(limit)} allows no more"]

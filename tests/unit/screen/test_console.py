@@ -216,3 +216,20 @@ def test_output_lines_move_nothing(data):
 )
 def test_texts(function, value, text):
     assert function(value) == text
+
+
+def test_why_a_step_runs_is_told_everywhere():
+    why = ev.Why(code="argument", words="argument VERSION 1 → 2")
+    events = [ev.StepStarted(step=STEP, why=why), ev.StepFinished(step=STEP, duration_ms=1234)]
+    assert plain(events).splitlines()[0] == '[web 2/5] RUN ["a"]  (argument VERSION 1 → 2)'
+    started = ev.to_json(events[0])
+    assert started["why"] == {"code": "argument", "words": "argument VERSION 1 → 2"}
+    assert ev.to_json(ev.StepStarted(step=STEP))["why"] is None
+    out = io.StringIO()
+    live = LiveConsole(out)
+    live.emit(events[0])
+    assert "argument VERSION 1 → 2" in out.getvalue()
+    out.truncate(0)
+    live.emit(events[1])
+    live.close()
+    assert "argument VERSION 1 → 2  1.2s" in out.getvalue()

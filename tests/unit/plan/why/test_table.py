@@ -329,3 +329,23 @@ def test_what_the_last_build_did_not_finish() -> None:
     before = account_of(plan, recipe="test.metalor", done=frozenset({(0, 1)}))
     found = explain(before, account_of(plan, recipe="test.metalor"), {(0, 2): Miss(why=Missing.GONE)}, NoFiles())
     assert lines(plan, found) == ["build.2: not finished by the last build"]
+
+
+@pytest.mark.parametrize(
+    ("then", "today", "said"),
+    [
+        ("", "a", "there is a lock now"),
+        ("a", "b", "the lock changed"),
+        ("a", "", "there is no lock any more"),
+        ("a", "a", ""),
+    ],
+)
+def test_a_lock_that_changed_what_comes(then: str, today: str, said: str) -> None:
+    text = B + "FETCH --unpinned https://example.org/x /x\n"
+    sides = []
+    for seed, lock in (("one", then), ("two", today)):
+        plan = plan_of(text, FakeInputs(bases={"debian:12": base_info("same")}, seed=seed))
+        sides.append((plan, account_of(plan, recipe="test.metalor", lock=lock)))
+    found = explain(sides[0][1], sides[1][1], {(0, 1): Miss(why=Missing.GONE)}, NoFiles())
+    (cause,) = found[0, 1].causes
+    assert (cause.code, cause.name, cause.via) == ("fetched", "https://example.org/x", said)
