@@ -27,6 +27,8 @@ class Flags:
     origin: str = ""
     stage: Stage | None = None
     chown: str = ""
+    asked: bool = False
+    """Whether the Dockerfile says the owner; else it is what Docker gives."""
     chmod: str = ""
     excludes: list[str] = field(default_factory=list)
     parents: bool = False
@@ -83,7 +85,7 @@ def _flags(context: Context, made: Instruction) -> Flags:
                 flags.origin = origin(context, text)
                 flags.stage = context.stages[int(text)] if text.isdigit() else find_stage(context, text)
             case "chown" if text:
-                flags.chown = word(context.value(text))
+                flags.chown, flags.asked = word(context.value(text)), True
             case "chmod" if text:
                 flags.chmod = word(context.value(text))
             case "link":
@@ -235,7 +237,7 @@ def _archive(context: Context, text: str, destination: Value, flags: Flags) -> l
     )
     target = destination if is_folder(destination) else value(*destination, "/")
     context.stage.made_directory(context.guess(context.absolute(target, "the destination")))
-    chown = [f"--chown={flags.chown}"] if flags.chown and flags.chown != "0:0" else []
+    chown = [f"--chown={flags.chown}"] if flags.asked else []
     chmod = [f"--chmod={flags.chmod}"] if flags.chmod else []
     return [" ".join(["COPY", f"--from={name}", *chown, *chmod, *flags.excludes, "/", word(target)])]
 
