@@ -19,6 +19,8 @@ from metalor_lang.hints import Final
 from metalor_lang.oci.config import ConfigFields
 from metalor_lang.plan.graph import InputError
 
+_OURS: Final = (".metalor", ".metalorignore")
+"""What a conversion has written, and no pattern of a Dockerfile means."""
 IGNORE: Final = ".dockerignore"
 _FILES: Final = frozenset({0o644, 0o755})
 _DIRECTORIES: Final = frozenset({0o755})
@@ -64,7 +66,7 @@ class DockerFolder:
                 for name in self._names(front)
                 if expression.fullmatch(name)
             ]
-        return tuple(sorted(each for each in found if self._real(each) is not None))
+        return tuple(sorted(each for each in found if not each.endswith(_OURS) and self._real(each) is not None))
 
     def modes(self, path: str) -> frozenset[int]:
         """The modes at or below a path that a recipe does not keep."""

@@ -229,9 +229,13 @@ def _archive(context: Context, text: str, destination: Value, flags: Flags) -> l
         return None
     if context.world.kind(path) is not Kind.ARCHIVE:
         return None
-    last = re.sub(r"[^a-z0-9_-]+", "-", posixpath.basename(path).lower().partition(".")[0]).strip("-")
-    name = context.free_stage(f"unpacked-{last}" if last else "unpacked")
-    context.before([f"FROM {word((f'rootfs:{posixpath.normpath(posixpath.join(context.root, path))}',))} AS {name}"])
+    name = context.images.get(f"rootfs:{path}", "")
+    if not name:
+        last = re.sub(r"[^a-z0-9_-]+", "-", posixpath.basename(path).lower().partition(".")[0]).strip("-")
+        name = context.images[f"rootfs:{path}"] = context.free_stage(f"unpacked-{last}" if last else "unpacked")
+        context.before(
+            [f"FROM {word((f'rootfs:{posixpath.normpath(posixpath.join(context.root, path))}',))} AS {name}"]
+        )
     context.note(
         f"ADD unpacks {path}: here the archive is the base of the stage {name}, and its files are copied from there"
     )
