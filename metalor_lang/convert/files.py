@@ -205,7 +205,7 @@ def _slashed(text: str) -> str:
 def _landed(context: Context, sources: Sequence[Source], destination: Value) -> None:
     """Note what is where now."""
     stage = context.stage
-    path = context.guess(context.absolute(destination, "the destination"))
+    path = context.where(destination)
     folder = is_folder(destination) or len(sources) > 1 or any(each.directory for each in sources)
     if folder:
         stage.made_directory(path)
@@ -240,7 +240,7 @@ def _archive(context: Context, text: str, destination: Value, flags: Flags) -> l
         f"ADD unpacks {path}: here the archive is the base of the stage {name}, and its files are copied from there"
     )
     target = destination if is_folder(destination) else value(*destination, "/")
-    context.stage.made_directory(context.guess(context.absolute(target, "the destination")))
+    context.stage.made_directory(context.where(target))
     chown = [f"--chown={flags.chown}"] if flags.asked else []
     chmod = [f"--chmod={flags.chmod}"] if flags.chmod else []
     return [" ".join(["COPY", f"--from={name}", *chown, *chmod, *flags.excludes, "/", word(target)])]
@@ -284,7 +284,7 @@ def _parents(context: Context, words: Sequence[str], destination: Value, flags: 
                 _slashed(word((source,), glob=False)) if directory and source != "." else word((source,), glob=False)
             )
             lines.append(" ".join(["COPY", *flags.words(), shown, word(target)]))
-            context.stage.made_directory(context.guess(context.absolute(target, "the destination")))
+            context.stage.made_directory(context.where(target))
     if not lines:
         context.note("the pattern matches nothing now, and Docker lets that pass; the line is left out")
     return lines

@@ -53,7 +53,7 @@ def into(context: Context, destination: Value) -> Value:
     """A destination for a file: with `/` where it is a directory already, as Docker finds it."""
     if is_folder(destination):
         return destination
-    path = context.guess(context.absolute(destination, "the destination"))
+    path = context.where(destination)
     if not context.stage.is_directory(path):
         return destination
     if posixpath.normpath(path) not in context.stage.directories:
@@ -131,7 +131,7 @@ def _matches(context: Context, found: Value, destination: Value) -> list[Source]
         if lone and len(matches) == 1:
             context.note(f"the pattern matches {matches[0]} now, and that becomes {context.guess(destination)}")
             return [Source(text=word((matches[0],), glob=False), directory=False, path=matches[0])]
-        if lone and not context.stage.is_directory(context.guess(context.absolute(destination, "the destination"))):
+        if lone and not context.stage.is_directory(context.where(destination)):
             raise Refused("what a pattern matches needs a destination that ends in /")
         if not matches:
             context.note("the pattern matches nothing now, which Docker lets pass: --optional does as well")
@@ -183,7 +183,7 @@ def from_stage(context: Context, text: str, destination: Value, stage: Stage | N
 
 def _taken(context: Context, path: str, destination: Value) -> bool | None:
     """What a path of another stage is taken for where nothing says what it is."""
-    where = context.guess(context.absolute(destination, "the destination"))
+    where = context.where(destination)
     name = posixpath.basename(path)
     if not is_folder(destination):
         if not context.stage.is_directory(where) or posixpath.basename(posixpath.normpath(where)) == name:
