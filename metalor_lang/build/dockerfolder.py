@@ -107,11 +107,15 @@ class DockerFolder:
 
     def _real(self, path: str) -> Path | None:
         """The file behind a visible path of the context; None where there is none, or outside."""
-        real = (self._root / path.strip("/")).resolve()
+        try:
+            real = (self._root / path.strip("/")).resolve()
+            there = real.exists()
+        except (OSError, RuntimeError, ValueError):  # a loop of links, a name that is too long or holds a NUL
+            return None
         if real != self._root and self._root not in real.parents:
             return None
         clean = os.path.normpath(path.strip("/"))
-        if not real.exists() or (clean != "." and self._rules.hidden_by(clean, directory=real.is_dir()) is not None):
+        if not there or (clean != "." and self._rules.hidden_by(clean, directory=real.is_dir()) is not None):
             return None
         return real
 
