@@ -19,6 +19,8 @@ from metalor_lang.hints import Final
 from metalor_lang.oci.config import ConfigFields
 from metalor_lang.plan.graph import InputError
 
+_OURS: Final = (".metalor", ".metalorignore")
+"""What a conversion has written, and no pattern of a Dockerfile means."""
 IGNORE: Final = ".dockerignore"
 _FILES: Final = frozenset({0o644, 0o755})
 _DIRECTORIES: Final = frozenset({0o755})
@@ -64,7 +66,7 @@ class DockerFolder:
                 for name in self._names(front)
                 if expression.fullmatch(name)
             ]
-        return tuple(sorted(each for each in found if self._real(each) is not None))
+        return tuple(sorted(each for each in found if not each.endswith(_OURS) and self._real(each) is not None))
 
     def modes(self, path: str) -> frozenset[int]:
         """The modes at or below a path that a recipe does not keep."""
@@ -105,11 +107,15 @@ class DockerFolder:
 
     def _real(self, path: str) -> Path | None:
         """The file behind a visible path of the context; None where there is none, or outside."""
-        real = (self._root / path.strip("/")).resolve()
+        try:
+            real = (self._root / path.strip("/")).resolve()
+            there = real.exists()
+        except (OSError, RuntimeError, ValueError):  # a loop of links, a name that is too long or holds a NUL
+            return None
         if real != self._root and self._root not in real.parents:
             return None
         clean = os.path.normpath(path.strip("/"))
-        if not real.exists() or (clean != "." and self._rules.hidden_by(clean, directory=real.is_dir()) is not None):
+        if not there or (clean != "." and self._rules.hidden_by(clean, directory=real.is_dir()) is not None):
             return None
         return real
 

@@ -87,6 +87,8 @@ def convert(
         text_of = assemble(chunks, context.stages)
     found = convert_ignore(world.ignore())
     remarks = [*context.remarks, *found.remarks]
+    if "\r\n" in text and any(made.heredocs for made in file.instructions):
+        remarks.append("line ends are those of Windows; within heredocs they become plain ones")
     if context.unknown:
         bases = ", ".join(dict.fromkeys(context.unknown))
         remarks.append(f"nothing is known here of {bases}: taken to run as root in /, and to have no ONBUILD")

@@ -27,6 +27,8 @@ class Flags:
     origin: str = ""
     stage: Stage | None = None
     chown: str = ""
+    asked: bool = False
+    """Whether the Dockerfile says the owner; else it is what Docker gives."""
     chmod: str = ""
     excludes: list[str] = field(default_factory=list)
     parents: bool = False
@@ -83,7 +85,7 @@ def _flags(context: Context, made: Instruction) -> Flags:
                 flags.origin = origin(context, text)
                 flags.stage = context.stages[int(text)] if text.isdigit() else find_stage(context, text)
             case "chown" if text:
-                flags.chown = word(context.value(text))
+                flags.chown, flags.asked = word(context.value(text)), True
             case "chmod" if text:
                 flags.chmod = word(context.value(text))
             case "link":
@@ -203,7 +205,7 @@ def _slashed(text: str) -> str:
 def _landed(context: Context, sources: Sequence[Source], destination: Value) -> None:
     """Note what is where now."""
     stage = context.stage
-    path = context.guess(context.absolute(destination, "the destination"))
+    path = context.where(destination)
     folder = is_folder(destination) or len(sources) > 1 or any(each.directory for each in sources)
     if folder:
         stage.made_directory(path)
@@ -227,15 +229,19 @@ def _archive(context: Context, text: str, destination: Value, flags: Flags) -> l
         return None
     if context.world.kind(path) is not Kind.ARCHIVE:
         return None
-    last = re.sub(r"[^a-z0-9_-]+", "-", posixpath.basename(path).lower().partition(".")[0]).strip("-")
-    name = context.free_stage(f"unpacked-{last}" if last else "unpacked")
-    context.before([f"FROM {word((f'rootfs:{posixpath.normpath(posixpath.join(context.root, path))}',))} AS {name}"])
+    name = context.images.get(f"rootfs:{path}", "")
+    if not name:
+        last = re.sub(r"[^a-z0-9_-]+", "-", posixpath.basename(path).lower().partition(".")[0]).strip("-")
+        name = context.images[f"rootfs:{path}"] = context.free_stage(f"unpacked-{last}" if last else "unpacked")
+        context.before(
+            [f"FROM {word((f'rootfs:{posixpath.normpath(posixpath.join(context.root, path))}',))} AS {name}"]
+        )
     context.note(
         f"ADD unpacks {path}: here the archive is the base of the stage {name}, and its files are copied from there"
     )
     target = destination if is_folder(destination) else value(*destination, "/")
-    context.stage.made_directory(context.guess(context.absolute(target, "the destination")))
-    chown = [f"--chown={flags.chown}"] if flags.chown and flags.chown != "0:0" else []
+    context.stage.made_directory(context.where(target))
+    chown = [f"--chown={flags.chown}"] if flags.asked else []
     chmod = [f"--chmod={flags.chmod}"] if flags.chmod else []
     return [" ".join(["COPY", f"--from={name}", *chown, *chmod, *flags.excludes, "/", word(target)])]
 
@@ -278,7 +284,7 @@ def _parents(context: Context, words: Sequence[str], destination: Value, flags: 
                 _slashed(word((source,), glob=False)) if directory and source != "." else word((source,), glob=False)
             )
             lines.append(" ".join(["COPY", *flags.words(), shown, word(target)]))
-            context.stage.made_directory(context.guess(context.absolute(target, "the destination")))
+            context.stage.made_directory(context.where(target))
     if not lines:
         context.note("the pattern matches nothing now, and Docker lets that pass; the line is left out")
     return lines

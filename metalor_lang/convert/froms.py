@@ -50,7 +50,11 @@ def _local(context: Context, name: str, text: str | None, made: Instruction) -> 
     if name in PROXIES:
         return _proxy(context, name, default)
     if name in stage.scope.inherited:
-        context.note(f"the base sets {name} as well, and the ARG beats it, as with BuildKit")
+        if default is None and name not in context.names.outer:
+            default = stage.scope.environment[name]
+            context.note(f"the base sets {name}, and its value is the default here")
+        else:
+            context.note(f"the base sets {name} as well, and the ARG beats it, as with BuildKit")
         stage.scope.inherited.discard(name)
         del stage.scope.environment[name]
     if name in stage.scope.environment:

@@ -31,7 +31,7 @@ def write(context: Context, doc: Heredoc, destination: Value, flags: Sequence[st
         Refused: its text cannot be written.
 
     """
-    path = context.guess(context.absolute(destination, "the destination"))
+    path = context.where(destination)
     last = destination[-1]
     if is_folder(destination) or several or context.stage.is_directory(path):
         slash = "" if isinstance(last, str) and last.endswith("/") else "/"

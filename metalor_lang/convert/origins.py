@@ -47,7 +47,7 @@ def remote(context: Context, text: str, destination: Value, flags: HasFlags) -> 
         words += [f"--chmod={flags.chmod}"] if flags.chmod else []
         context.note("owners and set-id bits of the archive are not kept; Docker keeps them")
         target = destination
-        context.stage.made_directory(context.guess(context.absolute(destination, "the destination")))
+        context.stage.made_directory(context.where(destination))
         return [" ".join([*words, "--unpack", word(found), word(target)])]
     words.append(f"--chmod={flags.chmod or '600'}")
     return [" ".join([*words, word(found), word(into(context, destination))])]
@@ -71,7 +71,7 @@ def _git(context: Context, found: Value, guess: str, destination: Value, flags: 
         context.note("the repository is not pinned: put --commit=SHA in the place of --unpinned")
     owner = [f"--chown={flags.chown}"] if flags.chown else []
     mode = [f"--chmod={flags.chmod}"] if flags.chmod else []
-    context.stage.made_directory(context.guess(context.absolute(destination, "the destination")))
+    context.stage.made_directory(context.where(destination))
     if not folder.strip("/"):
         return [" ".join(["GIT", pin, *owner, *mode, word(value(address)), word(destination)])]
     name = context.free_stage("repository")

@@ -49,7 +49,7 @@ def run(context: Context, made: Instruction) -> list[str]:
         found = fits(each)
         if isinstance(found, ast.Sh) and (exports or _words(found.text.text) == _words(text)):
             _made(context, text)
-            context.comments_kept = any(line.lstrip().startswith("#") for line in each[1:]) and not made.heredocs
+            context.comments_kept = any(line.lstrip().startswith("#") for line in each) and not made.heredocs
             return each
     raise Refused(
         "its text cannot be written as SH: a line of it begins with ''' or holds a control character;"

@@ -38,7 +38,7 @@ def statement(head: str, parts: Sequence[Part]) -> list[str]:
     count = 0
     for part in kept:
         if part.comment:
-            lines.append(_indented(part.text))
+            lines.append(_indented(part.text) if count else part.text.strip())
             continue
         body = _indented(part.text) if count else f"{head} {part.text}".rstrip(" \t")
         mark = "" if count == last else " \\" if _gap(written, count) else "\\"

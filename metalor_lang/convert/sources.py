@@ -17,6 +17,7 @@ from metalor_lang.convert.values import Value, plain, value, word
 from metalor_lang.hints import Final
 from metalor_lang.record import dataclass
 
+_UMASK: Final = frozenset({0o664, 0o775})
 GLOB: Final = re.compile(r"[*?\[]")
 
 
@@ -52,7 +53,7 @@ def into(context: Context, destination: Value) -> Value:
     """A destination for a file: with `/` where it is a directory already, as Docker finds it."""
     if is_folder(destination):
         return destination
-    path = context.guess(context.absolute(destination, "the destination"))
+    path = context.where(destination)
     if not context.stage.is_directory(path):
         return destination
     if posixpath.normpath(path) not in context.stage.directories:
@@ -88,9 +89,17 @@ def from_context(context: Context, text: str, destination: Value) -> list[Source
     return [Source(text=word(found, glob=False), directory=kind is Kind.DIRECTORY, path=path, mode=mode)]
 
 
+def _modes(context: Context, path: str) -> list[int]:
+    """Modes that a recipe does not keep; those that a umask makes are told once."""
+    found = context.world.modes(path)
+    if found & _UMASK:
+        context.remark("modes 664 and 775, which a umask of 002 makes, become 644 and 755")
+    return sorted(found - _UMASK)
+
+
 def _mode(context: Context, path: str, kind: Kind | None) -> str:
     """The mode of one file where it must be said; directories with such files are noted."""
-    found = sorted(context.world.modes(posixpath.normpath(path.lstrip("/") or ".")))
+    found = _modes(context, posixpath.normpath(path.lstrip("/") or "."))
     if not found:
         return ""
     if kind is not Kind.DIRECTORY:
@@ -114,7 +123,7 @@ def _matches(context: Context, found: Value, destination: Value) -> list[Source]
     bare = word(value("./", *found) if pattern.startswith("[") else found, glob=True)
     if bare[:1] in "\"'":
         raise Refused("a pattern with blanks or quotes cannot be written; name what it matches")
-    odd = any(context.world.modes(each) for each in matches)
+    odd = any(_modes(context, each) for each in matches)
     if odd and (not folders or len(matches) == 1):
         context.note(f"{pattern} has modes that become 755 or 644; a COPY --chmod= for what needs them keeps them")
     if not folders:
@@ -122,7 +131,7 @@ def _matches(context: Context, found: Value, destination: Value) -> list[Source]
         if lone and len(matches) == 1:
             context.note(f"the pattern matches {matches[0]} now, and that becomes {context.guess(destination)}")
             return [Source(text=word((matches[0],), glob=False), directory=False, path=matches[0])]
-        if lone and not context.stage.is_directory(context.guess(context.absolute(destination, "the destination"))):
+        if lone and not context.stage.is_directory(context.where(destination)):
             raise Refused("what a pattern matches needs a destination that ends in /")
         if not matches:
             context.note("the pattern matches nothing now, which Docker lets pass: --optional does as well")
@@ -174,7 +183,7 @@ def from_stage(context: Context, text: str, destination: Value, stage: Stage | N
 
 def _taken(context: Context, path: str, destination: Value) -> bool | None:
     """What a path of another stage is taken for where nothing says what it is."""
-    where = context.guess(context.absolute(destination, "the destination"))
+    where = context.where(destination)
     name = posixpath.basename(path)
     if not is_folder(destination):
         if not context.stage.is_directory(where) or posixpath.basename(posixpath.normpath(where)) == name:

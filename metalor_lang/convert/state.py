@@ -199,6 +199,12 @@ class Context:
                 out += self.guess(tuple(each for each in known if each != part))
         return out
 
+    def where(self, found: Value) -> str:
+        """Where a path leads, as far as that is known: "" where it is relative to a WORKDIR that is not."""
+        if self.stage.workdir is None and not self.guess(found).startswith("/"):
+            return ""
+        return self.guess(self.absolute(found, "the path"))
+
     def absolute(self, found: Value, what: str) -> Value:
         """A path that starts at the root, WORKDIR in front where it has to be."""
         if self.guess(found).startswith("/") or (found and isinstance(found[0], Name) and not self.guess(found)):

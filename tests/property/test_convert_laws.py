@@ -46,6 +46,7 @@ ANY = st.text(alphabet=st.sampled_from([*"FROMARGUNCPYaz0 \n\t\\$'\"{}[]<>#=-:/*
 @example("FROM debian:12\nENV A=" + "${A:-" * 3000 + "}" * 3000, False)
 @example("FROM debian:12\nRUN echo \\", False)
 @example("FROM debian:12\nCOPY <<EOF", False)
+@example("FROM debian:12\nCOPY a\0b /x\nCOPY " + "n" * 300 + " /y", False)
 @example("ARG A=$A\nARG A=${A}\nFROM $A\nENV A=$A", True)
 def test_no_line_is_lost_and_the_recipe_is_right(world, text, other):
     converted = convert(text, name="Dockerfile", world=world, strict_shell=other, every_arg=other)

@@ -46,6 +46,10 @@ def workshop(folder: Path) -> Workshop:
     for name in ("src", "src/sub", "docs", "private"):
         (folder / name).chmod(0o755)
     (folder / "private/key").chmod(0o640)
+    (folder / "team").mkdir(mode=0o775)
+    (folder / "team/file").write_text("file")
+    (folder / "team").chmod(0o775)
+    (folder / "team/file").chmod(0o664)
     with tarfile.open(folder / "rootfs.tar.gz", "w:gz") as archive:
         archive.add(folder / "a.txt", "etc/a.txt")
     (folder / "rootfs.tar.gz").chmod(0o644)
