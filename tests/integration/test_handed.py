@@ -1,5 +1,8 @@
 """Recipes as Dockerfiles: built by Buildah they make the same image, or they are refused with their line."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -103,6 +106,63 @@ def test_what_no_dockerfile_can_say_is_refused_with_its_line(tmp_path, prover, n
     (refusal,) = made.refused
     assert path.read_text()[: refusal.start].count("\n") + 1 == line
     assert because in refusal.why
+
+
+def export(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    argv = [str(Path(sys.executable).parent / "metalor"), "export", "--dockerfile", *words]
+    environment = {**os.environ, "METALOR_STORE": str(folder.parent / "store")}
+    return subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def test_the_command(tmp_path):
+    recipe = "FROM BASE\nCOPY . /x\nSH --secret=token true\n".replace("BASE", local("busybox"))
+    folder = plant(tmp_path / "context", {"r.metalor": recipe, "f": "F"})
+    base = f"--base=busybox:1={local('busybox')}"
+    shown = export(folder, "r.metalor", base)
+    assert (shown.returncode, shown.stderr) == (
+        0,
+        "a .dockerignore goes with it: name a file with -o, and it is written beside it\n"
+        "r.metalor: build it with --secret id=token,src=FILE\n",
+    )
+    assert "FROM busybox:1\n" in shown.stdout
+    assert export(folder, "r.metalor", base, "-o", "D").returncode == 0
+    assert (folder / "D").read_text() == shown.stdout
+    assert (folder / "D.dockerignore").read_text() == "r.metalor\n"
+    assert export(folder, "r.metalor", base, "-o", "D").returncode == 0, "the same may be written again"
+    (folder / "D").write_text("mine\n")
+    again = export(folder, "r.metalor", base, "-o", "D")
+    assert (again.returncode, (folder / "D").read_text()) == (2, "mine\n")
+    assert "--force" in again.stderr
+    assert export(folder, "r.metalor", base, "-o", "D", "--force").returncode == 0
+    assert (folder / "D").read_text() == shown.stdout
+
+
+def test_the_command_refuses_with_the_line(tmp_path):
+    recipe = f"FROM {local('busybox')}\n\nANNOTATE a=b\n"
+    folder = plant(tmp_path / "context", {"r.metalor": recipe})
+    done = export(folder, "r.metalor", "-o", "D")
+    assert done.returncode == 1
+    assert [line.partition(": no Dockerfile can say this")[0] for line in done.stderr.splitlines()] == [
+        "r.metalor:1: FROM of stage 1",
+        "r.metalor:3: ANNOTATE a=b",
+    ]
+    assert not (folder / "D").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["export", "--dockerfile", "r.metalor", "oci:x:1"], "--dockerfile writes a text, not an image"),
+        (["export", "r", "oci:x:1", "--target=a"], "--target goes with --dockerfile"),
+        (["export", "r"], "where to is missing"),
+    ],
+)
+def test_wrong_words(tmp_path, words, said):
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "metalor"), *words], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
 
 
 def test_there_are_enough() -> None:

@@ -72,7 +72,7 @@ def walk_fences(found: Iterable[Fence], folder: Path, *, path: str | None = None
     work.mkdir()
     ran = 0
     for fence in found:
-        if fence.language in ("metalor", "text", "python") and fence.words:
+        if fence.language in ("metalor", "text", "python", "dockerfile", "sh") and fence.words:
             target = work / fence.words[0]
             target.parent.mkdir(exist_ok=True)
             target.write_text(fence.body, encoding="utf-8")
