@@ -151,6 +151,7 @@ class _Expander:
         self.refused: set[int] = set()
         self.later: dict[str, Span] = {}
         """Where the recipe defines each group."""
+        self.imported: set[int] = set()
         self.importer = Importer(recipe.source, contexts, report)
         self.pieces: list[Piece] = []
         self.cursor = 0
@@ -187,7 +188,11 @@ class _Expander:
                 case ast.Use():
                     self._use(item, at, out)
                 case ast.Import():
-                    self.importer.bring(at.module, item)
+                    placed = self.place(item, at)
+                    # In a loop or a group it cannot stand: the parser has said so, and once is enough.
+                    if at.module is self.top.module and id(item) not in self.imported:
+                        self.imported.add(id(item))
+                        self.importer.bring(at.module, placed)
                 case ast.From() if at.active:
                     pass  # the parser has said that it cannot stand here
                 case ast.RecipeVersion() | ast.If() | ast.Else() | ast.End() | ast.For() | ast.Define():

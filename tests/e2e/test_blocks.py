@@ -63,6 +63,15 @@ def test_what_arguments_ask_for_is_built(shop):
     assert tree(shop, "--arg", "NAMES=") == "none\n"
 
 
+def test_progress_says_which_round_a_step_is_of(shop):
+    done = shop.run("build", "app.metalor")
+    lines = (done.stdout + done.stderr).splitlines()
+    assert any(line.endswith("FILE /notes/${name}  with name=two text=two  (never built)") for line in lines)
+    values = [event["values"] for event in shop.events("app.metalor") if event["event"] == "step-cached"]
+    one, two = ({"name": name, "text": name} for name in ("one", "two"))
+    assert values == [one, {"name": "one"}, two, {"name": "two"}, {}]
+
+
 def test_only_what_names_the_changed_value_runs_again(shop):
     assert ran(shop.events("app.metalor")) == [1, 2, 3, 4, 5]
     assert ran(shop.events("app.metalor", "--arg", "NAMES=one three")) == [3, 4, 5]

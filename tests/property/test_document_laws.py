@@ -156,3 +156,59 @@ def test_expands_says_whether_a_name_is_expanded() -> None:
 def test_what_is_no_range_is_refused(start: int, end: int) -> None:
     with pytest.raises(ValueError, match="not a range"):
         Document("x", "USER a\n").edit(start, end, "")
+
+
+BLOCKS = """\
+IMPORT lib.metalor AS lib
+ARG MODE
+ARG NAMES="a b"
+DEFINE page name title=${name}
+    WORKDIR /${name}
+    RUN ["${title}", "${MODE}"]
+    IF ${name} == a
+        USE lib.deep path=x
+    END
+END
+FROM debian:12 AS one
+FOR --split NAME IN ${NAMES}
+    USE page name=${NAME}
+    ENV NAME=${NAME}
+END
+IF ${MODE} == debug
+    EXPOSE 80 x
+ELSE IF ${TARGETARCH} != arm64
+    FROM one AS two
+    CMD ["a"]
+ELSE
+    COPY --from=one a /a
+END
+USE lib.deep path=/srv
+"""
+LIBRARY = "DEFINE deep path\n    WORKDIR ${path}\n    SH echo $path ${MODE}\nEND\n"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_edits_of_blocks(seed: int) -> None:
+    """Expanding moves places, and so does an edit: both are undone."""
+    draw = random.Random(seed)
+    contexts = FakeContexts(recipes={"lib.metalor": LIBRARY})
+    text = BLOCKS
+    live = LiveRecipe("x", text, contexts)
+    lines = BLOCKS.splitlines(keepends=True)
+    for _ in range(80):
+        start = draw.randrange(len(text) + 1)
+        if draw.random() < 0.6:  # a line comes or goes
+            start = text.rfind("\n", 0, start) + 1
+            end = draw.choice((start, text.find("\n", start) + 1 or len(text)))
+            new = draw.choice((draw.choice(lines), ""))
+        else:
+            end, new = min(len(text), start + draw.randrange(3)), draw.choice(("x", "", "${NAMES}", " ", "\n"))
+        text = text[:start] + new + text[end:]
+        live.edit(start, end, new)
+        recipe, syntax = parse(SourceFile("x", text))
+        _, wrong = check(recipe, contexts=contexts, given_args_strict=False, syntax=syntax)
+        fresh = sorted((*syntax, *wrong), key=lambda each: (each.span.start, each.span.end))
+        assert live.diagnostics() == tuple(fresh), text
+        if draw.random() < 0.05:
+            live.edit(0, len(text), BLOCKS)
+            text = BLOCKS

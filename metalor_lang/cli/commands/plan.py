@@ -6,7 +6,6 @@ Invariant: runs nothing; a step counts as cached only if its record stands on th
 import argparse
 import json
 import sys
-from shlex import quote
 
 from metalor_lang.build.api import Session
 from metalor_lang.build.cached import cached_steps
@@ -41,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _origin(origin: Origin, path: str) -> str:
     """Where a step of a group or a loop stands, and what brought it there."""
+    from shlex import quote
 
     def line(number: int, file: str) -> str:
         return f"line {number}" if file == path else f"line {number} of {file}"
