@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from metalor_lang.diagnostics.codes import CODES
 from metalor_lang.diagnostics.model import Diagnostic
+from metalor_lang.hints import Final
 from metalor_lang.record import replace
 from metalor_lang.repl.around import SessionAround, files
 from metalor_lang.repl.commands import COMMANDS, Takes
@@ -23,6 +24,8 @@ from metalor_lang.tooling.items import Item, ItemKind, Place, Where
 from metalor_lang.tooling.paths import Candidate, candidates
 from metalor_lang.tooling.signature import signature
 from metalor_lang.tooling.unfinished import may_become, unfinished, viable
+
+_NEVER_CLOSED: Final = "E0801"
 
 
 class Reader:
@@ -96,7 +99,10 @@ class Reader:
         if typed is not None and (viable(typed.text) or may_become(typed)):
             # The statement is not over: its last word may go on, and what its end lacks is still to come.
             open_from = typed.start + typed.at
+        more = not text[cursor:].strip()
         for each in self.problems(text):
+            if more and each.code == _NEVER_CLOSED:
+                continue  # its END is still to come
             if each.span.end <= open_from and each.span.start < open_from:
                 yield each
 

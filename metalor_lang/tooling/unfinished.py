@@ -24,6 +24,7 @@ _OPEN_SINGLE: Final = re.compile(r"'[^'\r\n]*")
 _BEGINNINGS: Final = {
     "FLAG": re.compile(r"--?"),
     "SINGLE": _OPEN_SINGLE,
+    "IS": re.compile(r"[=!]"),
     "RAW_OPEN": re.compile(r"'{1,2}"),
     "TEXT_OPEN": re.compile(r'"{1,2}'),
     "ESCAPE": re.compile(r"\\(u[0-9A-Fa-f]{0,3})?"),

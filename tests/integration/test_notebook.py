@@ -134,10 +134,20 @@ def test_help_for_what_is_being_typed(cells: Cells) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "status"), [("SH '''\necho", "incomplete"), ("SH echo", "complete"), ("COPY nothing", "invalid")]
-)
+    ("code", "status"), [("SH '''\necho", "incomplete"), ("SH echo", "complete"), ("COPY nothing", "invalid"),
+     ("FOR V IN a b\n    SH echo", "incomplete"), ("FOR V IN a b\n    SH echo\nEND", "complete")],
+)  # fmt: skip
 def test_whether_a_cell_is_whole(cells: Cells, code: str, status: str) -> None:
     assert cells.reply(cells.client.is_complete(code))["status"] == status
+
+
+def test_the_next_line_of_a_block_is_indented(cells: Cells) -> None:
+    assert cells.reply(cells.client.is_complete("FOR V IN a b\n    IF ${V} == b"))["indent"] == " " * 8
+
+
+def test_a_block_is_carried_out_as_one(cells: Cells) -> None:
+    assert cells.run("FOR V IN a b\n    SH echo in $V\nEND") == ("ok", "in a\nin b\n")
+    assert cells.run(":undo")[0] == "ok"
 
 
 def test_nothing_is_left_of_a_killed_kernel(tmp_path: Path) -> None:

@@ -132,9 +132,22 @@ def _notes(core: Core, planned: Planned) -> Iterator[str]:
     except MetalorError as error:
         yield f"it cannot be built as it is: {error.message}"
         return
+    if (number := _otherwise(core, planned)) is not None:
+        yield f"a file that is imported has changed since statement {number} was carried out: :replay takes the new one"
+        return
     for number, entry in enumerate(core.entries, 1):
         if entry.answers != fresh.answers(number - 1):
             yield f"the files of statement {number} have changed since it was carried out: :replay takes the new ones"
+
+
+def _otherwise(core: Core, planned: Planned) -> int | None:
+    """The number of the first statement that would be another one now, whatever contexts say."""
+    for number, (entry, parts) in enumerate(zip(core.entries, planned.parts), 1):
+        keys = [part.step.key for part in parts if part.step is not None]
+        done = [each.key for each, part in zip(entry.flat, parts) if part.step is not None]
+        if len(entry.flat) != len(parts) or keys != done:
+            return number
+    return None
 
 
 def settle(core: Core, planned: Planned) -> None:
@@ -143,7 +156,8 @@ def settle(core: Core, planned: Planned) -> None:
     last: Chain = ()
     for entry, parts in zip(core.entries, planned.parts):
         for done, part in zip(entry.flat, parts):
-            if part.step is not None and part.step.kind.acts:
+            # Another key: an imported file says something else now, and the session has not done that.
+            if part.step is not None and part.step.kind.acts and part.step.key == done.key:
                 _keep(core, done, part.step, last, ends)
             ends[done.stage] = last = done.chain
 

@@ -159,3 +159,20 @@ def test_lists_show_a_block_as_one(session):
     assert found.rows[-1][2] == "ran"
     shown = render(last(session.feed(":why")))
     assert shown.count("SH a ${V}") == 2
+
+
+def test_an_imported_file_that_changes_is_told_and_taken_by_replay(session, tmp_path):
+    shared = tmp_path / "shared.metalor"
+    shared.write_text("DEFINE note text\n    SH note $text\nEND\n")
+    path = tmp_path / "saved.metalor"
+    session.feed(":undo 3\nIMPORT shared.metalor AS shared\nFROM scratch\nUSE shared.note text=a")
+    assert session.performer.asked == ["SH note $text"]
+    assert "has changed" not in render(last(session.feed(f":save {path}")))
+    kept = session.core.store.steps.get(session.entries[-1].parts[0].key)
+    shared.write_text("DEFINE note text\n    SH note more $text\nEND\n")
+    said = render(last(session.feed(f":save {path}")))
+    assert "has changed since statement 3" in said and ":replay" in said
+    assert session.core.store.steps.get(session.entries[-1].parts[0].key) == kept
+    session.feed(":replay")
+    assert session.performer.asked[-1] == "SH note more $text"
+    assert "has changed" not in render(last(session.feed(f":save {path}")))

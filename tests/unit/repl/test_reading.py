@@ -29,6 +29,9 @@ def problem(session, text, cursor=None):
         "", "W", "COPY", "COPY --fr", "COPY --", "RUN -", "COPY src", "COPY nothing", "FROM deb", "ENV A=${VERS",
         "RUN [", 'RUN ["a", ',
         "SH '''", "SH '''\n  a", "FILE /x \"\"\"\n ${VERSION}", "LABEL a", "ENV X=1 \\\n", "# a comment", ":undo",
+        "FOR V IN a", "FOR V IN a b\n", "IF ${VERSION} == 1\n    SH a\nEL",
+        "IF ${VERSION} == 1\n    SH a\nELSE\n    EN",
+        "DEFINE a\n    USE", "IF ${VERSION} ", "IF ${VERSION} =", "FOR V I", "USE ", "FOR V IN a\n    SH $V ${V}",
         "USER ", "TEST R", "FILE /x ''", "FROM scratch A", "COPY 'my f", "ENV X=1\nWORKD", "SH echo hello",
     ],
 )  # fmt: skip
@@ -47,6 +50,11 @@ def test_what_may_become_right_is_not_called_wrong(session, text):
         ("COPY nothing /x\nSH '''", ("E0401", "nothing")),
         ("USER x\nENV VERSION=2 ", ("E0303", "VERSION")),
         ("FROM debian ", ("E0320", "debian")),
+        ("FOR V IN a\n    ENV B=${NOPE} ", ("E0301", "${NOPE}")),
+        ("FOR V IN a\n    ARG B=1\n    SH ", ("E0806", "ARG")),
+        ("IF ${NOPE} == 1\n    SH ", ("E0301", "${NOPE}")),
+        ("END ", ("E0802", "END")),
+        ("USE nothing ", ("E0821", "nothing")),
     ],
 )
 def test_what_is_wrong_is_said_while_typing(session, text, found):
