@@ -89,7 +89,7 @@ def _refusal(chunk: Chunk) -> list[str]:
     )
     return [
         f"# REFUSED, {where} of the Dockerfile: {comment(chunk.refused)}",
-        *(f"#   {comment(line)}".rstrip() for line in chunk.item.written),
+        *(comment(f"#   {line}".rstrip()) for line in chunk.item.written),
     ]
 
 
@@ -97,11 +97,12 @@ def blame(chunks: Sequence[Chunk], wrong: Iterable[tuple[int, str]]) -> bool:
     """Refuse what does not pass the check; whether there was any."""
     hit = False
     for line, why in wrong:
-        for chunk in chunks:
-            mine = chunk.first <= line <= chunk.last or line in chunk.above
-            if mine and not chunk.refused and isinstance(chunk.item, Instruction):
-                chunk.refused, hit = why, True
-                break
+        right = [chunk for chunk in chunks if not chunk.refused and chunk.first and isinstance(chunk.item, Instruction)]
+        mine = [chunk for chunk in right if chunk.first <= line <= chunk.last or line in chunk.above]
+        # What goes on where it should not is told behind its end.
+        mine = mine or [chunk for chunk in right if chunk.last < line][-1:]
+        for chunk in mine[:1]:
+            chunk.refused, hit = why, True
     return hit
 
 

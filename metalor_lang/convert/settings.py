@@ -120,7 +120,7 @@ def expose(context: Context, made: Instruction) -> list[str]:
     for each in blanks(made.rest):
         found = context.value(each)
         text = plain(found)
-        words += [word(found)] if text is None else [port.lower() for port in text.split()]
+        words += [word(found)] if text is None else [word((port.lower(),)) for port in text.split()]
     if not words:
         raise Refused("nothing is left of it: its variables are empty")
     return [f"EXPOSE {' '.join(dict.fromkeys(words))}"]

@@ -44,6 +44,8 @@ ANY = st.text(alphabet=st.sampled_from([*"FROMARGUNCPYaz0 \n\t\\$'\"{}[]<>#=-:/*
 @given(st.one_of(MUTATED, MIXED, ANY), st.booleans())
 @example("FROM debian:12\nRUN [" + "[" * 5000, False)
 @example("FROM debian:12\nENV A=" + "${A:-" * 3000 + "}" * 3000, False)
+@example("FROM debian:12\nX\n syntax=docker/dockerfile:1\n", False)
+@example("FROM debian:12\nEXPOSE $A\\\nE\n\n", False)
 @example("FROM debian:12\nRUN echo \\", False)
 @example("FROM debian:12\nCOPY <<EOF", False)
 @example("FROM debian:12\nCOPY a\0b /x\nCOPY " + "n" * 300 + " /y", False)
