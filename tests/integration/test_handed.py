@@ -11,6 +11,7 @@ from metalor_lang.build.api import RecipeOptions, Session
 from metalor_lang.build.recipefolder import RecipeFolder
 from metalor_lang.build.secrets import Secrets
 from metalor_lang.convert.back import Handed, dockerfile
+from metalor_lang.oci.layout import Layout
 from metalor_lang.proving.buildah import Order
 from metalor_lang.proving.claims import mount_points
 from metalor_lang.proving.compare import TRACES
@@ -48,7 +49,7 @@ def written(recipe: Recipe, path: Path, folder: Path) -> Path:
     return path
 
 
-def handed(recipe: Recipe, path: Path, context: Path, store: Store) -> Handed:
+def handed(recipe: Recipe, path: Path, context: Path, store: Store, *, pinned: bool = False) -> Handed:
     secrets = Secrets({key: value.encode() for key, value in recipe.secrets.items()})
     options = RecipeOptions(
         args=recipe.args, contexts={"": context}, target=recipe.target, builds=True, secrets=secrets
@@ -57,7 +58,7 @@ def handed(recipe: Recipe, path: Path, context: Path, store: Store) -> Handed:
         plan = session.plan()
     folder = RecipeFolder(context, path, store.root)
     standing = {place: name for name, place in names().items()}
-    return dockerfile(plan, name=path.name, world=folder, folder=path.parent, bases=standing)
+    return dockerfile(plan, name=path.name, world=folder, folder=path.parent, bases=standing, pinned=pinned)
 
 
 @pytest.mark.parametrize("name", SAID)
@@ -163,6 +164,15 @@ def test_wrong_words(tmp_path, words, said):
     )
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_bases_by_digest(tmp_path, prover):
+    recipe = Recipe(text="FROM BASE AS a\nFROM a\nUSER 1")
+    path = written(recipe, tmp_path / "r.metalor", tmp_path / "context")
+    made = handed(recipe, path, tmp_path / "context", prover.store, pinned=True)
+    digest = Layout.open(bases.base("busybox")).select(bases.TAG).descriptor.digest
+    assert f"# busybox:1\nFROM busybox@{digest} AS a\n" in made.text
+    assert "\nFROM a\n" in made.text
 
 
 def test_there_are_enough() -> None:
