@@ -20,7 +20,7 @@ from itertools import chain
 from pathlib import Path
 
 from metalor_lang.hints import Final
-from metalor_lang.kernel.bulk import FIELDS, ROW, STATUS
+from metalor_lang.kernel.bulk import FIELDS, ROW, STATUS, pack
 from metalor_lang.record import dataclass
 from metalor_lang.sha import digest_of, new_hash
 
@@ -30,7 +30,7 @@ _YOUNG_NS: Final = 2_000_000_000
 _SECOND_NS: Final = 1_000_000_000
 _SPARE: Final = 20_000
 """Entries kept in the file beside three times those in use: the file is read whole by every build."""
-_HEAD: Final = struct.Struct("<qqII32s")
+_HEAD: Final = struct.Struct("<QQII32s")
 """Device and inode of a directory (zeros: files that belong to none), count of files, bytes of their names, mark."""
 _NO_MARK: Final = bytes(_SUM)
 
@@ -39,6 +39,7 @@ _CTIME: Final = FIELDS.index("st_ctime_ns")
 
 _Place = tuple[int, int]
 _NOWHERE: Final[_Place] = (0, 0)
+_ALL: Final = (1 << 64) - 1  # Python gives devices of 64 bits as negative numbers, or not, as its version has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +99,8 @@ class StatCache:
         """Keep a digest, unless the file is so young that a write may still go unseen."""
         coarse = not info.st_mtime_ns % _SECOND_NS or not info.st_ctime_ns % _SECOND_NS
         young = _YOUNG_NS if coarse or self._settled is None else self._settled
-        if time.time_ns() - max(info.st_mtime_ns, info.st_ctime_ns) >= young and (key := packed((info,))):
-            self._loose[key] = bytes.fromhex(digest)
+        if time.time_ns() - max(info.st_mtime_ns, info.st_ctime_ns) >= young:
+            self._loose[packed((info,))] = bytes.fromhex(digest)
             self._fresh = True
 
     # --- files by their directory ---------------------------------------------------------------------------------
@@ -111,7 +112,7 @@ class StatCache:
         are what they were; arguments as `digests`.
         """
         self._load()
-        place = folder.st_dev, folder.st_ino
+        place = _place(folder)
         rows = self._used.get(place) or (self._old or {}).get(place)
         if rows is None or rows.mark == _NO_MARK or packed(infos) != rows.status or _joined(names) != rows.names:
             return None
@@ -130,7 +131,7 @@ class StatCache:
 
         """
         self._load()
-        place = folder.st_dev, folder.st_ino
+        place = _place(folder)
         rows = self._used.get(place) or (self._old or {}).get(place)
         if rows is None:
             return [None] * len(names)
@@ -169,7 +170,7 @@ class StatCache:
         """
         limit = read - _YOUNG_NS
         numbers = array("q", status)
-        if not status or folder.st_ino >> 63:
+        if not status:
             return
         if max(numbers[_MTIME :: len(FIELDS)]) > limit or max(numbers[_CTIME :: len(FIELDS)]) > limit:
             mark = _NO_MARK
@@ -178,7 +179,7 @@ class StatCache:
             names, status = [names[at] for at in old], b"".join([status[at * ROW : (at + 1) * ROW] for at in old])
             shas = b"".join([shas[at * _SUM : (at + 1) * _SUM] for at in old])
         if status:
-            self._used[folder.st_dev, folder.st_ino] = _Rows(names=_joined(names), status=status, shas=shas, mark=mark)
+            self._used[_place(folder)] = _Rows(names=_joined(names), status=status, shas=shas, mark=mark)
             self._fresh = True
 
     # --- between builds -------------------------------------------------------------------------------------------
@@ -232,11 +233,12 @@ class StatCache:
 
 
 def packed(infos: Iterable[os.stat_result]) -> bytes:
-    """What tells files apart that were changed, as `kernel.bulk` gives it; nothing where that cannot be said."""
-    try:
-        return array("q", chain.from_iterable(map(STATUS, infos))).tobytes()
-    except OverflowError:  # a file system with inode numbers of all 64 bits: nothing of it is remembered
-        return b""
+    """What tells files apart that were changed, as `kernel.bulk` gives it."""
+    return pack(list(chain.from_iterable(map(STATUS, infos))))
+
+
+def _place(folder: os.stat_result) -> _Place:
+    return folder.st_dev & _ALL, folder.st_ino & _ALL
 
 
 def _joined(names: Sequence[str]) -> bytes:

@@ -23,6 +23,7 @@ MOST = 1 << 20  # bytes of a file that is read in one piece
 FIELDS = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
 STATUS = attrgetter(*FIELDS)
 ROW = len(FIELDS) * 8  # bytes of one status, packed
+_HALF = 1 << 63
 
 HashJob = tuple[tuple[str], list[str], list[int]]
 CopyJob = tuple[tuple[str, str], list[str], list[int], list[int], tuple[int, int], int, bool]
@@ -38,8 +39,16 @@ def _sha256() -> "Callable[[bytes], Hash]":
     return sha256
 
 
+def pack(numbers: "list[int]") -> bytes:
+    """Eight bytes for each number, signed; of inodes and devices that fill all 64 bits, the bits."""
+    try:
+        return array("q", numbers).tobytes()
+    except OverflowError:
+        return array("q", [(number + _HALF) % (2 * _HALF) - _HALF for number in numbers]).tobytes()
+
+
 def hash_files(folder: int, names: "list[str]", sizes: "list[int]") -> "tuple[bytes, bytes]":
-    """Hash files of at most MOST bytes: their statuses (STATUS, eight bytes a number) and SHA-256, one after another.
+    """Hash files of at most MOST bytes: their statuses (`pack` of STATUS) and SHA-256, one after another.
 
     Raises:
         OSError: the first that a call gives; nothing is said of the other files then.
@@ -47,19 +56,19 @@ def hash_files(folder: int, names: "list[str]", sizes: "list[int]") -> "tuple[by
     """
     sha256 = _sha256()
     open_, read, status_of, close = os.open, os.read, os.fstat, os.close
-    rows = array("q")
+    numbers: list[int] = []
     shas = []
     for name, size in zip(names, sizes):
         fd = open_(name, _READ, dir_fd=folder)
         try:
             data = read(fd, size + 1)
-            rows.extend(STATUS(status_of(fd)))
+            numbers += STATUS(status_of(fd))
         finally:
             close(fd)
         if len(data) != size:
-            rows[-3] = -1  # cut short or grown: no status says so
+            numbers[-3] = -1  # cut short or grown: no status says so
         shas.append(sha256(data).digest())
-    return rows.tobytes(), b"".join(shas)
+    return pack(numbers), b"".join(shas)
 
 
 def copy_files(
@@ -98,13 +107,13 @@ def copy_files(
     # Modes that a new file of this directory gets as it is asked for, with the owner: umask, set-group-ID and access
     # lists have no say in them, which the first file of each tells.
     sure: set[int] = set()
-    rows = array("q")
+    numbers: list[int] = []
     shas = []
     for name, size, mode in zip(names, sizes, modes):
         reading = open_(name, _READ, dir_fd=source)
         try:
             data = read(reading, size + 1)
-            rows.extend(STATUS(status_of(reading)))
+            numbers += STATUS(status_of(reading))
         finally:
             close(reading)
         if len(data) != size:
@@ -126,7 +135,7 @@ def copy_files(
             utime(writing, ns=times)
         finally:
             close(writing)
-    return rows.tobytes(), b"".join(shas)
+    return pack(numbers), b"".join(shas)
 
 
 def open_folder(root: int, path: str) -> int:
