@@ -46,6 +46,7 @@ class Result:
         platform: of the stage.
         text: the statement.
         line: 1-based line of the recipe.
+        values: of the loop variables and parameters that it names.
         reason: of a failure, or why it was left out.
         tail: the last lines of a failed test's output.
         log: path of the whole output, "" if there is none.
@@ -56,6 +57,7 @@ class Result:
     platform: str
     text: str
     line: int
+    values: tuple[tuple[str, str], ...] = ()
     outcome: Outcome = Outcome.NOT_REACHED
     duration_ms: int = 0
     reason: str = ""
@@ -89,6 +91,7 @@ class Results:
                             platform=str(stage.platform),
                             text=step.text,
                             line=place(step.span.start).line,
+                            values=() if step.origin is None else step.origin.values,
                         )
 
     @property

@@ -10,7 +10,7 @@ from itertools import groupby
 from metalor_lang.build.results import Outcome, Result, Results
 from metalor_lang.diagnostics.render.xml import attribute, content
 from metalor_lang.hints import Final
-from metalor_lang.screen.text import output_line, visible
+from metalor_lang.screen.text import output_line, visible, with_values
 
 _LONGEST: Final = 160
 """Characters of a case's name."""
@@ -43,12 +43,8 @@ def _suite(stage: str, tests: Sequence[Result], end: str, *, recipe: str, path: 
     for name, value in (("recipe", path), ("platform", tests[0].platform)):
         out.append(f"      <property name={attribute(name)} value={attribute(value)}/>")
     out.append("    </properties>")
-    names = [_name(test) for test in tests]
-    often = Counter(names)
-    for test, name in zip(tests, names):
-        # A server takes cases of one name for one case.
-        shown = name if often[name] == 1 else f"{name} (line {test.line})"
-        head = f"classname={attribute(f'{recipe}.{stage}')} name={attribute(shown)} file={attribute(path)}"
+    for test, name in zip(tests, _names(tests)):
+        head = f"classname={attribute(f'{recipe}.{stage}')} name={attribute(name)} file={attribute(path)}"
         out.append(f'    <testcase {head} line="{test.line}" time="{_seconds(test.duration_ms)}">')
         out += [f"      {line}" for line in _said(test, end)]
         out.append("    </testcase>")
@@ -81,9 +77,24 @@ def _ended(what: str, end: str) -> str:
     return f"{what}; {end}" if end else what
 
 
+def _names(tests: Sequence[Result]) -> list[str]:
+    """A name for each that no other has: a server takes cases of one name for one case."""
+    names = [_name(test) for test in tests]
+    often = Counter(names)
+    names = [name if often[name] == 1 else f"{name} (line {test.line})" for name, test in zip(names, tests)]
+    often = Counter(names)
+    seen: Counter[str] = Counter()
+    for at, name in enumerate(names):
+        seen[name] += 1
+        if often[name] > 1:
+            names[at] = f"{name} #{seen[name]}"  # rounds of which it names nothing
+    return names
+
+
 def _name(test: Result) -> str:
     text = " ".join(line.strip() for line in test.text.splitlines())
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return text + with_values(test.values)
 
 
 def _counts(tests: Sequence[Result]) -> str:

@@ -9,7 +9,7 @@ from metalor_lang.build.events import StepRef
 from metalor_lang.guards import Lock
 from metalor_lang.hints import TYPE_CHECKING, Final, TextIO
 from metalor_lang.screen.color import color
-from metalor_lang.screen.text import duration, fit, one_line, output_line, terminal_size, visible
+from metalor_lang.screen.text import duration, fit, one_line, output_line, terminal_size, with_values
 
 if TYPE_CHECKING:
     import threading
@@ -25,8 +25,7 @@ def label(step: StepRef) -> str:
 
 def words_of(step: StepRef) -> str:
     """The statement in one line, with the values of the loop variables and parameters that it names."""
-    values = "".join(f" {name}={visible(value)}" for name, value in step.values)
-    return one_line(step.text) + (f"  with{values}" if values else "")
+    return one_line(step.text) + with_values(step.values)
 
 
 def name_of(step: StepRef) -> str:

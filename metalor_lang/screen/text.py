@@ -4,6 +4,7 @@ Invariant: `visible` gives text that cannot move the cursor, change colours or r
 """
 
 import re
+from collections.abc import Iterable
 
 from metalor_lang.errors import UsageError
 from metalor_lang.hints import Final
@@ -37,6 +38,12 @@ def output_line(data: bytes, *, raw: bool = False) -> str:
         return text
     pieces = [piece for piece in text.split("\r") if piece]
     return visible(pieces[-1]) if pieces else ""
+
+
+def with_values(values: Iterable[tuple[str, str]]) -> str:
+    """What is said behind a statement of the loop variables and parameters that it names; nothing for none."""
+    shown = "".join(f" {name}={visible(value)}" for name, value in values)
+    return f"  with{shown}" if shown else ""
 
 
 def char_width(char: str) -> int:

@@ -56,6 +56,17 @@ def tree(shop, *words):
     return (shop.path / "tree" / "all").read_text()
 
 
+def test_tests_of_each_round_are_listed_where_they_are_left_out(shop):
+    shop.recipe("FROM BASE\nFOR N IN a b\n    TEST SH say $N\n    TEST SH date\nEND\n")
+    said = shop.run("build", "app.metalor", "--no-tests").stderr
+    assert said[said.index("left out 4 tests") :].splitlines()[1:5] == [
+        "  line 3: TEST SH say $N  with N=a",
+        "  line 3: TEST SH say $N  with N=b",
+        "  line 4: TEST SH date",
+        "  line 4: TEST SH date",
+    ]
+
+
 def test_what_arguments_ask_for_is_built(shop):
     assert tree(shop) == "one\ntwo\n"
     assert tree(shop, "--arg", "NAMES=three one", "--arg", "MODE=debug") == "all of it\none\nthree\n"

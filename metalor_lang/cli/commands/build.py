@@ -18,6 +18,7 @@ from metalor_lang.errors import Exit
 from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.oci.media import Compression
 from metalor_lang.screen.console import console
+from metalor_lang.screen.text import with_values
 from metalor_lang.source import SourceFile
 from metalor_lang.store.store import Store
 
@@ -114,11 +115,16 @@ def run(arguments: "argparse.Namespace") -> int:
 
 def _list_skipped(results: Sequence[BuildResult], source: SourceFile) -> None:
     # Once each: a TEST is left out for every platform.
-    skipped = sorted({(step.span.start, step.text) for result in results for step in result.skipped})
+    skipped: dict[object, str] = {}
+    for step in sorted((step for result in results for step in result.skipped), key=lambda step: step.span.start):
+        origin = step.origin
+        text = step.text.splitlines()[0] + (with_values(origin.values) if origin is not None else "")
+        place = (origin.path, origin.line, origin.via) if origin is not None else ()
+        skipped[step.span.start, text, place] = f"line {source.position(step.span.start).line}: {text}"
     if skipped:
         print(f"left out {len(skipped)} {'test' if len(skipped) == 1 else 'tests'} (--no-tests):", file=sys.stderr)
-    for start, text in skipped:
-        print(f"  line {source.position(start).line}: {text.splitlines()[0]}", file=sys.stderr)
+    for line in skipped.values():
+        print(f"  {line}", file=sys.stderr)
 
 
 def _runs_soon(arguments: "argparse.Namespace", how: Options, store: Store) -> bool:

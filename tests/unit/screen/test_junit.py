@@ -95,6 +95,20 @@ def test_every_end_of_a_test_has_its_own_word():
     assert {each.get("classname") for each in top.iter("testcase")} == {"app.top"}
 
 
+def test_rounds_have_names_of_their_own():
+    plan = plan_of("FROM scratch\nFOR L IN de en\n    TEST SH say $L\n    TEST SH date\nEND\nTEST SH date\n")
+    results = Results()
+    results.expect((plan,))
+    suite = read_report(render_junit(results, recipe="app", path="app.metalor"))
+    assert [case.get("name") for case in suite.iter("testcase")] == [
+        "TEST SH say $L  with L=de",
+        "TEST SH date (line 4) #1",
+        "TEST SH say $L  with L=en",
+        "TEST SH date (line 4) #2",
+        "TEST SH date (line 6)",
+    ]
+
+
 def test_a_step_that_fails_is_named_at_the_tests_behind_it():
     plan = plan_of(RECIPE)
     results = Results()
