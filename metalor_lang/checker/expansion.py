@@ -381,7 +381,8 @@ class _Expander:
                 self.report.add("E0821", f"no import is called `{node.space}`", node.name_span, help)
             return None
         group = module.groups.get(node.name)
-        if group is not None or (module.source is None and (node.space or node.name in self.sight.broken)):
+        lost = module.source is None and (node.space or node.name in self.sight.broken)
+        if group is not None or lost or module.wrong:
             return group
         known = known_groups(at.module)
         near = nearest(node.title, known) or nearest(node.name, known)
@@ -394,6 +395,9 @@ class _Expander:
             message = f"no group is called `{node.title}`"
             there = f"the groups of {node.space}: {', '.join(module.groups) or 'none'}"
             help = there if node.space else f"define it above: DEFINE {node.name}"
+            if not node.space and near is None:  # of an import, whose name was forgotten or stands alone
+                theirs = (each for each in known if node.name in each.split("."))
+                near = next(theirs, None)
             help = f"did you mean {near}?" if near else help
         self.report.add("E0821", message, node.name_span, help, cause=node.title)
         return None

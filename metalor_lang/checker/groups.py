@@ -28,6 +28,7 @@ class Module:
     Args:
         source: the file; None for the recipe itself.
         folder: where its own imports are looked up, relative to the recipe's folder.
+        wrong: whether it is refused as it stands: it may lack groups for that.
 
     """
 
@@ -35,6 +36,7 @@ class Module:
     folder: str = ""
     groups: "dict[str, Group]" = field(default_factory=dict)
     spaces: "dict[str, Module]" = field(default_factory=dict)
+    wrong: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,6 +94,11 @@ class Importer:
                       module, at)  # fmt: skip
             return
         path = node.path.literal
+        if path is not None and "://" in path:
+            help = "bring it beside the recipe: IMPORT common.metalor AS common"
+            self._say("E0830", "an import is a file, not an address", help, node.path.span, module, at)
+            module.spaces[space] = Module(source=None)
+            return
         if path is None or path.startswith("/") or not path:
             message = "an import is a path that is written out, relative to the file it stands in"
             self._say("E0830", message, "for example: IMPORT common.metalor AS common", node.path.span, module, at)
@@ -121,6 +128,7 @@ class Importer:
         self._read[path] = made
         recipe, wrong = parse(source)
         wrong = (*unreadable, *wrong)
+        made.wrong = bool(wrong)
         inside = at
         if module.source is not None:
             label = Label(span=node.path.span, text="imported here", source=module.source)
@@ -128,11 +136,20 @@ class Importer:
         for each in wrong:
             labels = tuple(Label(span=one.span, text=one.text, source=source) for one in each.labels)
             self._say(each.code, each.message, each.help, each.span, made, inside, labels)
+        strays = []
         for item in matched(source, recipe.statements, wrong)[0]:
-            self._take(item, made, inside, (*chain, path))
+            if not self._take(item, made, inside, (*chain, path)):
+                strays.append(item)
+        if strays:  # the first one tells: a whole recipe that is imported is one mistake
+            word = strays[0].word
+            span = Span(strays[0].span.start, strays[0].span.start + len(word))
+            help = "put it into a group: DEFINE name above it and END below it"
+            self._say("E0832", f"{word} stands in an imported file, outside of a DEFINE", help, span, made, inside)
+            made.wrong = True
         return made
 
-    def _take(self, item: Item, made: Module, at: _Place, chain: tuple[str, ...]) -> None:
+    def _take(self, item: Item, made: Module, at: _Place, chain: tuple[str, ...]) -> bool:
+        """Whether the statement may stand in an imported file; it is carried out."""
         match item:
             case Block(word="DEFINE", branches=(branch,)):
                 if isinstance(branch.head, ast.Define):
@@ -146,11 +163,8 @@ class Importer:
             case ast.RecipeVersion():
                 pass
             case _:
-                assert made.source is not None
-                word = item.word
-                span = Span(item.span.start, item.span.start + len(word))
-                help = "put it into a group: DEFINE name above it and END below it"
-                self._say("E0832", f"{word} stands in an imported file, outside of a DEFINE", help, span, made, at)
+                return False
+        return True
 
     def _say(
         self, code: str, message: str, help: str, span: Span, module: Module, at: _Place, labels: tuple[Label, ...] = ()

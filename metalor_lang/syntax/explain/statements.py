@@ -29,7 +29,8 @@ def bracket(w: Where) -> Diagnostic | None:
     words = " ".join(
         item if re.fullmatch(r"[\w./:@%+,=-]+", item) else '"' + item.replace('"', '\\"') + '"' for item in items
     )
-    return w.say("E0227", f"{w.word} takes words, not an array", f"write {w.word} {words}", w.whole())
+    before = w.text[w.solid[0].start : w.at].strip(" \t")
+    return w.say("E0227", f"{w.word} takes words, not an array", f"write {before} {words}", w.whole())
 
 
 def from_(w: Where) -> Diagnostic | None:
