@@ -134,7 +134,8 @@ class Builder:
     def note(self, *, ok: bool) -> None:
         """Have kept what the next build is compared with; `ok` says that this one was finished."""
         if self._reasons is not None and not self._options.expect_cached:
-            (self._asked or self._reasons()).note(None if ok else frozenset(self._tally.done))
+            whole = ok and not self._tally.skipped
+            (self._asked or self._reasons()).note(None if whole else frozenset(self._tally.done))
 
     @property
     def jobs(self) -> int:

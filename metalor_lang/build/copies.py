@@ -22,7 +22,7 @@ from metalor_lang.hints import Final
 from metalor_lang.plan.graph import CopyFiles
 from metalor_lang.record import dataclass, field, replace
 from metalor_lang.sha import digest_of
-from metalor_lang.store.files import write_whole
+from metalor_lang.store.files import keep_newest, write_whole
 from metalor_lang.store.store import Store
 
 _MAGIC: Final = b"metalor copies 3\n"
@@ -134,7 +134,7 @@ class Copies:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             path = self._path(files, chain, epoch)
             write_whole(path, _encoded(known), scratch=self._store.tmp, token="0" * 16, durable=False)
-            self._forget()
+            keep_newest(self._folder, _KEPT)
         except OSError:
             return  # then the next edit copies whole
 
@@ -149,12 +149,6 @@ class Copies:
     def _path(self, files: CopyFiles, chain: Chain, epoch: int) -> Path:
         where = json_digest({"chain": list(chain), "epoch": epoch}).removeprefix("sha256:")
         return self._folder / f"{_statement(files)}-{where[:32]}"
-
-    def _forget(self) -> None:
-        """Remove the oldest beyond those that are kept."""
-        kept = sorted(self._folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
-        for path in kept[:-_KEPT]:
-            path.unlink(missing_ok=True)
 
     def _read(self, path: Path) -> WholeCopy | None:
         try:

@@ -15,7 +15,7 @@ from metalor_lang.build.pieces import Piece, Pieces
 from metalor_lang.hints import Any, Final
 from metalor_lang.record import dataclass, field
 from metalor_lang.sha import digest_of
-from metalor_lang.store.files import write_whole
+from metalor_lang.store.files import keep_newest, write_whole
 from metalor_lang.store.store import Store
 
 _MAGIC: Final = b"metalor listing 1\n"
@@ -65,7 +65,7 @@ class Listings:
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             write_whole(path, _encoded(listing, on), scratch=self._tmp, token="0" * 16, durable=False)
-            self._forget()
+            keep_newest(self._folder, _KEPT)
         except OSError:
             return
         self._last = listing
@@ -101,13 +101,6 @@ class Listings:
             below = base.pieces
         text = data[end + 1 :].decode("utf-8", "surrogateescape")
         return Kept(digest=digest, names=tuple(head["names"]), pieces=_pieces(head["pieces"], text, below))
-
-    def _forget(self) -> None:
-        kept = os.listdir(self._folder)
-        if len(kept) > _KEPT:
-            paths = sorted((self._folder / name for name in kept), key=lambda path: path.stat().st_mtime_ns)
-            for path in paths[: len(paths) - _KEPT]:
-                path.unlink(missing_ok=True)
 
 
 def _encoded(listing: Kept, on: Kept | None) -> bytes:

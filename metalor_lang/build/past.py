@@ -12,7 +12,7 @@ from metalor_lang.digest import sha256
 from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.plan.graph import Plan
 from metalor_lang.record import dataclass
-from metalor_lang.store.files import write_whole
+from metalor_lang.store.files import keep_newest, write_whole
 from metalor_lang.store.store import Store
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Past:
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             write_whole(self._folder / whose.file_name, data, scratch=self._tmp, token="0" * 16, durable=False)
-            self._forget()
+            keep_newest(self._folder, _KEPT)
         except OSError:
             return
 
@@ -146,13 +146,6 @@ class Past:
             return from_json(json.loads(zlib.decompress(body)))
         except (OSError, ValueError, KeyError, TypeError, zlib.error):
             return None
-
-    def _forget(self) -> None:
-        kept = os.listdir(self._folder)
-        if len(kept) > _KEPT:
-            paths = sorted((self._folder / name for name in kept), key=lambda path: path.stat().st_mtime_ns)
-            for path in paths[: len(paths) - _KEPT]:
-                path.unlink(missing_ok=True)
 
 
 def _short(text: str) -> str:

@@ -24,11 +24,13 @@ class Broken:
     Args:
         names: every name in those that declare something.
         stages: a FROM without a base for each that starts a stage, in order.
+        open: a block is never closed: stages may be meant to stand behind it.
 
     """
 
     names: frozenset[str] = frozenset()
     stages: tuple[ast.From, ...] = ()
+    open: bool = False
 
 
 def read_broken(recipe: ast.Recipe, syntax: tuple[Diagnostic, ...]) -> Broken:
@@ -46,4 +48,8 @@ def read_broken(recipe: ast.Recipe, syntax: tuple[Diagnostic, ...]) -> Broken:
         if word == "FROM":
             span = Span(start, start + len(text.rstrip()))
             stages[start] = ast.From(base=ast.Word(parts=(), span=span), span=span, word_span=span)
-    return Broken(names=frozenset(names), stages=tuple(stages[start] for start in sorted(stages)))
+    return Broken(
+        names=frozenset(names),
+        stages=tuple(stages[start] for start in sorted(stages)),
+        open=any(each.code == "E0801" for each in syntax),
+    )

@@ -33,7 +33,7 @@ from metalor_lang.checker.walk import Names, SecretUse, StageWalk
 from metalor_lang.diagnostics.model import Diagnostic, Label
 from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.hints import TYPE_CHECKING, Final
-from metalor_lang.record import dataclass, field
+from metalor_lang.record import dataclass, field, replace
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
 
@@ -165,8 +165,9 @@ class _Checker:
         if self.alone:
             self._unbuilt(self.alone, None, names, alone=True)
         if not self.stages:
-            message = "the recipe has no FROM" if self.recipe.statements else "the recipe is empty"
-            self.report.add("E0313", message, _START, "start a stage: FROM debian:12")
+            if not self.broken.open:
+                message = "the recipe has no FROM" if self.recipe.statements else "the recipe is empty"
+                self.report.add("E0313", message, _START, "start a stage: FROM debian:12")
             return None
         target = self._target()
         needed = needed_by(target, {draft.index: draft.needs for draft in self.stages})
@@ -217,7 +218,7 @@ class _Checker:
         self.flat, self.places, self.imports = expanded.flat, expanded.places, expanded.imports
         self.elsewhere = expanded.elsewhere
         refused = (node for node in self.flat if isinstance(node, ast.From) and node.span.start in expanded.refused)
-        self.broken = Broken(names=expanded.broken, stages=tuple(refused))
+        self.broken = replace(self.broken, names=expanded.broken, stages=tuple(refused))
         return declaring.finish(expanded.elsewhere.keys())
 
     def _as_written(self, node: ast.From) -> ast.From:

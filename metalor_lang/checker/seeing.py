@@ -79,7 +79,7 @@ class Sight:
             message, help = f"`{name}` is not defined", f"did you mean ${{{near}}}?"
         else:
             message = f"`{name}` is not defined: only ARGs, loop variables and parameters are seen here"
-            help = f"declare it above: ARG {name}"
+            help = f"declare it above: ARG {name}" if not scope.sealed else f"make it a parameter: DEFINE … {name}"
         self.report.add("E0301", message, ref.span, help, labels=labels, cause=name)
 
     def claim(self, name: str, span: Span, scope: Scope) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from metalor_lang.build.api import Session
 from metalor_lang.build.recipefolder import RecipeFolder
 from metalor_lang.cli.common import Notices, complain, open_store, recipe_options
+from metalor_lang.cli.writing import write_files
 from metalor_lang.convert.back import Handed, dockerfile
-from metalor_lang.errors import Exit, MachineError, UsageError
+from metalor_lang.errors import Exit
 from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.proving.standing import parse_bases
 from metalor_lang.source import SourceFile
@@ -46,7 +47,8 @@ def hand_over(arguments: "argparse.Namespace") -> int:
         if ignored:
             complain("a .dockerignore goes with it: name a file with -o, and it is written beside it\n")
     else:
-        _write(output, made.text, ignored, force=arguments.force)
+        beside = ((output.with_name(f"{output.name}.dockerignore"), ignored),) if ignored else ()
+        write_files(((output, made.text), *beside), force=arguments.force)
     for note in made.notes:
         complain(f"{recipe}: {note}\n")
     for name in made.contexts:
@@ -62,17 +64,3 @@ def _refusals(made: Handed, source: SourceFile) -> str:
         for each in made.refused
     ]
     return "".join(lines)
-
-
-def _write(output: Path, text: str, ignored: str, *, force: bool) -> None:
-    files = [(output, text)]
-    if ignored:
-        files.append((output.with_name(f"{output.name}.dockerignore"), ignored))
-    for path, content in files:
-        if not force and path.exists() and path.read_text(encoding="utf-8", errors="replace") != content:
-            raise UsageError(f"{path} is there already", help="name another file, or say --force to replace it")
-    for path, content in files:
-        try:
-            path.write_text(content, encoding="utf-8")
-        except OSError as error:
-            raise MachineError(f"cannot write {path}: {error.strerror}") from None

@@ -42,8 +42,15 @@ def output_line(data: bytes, *, raw: bool = False) -> str:
 
 def with_values(values: Iterable[tuple[str, str]]) -> str:
     """What is said behind a statement of the loop variables and parameters that it names; nothing for none."""
-    shown = "".join(f" {name}={visible(value)}" for name, value in values)
+    shown = "".join(f" {name}={quoted(value)}" for name, value in values)
     return f"  with{shown}" if shown else ""
+
+
+def quoted(value: str) -> str:
+    """A value of which one sees where it ends: in quotes when it has blanks or quotes in it, or is empty."""
+    shown = visible(value)
+    plain = shown and not any(map(str.isspace, shown)) and "'" not in shown
+    return shown if plain else "'" + shown.replace("'", "'\\''") + "'"
 
 
 def char_width(char: str) -> int:

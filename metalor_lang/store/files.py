@@ -99,6 +99,15 @@ def write_whole(path: Path, data: bytes, *, scratch: Path, token: str, durable: 
         sync_directory(path.parent)
 
 
+def keep_newest(folder: Path, count: int) -> None:
+    """Remove the files of a folder but the newest, by the time of their last change or use; raises OSError."""
+    names = os.listdir(folder)
+    if len(names) > count:
+        paths = sorted((folder / name for name in names), key=lambda path: path.stat().st_mtime_ns)
+        for path in paths[: len(paths) - count]:
+            path.unlink(missing_ok=True)
+
+
 def seal(body: Json) -> bytes:
     """The bytes of a sealed JSON file: canonical as a whole, so that the digest is of bytes that stand there."""
     inner = canonical_json(body)

@@ -213,6 +213,13 @@ class _Matcher:
 
     def finish(self) -> tuple[Item, ...]:
         """The tree, when all lines were taken."""
+        unclosed = {each.span for each in self.open}
+        # What seems to stand in a block that nothing closes stands behind its END, which is what is missing.
+        self.found = [
+            each
+            for each in self.found
+            if each.code != "E0806" or not unclosed.intersection(label.span for label in each.labels)
+        ]
         while self.open:
             top = self._close(self.last.end)
             labels: tuple[Label, ...] = ()

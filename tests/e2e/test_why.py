@@ -148,3 +148,11 @@ def test_a_recipe_that_was_never_built(shop):
 def test_no_cache(shop):
     ran(shop)
     assert set(ran(shop, "--no-cache").values()) == {"--no-cache"}
+
+
+def test_a_test_that_was_left_out_or_failed_has_no_result(shop):
+    shop.run("build", "app.metalor", "--no-tests")
+    assert ran(shop) == {"web.3": "the last build has no result of it"}
+    edit(shop, "test -e /version", "test -e /nothing")
+    shop.run("build", "app.metalor", status=1)
+    assert why(shop)["web.3"] == "the last build has no result of it"

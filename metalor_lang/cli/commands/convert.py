@@ -10,9 +10,10 @@ from pathlib import Path
 from metalor_lang.build.api import STANDARD_INPUT
 from metalor_lang.build.asked import one_platform
 from metalor_lang.build.dockerfolder import DockerFolder
-from metalor_lang.convert import Converted, convert
+from metalor_lang.cli.writing import write_files
+from metalor_lang.convert import convert
 from metalor_lang.convert.report import as_json, human
-from metalor_lang.errors import Exit, MachineError, UsageError
+from metalor_lang.errors import Exit, UsageError
 from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.store.store import default_path
 
@@ -44,7 +45,8 @@ def run(arguments: "argparse.Namespace") -> int:
         root="" if output is None else _seen_from(output.parent, context),
     )
     if output is not None:
-        _write(output, context, converted, force=arguments.force)
+        beside = ((context / name, text) for name, text in converted.files)
+        write_files(((output, converted.recipe), *beside), force=arguments.force)
     proof = None
     if arguments.prove and converted.ok:
         from metalor_lang.cli.proving import prove_conversion
@@ -100,16 +102,3 @@ def _read(path: Path) -> str:
         raise UsageError(f"{path}:{line}: this is no UTF-8", help="a recipe is UTF-8; convert the file first") from None
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}", help="name a Dockerfile") from None
-
-
-def _write(output: Path, context: Path, converted: Converted, *, force: bool) -> None:
-    files = [(output, converted.recipe), *((context / name, text) for name, text in converted.files)]
-    if not force:
-        for path, text in files:
-            if path.exists() and path.read_text(encoding="utf-8", errors="replace") != text:
-                raise UsageError(f"{path} is there already", help="name another file, or say --force to replace it")
-    for path, text in files:
-        try:
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise MachineError(f"cannot write {path}: {error.strerror}") from None

@@ -13,7 +13,7 @@ from metalor_lang.cli.common import Notices, open_store, recipe_options
 from metalor_lang.errors import Exit
 from metalor_lang.plan.describe import base_name, describe
 from metalor_lang.plan.graph import Kind, Origin, Plan
-from metalor_lang.screen.text import one_line
+from metalor_lang.screen.text import one_line, quoted
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,14 +40,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _origin(origin: Origin, path: str) -> str:
     """Where a step of a group or a loop stands, and what brought it there."""
-    from shlex import quote
 
     def line(number: int, file: str) -> str:
         return f"line {number}" if file == path else f"line {number} of {file}"
 
     out = [line(origin.line, origin.path)]
     for via in origin.via:
-        values = " ".join(f"{name}={quote(value)}" for name, value in via.values)
+        values = " ".join(f"{name}={quoted(value)}" for name, value in via.values)
         word = "used in" if via.text == "used here" else "a round of"
         out.append(f"{word} {line(via.line, via.path)}" + (f" with {values}" if values else ""))
     return ", ".join(out)

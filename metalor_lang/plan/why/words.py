@@ -23,7 +23,7 @@ _PLAIN: Final = {
     Code.RECORD_GONE: "its result is gone from the store",
     Code.SNAPSHOTS_GONE: "files of its result are gone from the store",
     Code.DAMAGED: "its result was damaged",
-    Code.UNFINISHED: "not finished by the last build",
+    Code.UNFINISHED: "the last build has no result of it",
     Code.MADE_ANEW: "what it stands on was made anew",
     Code.BEHIND: "a step above ran again",
 }

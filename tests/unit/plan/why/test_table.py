@@ -328,7 +328,7 @@ def test_what_the_last_build_did_not_finish() -> None:
     plan = plan_of(B + "SH a\nSH b\n")
     before = account_of(plan, recipe="test.metalor", done=frozenset({(0, 1)}))
     found = explain(before, account_of(plan, recipe="test.metalor"), {(0, 2): Miss(why=Missing.GONE)}, NoFiles())
-    assert lines(plan, found) == ["build.2: not finished by the last build"]
+    assert lines(plan, found) == ["build.2: the last build has no result of it"]
 
 
 @pytest.mark.parametrize(
