@@ -71,7 +71,8 @@ class World:
         return self.base(1), self.data("data 1\n"), self.commit("tool 1\n")
 
     def second(self):
-        return self.base(2), self.data("data 2\n"), self.commit("tool 2\n")
+        # Of another length: nginx tells versions apart by seconds and length.
+        return self.base(2), self.data("data of the second\n"), self.commit("tool 2\n")
 
 
 @pytest.fixture(scope="module")

@@ -161,7 +161,7 @@ def test_a_session_that_was_saved_or_empty_leaves_no_journal(store, tmp_path):
     session.close()
     session, _ = scripted(store, tmp_path, journal=Journal.create(store.root, HEADER))
     with session:
-        session.feed("FROM scratch\n:save app.metalor")
+        session.feed(f"FROM scratch\n:save {tmp_path}/app.metalor")
     assert list((store.root / FOLDER).iterdir()) == []
 
 
