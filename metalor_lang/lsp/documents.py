@@ -18,7 +18,7 @@ from metalor_lang.lsp.positions import BOM, Encoding, Lines
 from metalor_lang.lsp.settings import Settings
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.ast import Recipe
-from metalor_lang.tooling.library import as_file
+from metalor_lang.tooling.library import as_file, lacks_stage
 from metalor_lang.tooling.names import Names
 from metalor_lang.tooling.naming import read_names
 
@@ -172,7 +172,9 @@ def _names(document: Document) -> Names:
 
 
 def _diagnostics(document: Document) -> tuple[Diagnostic, ...]:
-    return as_file(document.recipe, document.live.diagnostics())
+    found = document.live.diagnostics()
+    # Moving every statement to its place takes longer than checking them: only for a file without a stage.
+    return as_file(document.recipe, found) if lacks_stage(found) else found
 
 
 def _checked(document: Document) -> tuple[Program | None, tuple[Diagnostic, ...]]:

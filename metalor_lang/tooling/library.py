@@ -21,8 +21,13 @@ def is_library(recipe: ast.Recipe) -> bool:
     return bool(groups) and len(groups) + len(others) == len(items)
 
 
+def lacks_stage(found: Sequence[Diagnostic]) -> bool:
+    """Whether it is said that a file has no FROM."""
+    return any(each.code == _NO_FROM for each in found)
+
+
 def as_file(recipe: ast.Recipe, found: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
     """What is wrong with a file as such: one to be imported needs no FROM."""
-    if not any(each.code == _NO_FROM for each in found) or not is_library(recipe):
+    if not lacks_stage(found) or not is_library(recipe):
         return tuple(found)
     return tuple(each for each in found if each.code != _NO_FROM)
