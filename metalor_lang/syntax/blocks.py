@@ -214,12 +214,7 @@ class _Matcher:
     def finish(self) -> tuple[Item, ...]:
         """The tree, when all lines were taken."""
         unclosed = {each.span for each in self.open}
-        # What seems to stand in a block that nothing closes stands behind its END, which is what is missing.
-        self.found = [
-            each
-            for each in self.found
-            if each.code != "E0806" or not unclosed.intersection(label.span for label in each.labels)
-        ]
+        self.found = [each for each in self.found if not self._stands_behind(each, unclosed)]
         while self.open:
             top = self._close(self.last.end)
             labels: tuple[Label, ...] = ()
@@ -231,6 +226,11 @@ class _Matcher:
                     labels = (Label(span=end, text=f"this END closes the {word} in line {line}"),)
             self._say("E0801", f"this {top.word} is never closed", top.span, "close it: END", labels)
         return tuple(self.items)
+
+    def _stands_behind(self, each: Diagnostic, unclosed: set[Span]) -> bool:
+        """Whether what "cannot stand in" a block that nothing closes is not indented: its END is missing above it."""
+        around = unclosed.intersection(label.span for label in each.labels) if each.code == "E0806" else ()
+        return any(self._column(each.span) <= self._column(opener) for opener in around)
 
     def _column(self, span: Span) -> int:
         return self.source.position(span.start).column
