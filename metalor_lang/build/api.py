@@ -396,5 +396,7 @@ class Session:
         )
         self.events.emit(finished)
         for builder in builders:
-            if not (ok and noted(self.store, whose(builder.plan, self.name, self._path), signature(builder.plan))):
-                builder.note(ok=ok)
+            signed = signature(builder.plan, builder.tally.skipped) if ok else None
+            mine = whose(builder.plan, self.name, self._path)
+            if signed is None or not noted(self.store, mine, signed):
+                builder.note(signed)

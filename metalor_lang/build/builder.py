@@ -32,6 +32,7 @@ from metalor_lang.build.telling import Telling
 from metalor_lang.build.walk import Aside
 from metalor_lang.checker.program import ImageBase, RootfsBase, ScratchBase, StageBase
 from metalor_lang.errors import MetalorError
+from metalor_lang.guards import Lock
 from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.plan.describe import base_name
 from metalor_lang.plan.graph import Kind, Plan, PlannedStage, Step
@@ -67,6 +68,7 @@ class Builder:
     ) -> None:
         self._reasons = reasons
         self._asked: Reasons | None = None
+        self._asking = Lock()
         self._plan = plan
         self._shared = shared
         self._store = store
@@ -131,11 +133,12 @@ class Builder:
         """What became of its steps so far."""
         return self._tally
 
-    def note(self, *, ok: bool) -> None:
-        """Have kept what the next build is compared with; `ok` says that this one was finished."""
-        if self._reasons is not None and not self._options.expect_cached:
-            whole = ok and not self._tally.skipped
-            (self._asked or self._reasons()).note(None if whole else frozenset(self._tally.done))
+    def note(self, signature: bytes | None) -> None:
+        """Have kept what the next build is compared with; the signature is None where this one was not finished."""
+        if self._options.expect_cached or (reasons := self._why_of_all()) is None:
+            return
+        whole = signature is not None and not self._tally.skipped
+        reasons.note(signature, None if whole else frozenset(self._tally.done))
 
     @property
     def jobs(self) -> int:
@@ -372,10 +375,15 @@ class Builder:
     def _why(self, ref: StepRef) -> Why | None:
         if self._options.no_cache:
             return Why(code="no-cache", words="--no-cache")
-        if self._reasons is None:
-            return None
-        self._asked = self._asked or self._reasons()
-        return self._asked.why((ref.stage, ref.number), self._found)
+        reasons = self._why_of_all()
+        return None if reasons is None else reasons.why((ref.stage, ref.number), self._found)
+
+    def _why_of_all(self) -> "Reasons | None":
+        """What says why steps run, made once for all stages; None where nobody asks."""
+        with self._asking:
+            if self._asked is None and self._reasons is not None:
+                self._asked = self._reasons()
+            return self._asked
 
     def _fail(self, ref: StepRef, failure: BuildFailed, took: int) -> BuildFailed:
         self._events.emit(told_failure(ref, failure, took))

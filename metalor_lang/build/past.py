@@ -6,11 +6,12 @@ is damaged, gone or of another version only costs the answer that it would have 
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from metalor_lang.digest import sha256
 from metalor_lang.hints import TYPE_CHECKING, Final
-from metalor_lang.plan.graph import Plan
+from metalor_lang.plan.graph import Plan, Step
 from metalor_lang.record import dataclass
 from metalor_lang.store.files import keep_newest, write_whole
 from metalor_lang.store.store import Store
@@ -57,13 +58,20 @@ def whose(plan: Plan, name: str, path: Path) -> Whose:
     )
 
 
-def signature(plan: Plan) -> bytes:
-    """What two plans share exactly if their accounts say the same."""
+def signature(plan: Plan, left_out: Iterable[Step] = ()) -> bytes:
+    """What two finished builds share exactly if their accounts say the same.
+
+    Args:
+        plan: what was built.
+        left_out: tests that were not run.
+
+    """
+    without = {step.key for step in left_out}
     texts: list[str] = []
     for index, stage in plan.stages.items():
         texts += (str(index), stage.title, stage.base_key)
         for step in stage.steps:
-            texts += (step.key, step.text)
+            texts += ("" if step.key in without else step.key, step.text)
     return sha256("\0".join(texts).encode("utf-8", "surrogateescape")).encode()
 
 
@@ -88,7 +96,7 @@ class Past:
 
         Args:
             whose: which builds it is of.
-            signature: of the plan; another text where it was not wholly built.
+            signature: as `signature` gives it; another text where the build was not finished.
             account: to keep.
 
         """

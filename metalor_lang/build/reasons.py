@@ -14,7 +14,7 @@ from metalor_lang.build.events import Why
 from metalor_lang.build.folders import Folders
 from metalor_lang.build.locked import lock_path
 from metalor_lang.build.lookup import Place
-from metalor_lang.build.past import Past, Whose, signature, whose
+from metalor_lang.build.past import Past, Whose, whose
 from metalor_lang.checker.program import ImageBase, RootfsBase
 from metalor_lang.digest import sha256
 from metalor_lang.errors import MetalorError
@@ -126,14 +126,14 @@ class Reasons:
 
     # --- for the next build -----------------------------------------------------------------------------------------
 
-    def note(self, done: frozenset[Place] | None = None) -> None:
+    def note(self, signature: bytes | None, done: frozenset[Place] | None = None) -> None:
         """Keep what the next build is compared with.
 
         Args:
-            done: the steps whose results are in the store, where the build was not finished.
+            signature: as `past.signature`; None where the build was not finished.
+            done: the steps whose results are in the store; None for all.
 
         """
-        sign = _UNFINISHED if done is not None else signature(self._plan)
         from metalor_lang.plan.why.account import account_of
 
         listings, ignores = self._kept()
@@ -145,7 +145,7 @@ class Reasons:
             lock=self._lock_digest(),
             when=int(time.time()),
         )
-        self._past.note(self._whose, sign, account)
+        self._past.note(self._whose, signature or _UNFINISHED, account)
         if listings:
             from metalor_lang.build.listings import Listings
 

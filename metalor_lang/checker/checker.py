@@ -27,7 +27,7 @@ from metalor_lang.checker.program import (
 )
 from metalor_lang.checker.report import Report
 from metalor_lang.checker.resolver import STAGE_NAME, StageNames, classify, needed_by
-from metalor_lang.checker.rules import check_statement
+from metalor_lang.checker.rules import check_statement, stageless
 from metalor_lang.checker.scope import EPOCH, StageFacts, expand
 from metalor_lang.checker.walk import Names, SecretUse, StageWalk
 from metalor_lang.diagnostics.model import Diagnostic, Label
@@ -291,10 +291,7 @@ class _Checker:
                 case _:
                     self.outside.append(node)
         if orphans and self.stages:
-            labels = tuple(Label(span=node.word_span, text="also before it") for node in orphans[1:])
-            message = f"{orphans[0].word} stands before the first FROM"
-            help = "only RECIPE, ARG, IMPORT and DEFINE may: move it behind the FROM of its stage"
-            self.report.add("E0312", message, orphans[0].word_span, help, labels=labels)
+            stageless(self.report, *orphans)
 
     def _stage_names(self) -> None:
         seen: dict[str, Span] = {}

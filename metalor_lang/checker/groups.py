@@ -57,10 +57,6 @@ class _Place:
     labels: tuple[Label, ...] = ()
 
 
-Accept = Callable[[Group], None]
-"""Looks at the names of a group that is not the recipe's."""
-
-
 class Importer:
     """Reads the files of IMPORTs.
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from metalor_lang.checker import flags
 from metalor_lang.checker.files import SOURCE_CODES, check_copy, check_fetch, check_file, check_git
 from metalor_lang.checker.flags import ValueProblem, parser_of
+from metalor_lang.checker.report import Report
 from metalor_lang.checker.scope import looks_secret, ships_argument
 from metalor_lang.checker.steps import check_mounts, check_named_arguments
 from metalor_lang.checker.walk import StageWalk
@@ -21,6 +22,13 @@ from metalor_lang.syntax import ast
 __all__ = ["SOURCE_CODES", "check_statement", "not_set", "unset_names"]
 
 Kind = ast.UnsetKind
+
+
+def stageless(report: Report, first: ast.Statement, *others: ast.Statement) -> None:
+    """Report statements that stand before the first FROM."""
+    labels = tuple(Label(span=node.word_span, text="also before it") for node in others)
+    help = "only RECIPE, ARG, IMPORT and DEFINE may: move it behind the FROM of its stage"
+    report.add("E0312", f"{first.word} stands before the first FROM", first.word_span, help, labels=labels)
 
 
 def check_statement(walk: StageWalk, node: ast.Statement) -> None:

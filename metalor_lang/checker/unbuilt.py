@@ -6,38 +6,19 @@ Invariant: nothing here changes what is known of the stages that are built, and 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from metalor_lang.checker.expansion import Flat, Unbuilt
-from metalor_lang.checker.program import Contexts, SourceMiss
+from metalor_lang.checker.presumed import EverythingIsThere
 from metalor_lang.checker.resolver import StageNames
-from metalor_lang.checker.rules import check_statement
+from metalor_lang.checker.rules import check_statement, stageless
 from metalor_lang.checker.scope import StageFacts
 from metalor_lang.checker.walk import Names, StageWalk
 from metalor_lang.record import dataclass, replace
 from metalor_lang.syntax import ast
 
 
-@dataclass(frozen=True, slots=True)
-class _Everything:
-    """Contexts in which everything is there."""
-
-    contexts: Contexts
-
-    def names(self) -> frozenset[str]:
-        return self.contexts.names()
-
-    def find(self, context: str, source: str, *, glob: bool, excludes: tuple[str, ...]) -> SourceMiss | None:
-        return None
-
-    def exists(self, path: str) -> bool:
-        return True
-
-    def recipe(self, path: str) -> bytes:
-        return self.contexts.recipe(path)
-
-
 def trial_names(names: Names, flat: Iterable[Flat]) -> Names:
     """What names mean where nothing is built: stages of other such branches may be meant, and files are there."""
     stages = frozenset(_stages(flat, built=True))
-    return replace(names, broken=names.broken | stages, contexts=_Everything(names.contexts))
+    return replace(names, broken=names.broken | stages, contexts=EverythingIsThere(names.contexts))
 
 
 def _stages(flat: Iterable[Flat], *, built: bool) -> Iterator[str]:
@@ -88,8 +69,7 @@ class Trial:
             elif walk is not None:
                 check_statement(walk, node)
             else:
-                help = "only RECIPE, ARG, IMPORT and DEFINE may: move it behind the FROM of its stage"
-                self.names.report.add("E0312", f"{node.word} stands before the first FROM", node.word_span, help)
+                stageless(self.names.report, node)
 
     def _walk(self, index: int, facts: StageFacts) -> StageWalk:
         return StageWalk(names=self.names, index=index, facts=facts, stages=self.stages(index))

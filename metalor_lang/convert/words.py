@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from metalor_lang.hints import Final
 
-SPACES: Final = " \t\v\f\r\n"
 _SPECIAL: Final = "@*#?-$!0"
 _DEEPEST: Final = 50
 

@@ -10,6 +10,7 @@ from typing import Final
 from metalor_lang.checker.arguments import declare
 from metalor_lang.checker.flags import ValueProblem
 from metalor_lang.checker.platforms import PlatformError, host_platform, parse_platform
+from metalor_lang.checker.presumed import EverythingIsThere
 from metalor_lang.checker.program import Base, Platform, ScratchBase, StageBase
 from metalor_lang.checker.report import Report
 from metalor_lang.checker.resolver import StageNames, classify
@@ -35,7 +36,6 @@ from metalor_lang.tooling.names import (
     nothing_known,
     refs,
 )
-from metalor_lang.tooling.scope import EverythingIsThere
 
 _BOUND: Final = 1 << 30
 """The first number of the symbols that blocks bring."""

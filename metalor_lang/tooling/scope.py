@@ -9,13 +9,13 @@ from functools import lru_cache
 from metalor_lang.checker.arguments import declare
 from metalor_lang.checker.flags import ValueProblem
 from metalor_lang.checker.platforms import host_platform
-from metalor_lang.checker.program import ScratchBase, SourceMiss, StageBase
+from metalor_lang.checker.presumed import EverythingIsThere
+from metalor_lang.checker.program import ScratchBase, StageBase
 from metalor_lang.checker.report import Report
 from metalor_lang.checker.resolver import StageNames, classify
 from metalor_lang.checker.rules import check_statement
 from metalor_lang.checker.scope import Known, StageFacts, expand
 from metalor_lang.checker.walk import Names, StageWalk
-from metalor_lang.errors import MetalorError
 from metalor_lang.record import dataclass, field, replace
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax import ast
@@ -56,26 +56,6 @@ class Scope:
     blocks: tuple[str, ...] = ()
     groups: Mapping[str, ast.Define] = field(default_factory=dict)
     spaces: Mapping[str, str] = field(default_factory=dict)
-
-
-class EverythingIsThere:
-    """Contexts that answer every question without looking."""
-
-    def names(self) -> frozenset[str]:
-        """No named contexts."""
-        return frozenset()
-
-    def find(self, context: str, source: str, *, glob: bool, excludes: tuple[str, ...]) -> SourceMiss | None:
-        """It is there."""
-        return None
-
-    def exists(self, path: str) -> bool:
-        """It does."""
-        return True
-
-    def recipe(self, path: str) -> bytes:
-        """No file is read here."""
-        raise MetalorError(f"`{path}` is not read")
 
 
 @lru_cache(maxsize=16)
