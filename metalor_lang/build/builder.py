@@ -35,7 +35,7 @@ from metalor_lang.errors import MetalorError
 from metalor_lang.guards import Lock
 from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.plan.describe import base_name
-from metalor_lang.plan.graph import Kind, Plan, PlannedStage, Step
+from metalor_lang.plan.graph import Exec, Kind, Plan, PlannedStage, Step
 from metalor_lang.store.errors import StoreError
 from metalor_lang.store.locks import Held
 from metalor_lang.store.records import StepRecord
@@ -82,7 +82,7 @@ class Builder:
         self._tally = Tally()
         self._began = int(time.time())
         self._found: Mapping[Place, StepRecord] = {}
-        self._runs = True
+        self._runs = self._commands = True
 
     def build(self) -> BuildResult:
         """Build every needed stage.
@@ -104,9 +104,7 @@ class Builder:
 
     def look_up(self) -> bool:
         """Find the records of all steps at once; gives whether everything is in the store, bases and steps."""
-        if self._options.no_cache:
-            return False
-        missing = False
+        missing = self._options.no_cache
 
         def start(stage: PlannedStage) -> Chain | None:
             nonlocal missing
@@ -114,19 +112,24 @@ class Builder:
             missing = missing or chain is None
             return chain
 
-        self._found = find_records(self._plan, self._store.steps.get_all, start, self._began)
-        self._runs = not all(
-            (index, step.number) in self._found
+        if not self._options.no_cache:
+            self._found = find_records(self._plan, self._store.steps.get_all, start, self._began)
+        left = [
+            step
             for index, stage in self._plan.stages.items()
             for step in stage.steps
-            if step.kind.acts and not (step.kind is Kind.TEST and self._options.no_tests)
-        )
+            if (index, step.number) not in self._found
+            and step.kind.acts
+            and not (step.kind is Kind.TEST and self._options.no_tests)
+        ]
+        self._runs = bool(left)
+        self._commands = any(isinstance(step.action, Exec) for step in left)
         return not self._runs and not missing
 
     def ready(self) -> None:
         """Start what steps need, if one may run; raises MachineError."""
         if self._runs and not self._options.expect_cached:
-            self._performer.ready()
+            self._performer.ready(commands=self._commands)
 
     @property
     def tally(self) -> Tally:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from metalor_lang.errors import MachineError
-from metalor_lang.hints import TYPE_CHECKING
+from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.store.store import Store
 
 if TYPE_CHECKING:
@@ -17,17 +17,24 @@ if TYPE_CHECKING:
     from metalor_lang.runtime.world import World
 
 
-def likely(store: Store, recipe: str, name: str) -> bool:
-    """Whether a step of a recipe is likely to run: its file is younger than the last use of its steps.
+_COMMANDS: Final = frozenset((b"RUN", b"SH", b"TEST", b"IMPORT"))
+"""Statements that run commands, or may bring such."""
+
+
+def likely(store: Store, recipe: str, name: str, *, anew: bool = False) -> bool:
+    """Whether a command of a recipe is likely to run: it has some, and is younger than the last use of its steps.
 
     Args:
         store: an open one.
         recipe: path of the file.
         name: what its steps are remembered by.
+        anew: all steps run, whatever is remembered.
 
     """
     try:
-        return os.stat(recipe).st_mtime_ns > store.last_use(name)
+        with open(recipe, "rb") as file:
+            young = anew or os.fstat(file.fileno()).st_mtime_ns > store.last_use(name)
+            return young and any(_COMMANDS.intersection(line.split(None, 1)[:1]) for line in file)
     except OSError:  # standard input, or an error that whoever reads it will tell
         return False
 

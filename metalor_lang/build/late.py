@@ -128,9 +128,10 @@ class LateMachine:
         self._stopping = False
         self._machine: Machine | None = None
 
-    def ready(self) -> None:
-        """Start what steps need; raises MachineError."""
-        self._runtime.ready()
+    def ready(self, *, commands: bool) -> None:
+        """Start what steps need: who copies and writes needs no helper; raises MachineError."""
+        if commands:
+            self._runtime.ready()
         self._made()
 
     def _made(self) -> "Machine":

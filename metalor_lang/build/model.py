@@ -96,8 +96,13 @@ class Performer(Protocol):
         """The chain of an image or rootfs base that the store has already, else None."""
         ...
 
-    def ready(self) -> None:
-        """Start what steps need; called before the first one runs, in the thread that builds; raises MachineError."""
+    def ready(self, *, commands: bool) -> None:
+        """Start what steps need; called before the first one runs, in the thread that builds; raises MachineError.
+
+        Args:
+            commands: whether one of them may run a command.
+
+        """
         ...
 
     def stop(self) -> None:

@@ -128,9 +128,8 @@ def _list_skipped(results: Sequence[BuildResult], source: SourceFile) -> None:
 
 
 def _runs_soon(arguments: "argparse.Namespace", how: Options, store: Store) -> bool:
-    if how.no_cache or how.expect_cached:
-        return how.no_cache
-    return likely(store, arguments.recipe, recipe_name(Path(arguments.recipe)))
+    name = recipe_name(Path(arguments.recipe))
+    return not how.expect_cached and likely(store, arguments.recipe, name, anew=how.no_cache)
 
 
 def _aftermath(arguments: "argparse.Namespace") -> "Aftermath | None":

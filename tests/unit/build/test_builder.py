@@ -79,7 +79,7 @@ class Performer:
     def unpacked(self, stage):
         return None
 
-    def ready(self):
+    def ready(self, *, commands):
         self.readied.append(threading.get_ident())
 
     def perform(self, stage, step, chain, sources, ref):

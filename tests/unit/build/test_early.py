@@ -22,16 +22,36 @@ class Helper(SimpleNamespace):
 
 def test_a_recipe_that_is_younger_than_its_last_use_is_likely_to_run(tmp_path: Path) -> None:
     recipe = tmp_path / "app.metalor"
-    recipe.write_text("FROM scratch\n")
+    recipe.write_text("FROM busybox\nRUN [\"true\"]\n")
     with Store.open(tmp_path / "store") as store:
         assert likely(store, str(recipe), NAME)  # never built here
         store._uses.note(NAME)
         assert not likely(store, str(recipe), NAME)
+        assert likely(store, str(recipe), NAME, anew=True)
         later = store.last_use(NAME) + 1
         os.utime(recipe, ns=(later, later))
         assert likely(store, str(recipe), NAME)
         assert not likely(store, "-", "stdin")
         assert not likely(store, str(tmp_path / "none.metalor"), "none")
+
+
+@pytest.mark.parametrize(
+    ("text", "runs"),
+    [
+        ("FROM scratch\nCOPY a /RUN/\n", False),
+        ('FROM scratch\nSHELL ["/bin/sh", "-c"]\n# RUN\nENV RUN=1 SH=2\n', False),
+        ("FROM a\nIF ${x} == y\n\tSH make\nEND\n", True),
+        ("FROM a\nSH\n", True),
+        ("FROM a\nTEST true\n", True),
+        ("IMPORT lib.metalor AS lib\nFROM scratch\n", True),
+        ("", False),
+    ],
+)
+def test_only_what_runs_commands_or_may_bring_some_needs_a_helper(tmp_path: Path, text: str, runs: bool) -> None:
+    recipe = tmp_path / "app.metalor"
+    recipe.write_text(text)
+    with Store.open(tmp_path / "store") as store:
+        assert likely(store, str(recipe), NAME) is runs
 
 
 def test_a_helper_that_nobody_takes_is_ended_and_one_that_is_taken_is_not() -> None:

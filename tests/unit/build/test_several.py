@@ -72,7 +72,7 @@ class Performer:
     def unpacked(self, stage):
         raise AssertionError("there are only scratch bases")
 
-    def ready(self):
+    def ready(self, *, commands):
         pass
 
     def perform(self, stage, step, chain, sources, ref):
