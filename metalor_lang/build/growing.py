@@ -199,7 +199,7 @@ class Growth:
             status, shas = (b"".join(parts) for parts in zip(*copied.parts))
             self._known[folder.path] = hashed_files(folder, status, shas)
         names, infos = folder.files
-        if names == tuple(sorted(names, key=os.fsencode)):
+        if _in_order(names):
             modes = [stat.S_IFREG | mode for mode in dress.modes(infos)]
             self._tails[folder.path] = tails_of(names, modes, [info.st_size for info in infos], dress.owner, dress.time)
 
@@ -330,7 +330,7 @@ def beneath(tree: Tree, place: str) -> Beneath | None:
         modes = [stat.S_IFREG | mode for mode in dress.modes(infos)]
         said = lines_of(prefix, names, modes, sizes, owner, dress.time)
         if plain:
-            lines += said if names == tuple(sorted(names, key=os.fsencode)) else _sorted(names, said)
+            lines += said if _in_order(names) else _sorted(names, said)
             continue
         inner: list[tuple[bytes, str | None, str]] = [
             (os.fsencode(name), None, line) for name, line in zip(names, said)
@@ -348,6 +348,11 @@ def beneath(tree: Tree, place: str) -> Beneath | None:
 
 def _encoded(item: tuple[bytes, str | None, str]) -> bytes:
     return item[0]
+
+
+def _in_order(names: tuple[str, ...]) -> bool:
+    """Whether sorted names are in the order of their bytes, as all text is."""
+    return "".join(names).isascii() or names == tuple(sorted(names, key=os.fsencode))
 
 
 def _sorted(names: tuple[str, ...], lines: list[str]) -> list[str]:

@@ -4,7 +4,6 @@ Invariant: whatever is found or hidden here is a form of a whole secret, or of o
 shows one: neither texts nor representations.
 """
 
-import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -20,7 +19,7 @@ _FORM: Final = 12
 """The shortest encoded form that is looked for: shorter ones stand in many files by chance."""
 _BASE64_LINE: Final = 76
 _HEX_LINE: Final = 60
-_TELLING: Final = re.compile(rb"(?=.*[0-9])(?=.*[A-Za-z])[!-~]+")
+_TELLING: Final = rb"(?=.*[0-9])(?=.*[A-Za-z])[!-~]+"
 
 
 class Needles:
@@ -113,11 +112,15 @@ def _forms(value: bytes) -> Iterator[bytes]:
 
 
 def _secret_by_itself(line: bytes) -> bool:
-    return len(line) >= _LONG and b"://" not in line and not line.startswith(b"--") and bool(_TELLING.fullmatch(line))
+    if len(line) < _LONG or b"://" in line or line.startswith(b"--"):
+        return False
+    return re.fullmatch(_TELLING, line) is not None
 
 
 def _base64(text: bytes) -> Iterator[bytes]:
     """Its characters whatever stands before it (a user's name, say): at three places of a group of three bytes."""
+    import base64  # with binascii: most builds have no secret
+
     for before in range(3):
         written = base64.b64encode(bytes(before) + text).rstrip(b"=")
         first = -(-before * 8 // 6)

@@ -30,7 +30,7 @@ from metalor_lang.build.secrets import NONE, Leak, Secrets
 from metalor_lang.build.users import Identity, UserError
 from metalor_lang.digest import Json
 from metalor_lang.errors import MachineError, MetalorError, machine_help
-from metalor_lang.hints import Final, assert_never
+from metalor_lang.hints import TYPE_CHECKING, Final, assert_never
 from metalor_lang.kernel.paths import Root
 from metalor_lang.plan.graph import (
     BindMount,
@@ -51,11 +51,13 @@ from metalor_lang.plan.graph import (
     WriteFile,
 )
 from metalor_lang.runtime.cancel import Cancel
-from metalor_lang.runtime.client import Runtime
 from metalor_lang.runtime.limits import Limits
 from metalor_lang.runtime.request import BindSpec, FileSpec, LayeredView, Mount, StepRequest, TmpfsSpec
 from metalor_lang.runtime.rootfs import DraftView, Snapshotter
 from metalor_lang.store.store import Store
+
+if TYPE_CHECKING:
+    from metalor_lang.runtime.client import Runtime
 
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """PATH of a step where neither base nor recipe sets one."""
@@ -76,7 +78,7 @@ class Machine:
         self,
         *,
         store: Store,
-        runtime: Runtime,
+        runtime: "Runtime",
         snapshotter: Snapshotter,
         bases: Bases,
         contexts: LocalContexts,

@@ -9,10 +9,10 @@ ends. Lean: it starts without site-packages.
 
 import marshal
 import os
+import struct
 import sys
-from array import array
+from _operator import attrgetter  # `operator`, and `array`, import `collections`: 3 of the 11 ms of a worker's start
 from errno import ESTALE
-from operator import attrgetter
 
 TYPE_CHECKING = False  # `typing` takes longer than all else that a worker imports
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ MOST = 1 << 20  # bytes of a file that is read in one piece
 FIELDS = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
 STATUS = attrgetter(*FIELDS)
 ROW = len(FIELDS) * 8  # bytes of one status, packed
-_HALF = 1 << 63
+_ALL = (1 << 64) - 1
 
 HashJob = tuple[tuple[str], list[str], list[int]]
 CopyJob = tuple[tuple[str, str], list[str], list[int], list[int], tuple[int, int], int, bool]
@@ -42,9 +42,10 @@ def _sha256() -> "Callable[[bytes], Hash]":
 def pack(numbers: "list[int]") -> bytes:
     """Eight bytes for each number, signed; of inodes and devices that fill all 64 bits, the bits."""
     try:
-        return array("q", numbers).tobytes()
-    except OverflowError:
-        return array("q", [(number + _HALF) % (2 * _HALF) - _HALF for number in numbers]).tobytes()
+        data: bytes = struct.pack(f"={len(numbers)}q", *numbers)
+    except struct.error:
+        data = struct.pack(f"={len(numbers)}Q", *[number & _ALL for number in numbers])
+    return data
 
 
 def hash_files(folder: int, names: "list[str]", sizes: "list[int]") -> "tuple[bytes, bytes]":

@@ -3,16 +3,18 @@
 Invariant: a step that joins after the switch was fired is told at once.
 """
 
+from _signal import SIGINT  # type: ignore[import-not-found]  # `signal` makes enumerations of them all: 1 ms
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from metalor_lang.guards import RLock
-from metalor_lang.runtime import protocol
-from metalor_lang.runtime.plain import Socket
-from metalor_lang.runtime.plain import signal as signals
+from metalor_lang.hints import TYPE_CHECKING
 
-_INTERRUPT: int = signals.SIGINT
+if TYPE_CHECKING:
+    from metalor_lang.runtime.plain import Socket
+
+_INTERRUPT: int = SIGINT
 
 
 class Cancel:
@@ -39,20 +41,22 @@ class Cancel:
             for sock in tuple(self._steps):
                 self._send(sock)
 
-    def _send(self, sock: Socket) -> None:
+    def _send(self, sock: "Socket") -> None:
+        from metalor_lang.runtime import protocol  # a build that runs no command has none
+
         try:
             protocol.send(sock, protocol.CANCEL + str(self._fired).encode())
         except OSError:
             pass  # that step is over
 
-    def join(self, sock: Socket) -> None:
+    def join(self, sock: "Socket") -> None:
         """Add the socket of a step."""
         with self._lock:
             self._steps.add(sock)
             if self._fired is not None:
                 self._send(sock)
 
-    def leave(self, sock: Socket) -> None:
+    def leave(self, sock: "Socket") -> None:
         """Take the socket of a step out again."""
         with self._lock:
             self._steps.discard(sock)

@@ -162,20 +162,21 @@ def lines_of(
     prefix: str, names: Sequence[str], modes: Sequence[int], sizes: Sequence[int], owner: tuple[int, int], mtime: int
 ) -> list[str]:
     """The lines of regular files of one directory, whose path with its `/` is `prefix`."""
-    head, of = _QUOTED(prefix)[:-1], f"{owner[0]},{owner[1]}"
-    return [
-        f'[{head}{_QUOTED(name)[1:]},{mode},{of},{size},{mtime},""]\n' for name, mode, size in zip(names, modes, sizes)
-    ]
+    head, (of, end) = _QUOTED(prefix)[:-1], _same(modes, owner, mtime)
+    return [f"[{head}{_QUOTED(name)[1:]}{of[mode]}{size}{end}\n" for name, mode, size in zip(names, modes, sizes)]
 
 
 def tails_of(
     names: Sequence[str], modes: Sequence[int], sizes: Sequence[int], owner: tuple[int, int], mtime: int
 ) -> str:
     """What `lines_of` gives without the prefix: where that is not known yet; for `placed`."""
-    of = f"{owner[0]},{owner[1]}"
-    return "\n".join(
-        [f'{_QUOTED(name)[1:]},{mode},{of},{size},{mtime},""]' for name, mode, size in zip(names, modes, sizes)]
-    )
+    of, end = _same(modes, owner, mtime)
+    return "\n".join([f"{_QUOTED(name)[1:]}{of[mode]}{size}{end}" for name, mode, size in zip(names, modes, sizes)])
+
+
+def _same(modes: Sequence[int], owner: tuple[int, int], mtime: int) -> tuple[Mapping[int, str], str]:
+    """What the lines of many files have in common: what stands before the size, by the mode, and after it."""
+    return {mode: f",{mode},{owner[0]},{owner[1]}," for mode in set(modes)}, f',{mtime},""]'
 
 
 def placed(prefix: str, tails: str) -> str:

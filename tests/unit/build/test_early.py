@@ -22,7 +22,7 @@ class Helper(SimpleNamespace):
 
 def test_a_recipe_that_is_younger_than_its_last_use_is_likely_to_run(tmp_path: Path) -> None:
     recipe = tmp_path / "app.metalor"
-    recipe.write_text("FROM busybox\nRUN [\"true\"]\n")
+    recipe.write_text('FROM busybox\nRUN ["true"]\n')
     with Store.open(tmp_path / "store") as store:
         assert likely(store, str(recipe), NAME)  # never built here
         store._uses.note(NAME)
