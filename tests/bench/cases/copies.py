@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench.rows import Bar, Row, faster
-from tests.bench.timing import beside, median, seconds, timed
+from tests.bench.timing import beside, median, seconds, settled, timed
 from tests.bench.workload import FILES, Bench, many_files
 
 
@@ -23,6 +23,22 @@ def _bare(bench: Bench, source: Path) -> float | None:
         taken.append(seconds(lambda: subprocess.run([str(program), str(source), str(target)], check=True)))
         shutil.rmtree(target)
     return sorted(taken)[1]
+
+
+def _durable(bench: Bench, source: Path) -> float:
+    """Seconds of `cp -a` with the promise that a step gives: what it wrote is on the disk when it ends."""
+    target = bench.disk / "copied"
+
+    def work() -> None:
+        subprocess.run(["cp", "-a", str(source), str(target)], check=True)
+        subprocess.run(["sync", "-f", str(target)], check=True)
+
+    def once() -> float:
+        taken = settled(timed(work))
+        shutil.rmtree(target)
+        return taken
+
+    return median(once, 5)
 
 
 def copies(bench: Bench) -> Iterator[Row]:
@@ -52,6 +68,7 @@ def copies(bench: Bench) -> Iterator[Row]:
 
     found = beside(cold, cp, 3)
     bare = _bare(bench, source)
+    durable = _durable(bench, source)
     same = beside(lambda: bench.build(recipe, store=fresh), walk, 7)
     changed = []
     for number in range(5):
@@ -80,6 +97,13 @@ def copies(bench: Bench) -> Iterator[Row]:
             Bar(text="≤ 1.3 × floor", measured=found.ours / found.floor, limit=1.3),
             *faster(found.ours, times["cold"], "BuildKit", "Buildah"),
         ),
+    )
+    yield Row(
+        case="the same beside a `cp -a` that is on the disk",
+        ours=found.ours,
+        floor=durable,
+        floor_name=f"cp -a, sync -f: {durable / found.floor:.2f} × cp -a",
+        steady=found.steady,
     )
     if bare is not None:
         yield Row(
