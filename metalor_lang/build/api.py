@@ -183,7 +183,12 @@ def _nursery(store: Store) -> "Nursery":
     from metalor_lang.build.nursery import Nursery  # a build that finds everything has no use for it
 
     # Nobody has seen these files: a step of this build will copy them.
-    return Nursery(store, meanwhile=partial(import_module, "metalor_lang.build.perform"))
+    return Nursery(store, meanwhile=_import_copying)
+
+
+def _import_copying() -> None:
+    for name in ("perform", "copysteps"):
+        import_module(f"metalor_lang.build.{name}")
 
 
 class Session:
@@ -345,7 +350,7 @@ class Session:
                 runtime=runtime,
                 snapshotter=snapshotter,
                 bases=self.bases,
-                contexts=self.contexts.opened(),
+                contexts=self.contexts.opened,
                 events=telling,
                 limits=options.limits,
                 anew=options.no_cache,

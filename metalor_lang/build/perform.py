@@ -1,7 +1,8 @@
 """What each kind of step does to the machine: run, copy, write, look up.
 
 Invariant: a step works on a draft that is discarded unless everything went well; what it wrote is clamped to the
-stage's epoch before it is committed.
+stage's epoch before it is committed. What only some kinds of steps need is imported by the first of them: the others
+need not wait for it.
 """
 
 import errno
@@ -11,25 +12,17 @@ from contextlib import ExitStack, suppress
 from functools import partial
 
 from metalor_lang.build.bases import Bases
-from metalor_lang.build.contexts import LocalContexts
-from metalor_lang.build.copies import Copies
-from metalor_lang.build.copying import Elsewhere, copy_into
 from metalor_lang.build.events import EventSink, Notice, StepOutput, StepRef
 from metalor_lang.build.facts import Facts
 from metalor_lang.build.failures import BuildFailed, Interrupted, command_failed, failed_with, no_workdir
-from metalor_lang.build.files import make_workdir, write_file
-from metalor_lang.build.growing import beneath
-from metalor_lang.build.listings import Listings
 from metalor_lang.build.logs import StepLog
 from metalor_lang.build.model import Chain
 from metalor_lang.build.needles import Masker
-from metalor_lang.build.nursery import Nursery
-from metalor_lang.build.placing import CopyError
 from metalor_lang.build.remotes import Remotes
 from metalor_lang.build.secrets import NONE, Leak, Secrets
 from metalor_lang.build.users import Identity, UserError
-from metalor_lang.digest import Json
 from metalor_lang.errors import MachineError, MetalorError, machine_help
+from metalor_lang.guards import Lock
 from metalor_lang.hints import TYPE_CHECKING, Final, assert_never
 from metalor_lang.kernel.paths import Root
 from metalor_lang.plan.graph import (
@@ -57,6 +50,8 @@ from metalor_lang.runtime.rootfs import DraftView, Snapshotter
 from metalor_lang.store.store import Store
 
 if TYPE_CHECKING:
+    from metalor_lang.build.contexts import LocalContexts
+    from metalor_lang.build.copysteps import CopySteps
     from metalor_lang.runtime.client import Runtime
 
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -67,6 +62,7 @@ class Machine:
     """Performs the steps of one build; behind `late.LateMachine`.
 
     Args:
+        contexts: opens them, or gives those that are open.
         titles: how stages are called, by index.
         keep_failed: given a step and the files as its command left them that failed; else they are thrown away.
         anew: nothing may stand on what older builds copied.
@@ -81,7 +77,7 @@ class Machine:
         runtime: "Runtime",
         snapshotter: Snapshotter,
         bases: Bases,
-        contexts: LocalContexts,
+        contexts: "Callable[[], LocalContexts]",
         events: EventSink,
         titles: Mapping[int, str],
         grace: float = 5.0,
@@ -93,8 +89,8 @@ class Machine:
         self._secrets = secrets
         self._keep_failed = keep_failed
         self._anew = anew
-        self._copies = Copies(store, Listings(store))
-        self._nursery = contexts.nursery or Nursery(store)
+        self._copy_steps: CopySteps | None = None
+        self._lock = Lock()
         self._limits = limits
         self._store = store
         self._runtime = runtime
@@ -134,7 +130,7 @@ class Machine:
                     self._facts.identity(chain, action.user, view)
                 return chain
             if isinstance(action, CopyFiles) and action.stage is None:
-                return self._copy(stage, step, action, chain)
+                return self._copies().perform(stage, step, action, chain)
             if isinstance(action, FetchFile | CloneGit):
                 return self._bring(stage, step, action, chain, ref)
             with self._snapshotter.draft(chain) as draft:
@@ -182,52 +178,39 @@ class Machine:
             case CopyFiles(stage=index):
                 if index is None:
                     raise ValueError("a COPY from a context needs no draft of others")
+                from metalor_lang.build.copying import copy_into
+
                 with self._snapshotter.view(sources[index]) as source:
                     copy_into(
                         draft.root, action, epoch=stage.epoch, source_view=source, title=self._titles.get(index, "")
                     )
             case WriteFile():
+                from metalor_lang.build.files import write_file
+
                 write_file(draft.root, action, epoch=stage.epoch)
             case MakeWorkdir():
+                from metalor_lang.build.files import make_workdir
+
                 make_workdir(draft.root, action, epoch=stage.epoch)
             case CheckUser() | Configure() | FetchFile() | CloneGit() | CloseLayer():
                 raise MetalorError(f"a step of kind {step.kind} does not run")
             case _:
                 assert_never(action)
 
-    # --- copies from a context --------------------------------------------------------------------------------------
+    def _copies(self) -> "CopySteps":
+        from metalor_lang.build.copysteps import CopySteps
 
-    def _copy(self, stage: PlannedStage, step: Step, action: CopyFiles, chain: Chain) -> Chain:
-        listing = self._contexts.listing(action)
-        edit = None if self._anew else self._copies.edit(action, chain, stage.epoch, listing)
-        meta: dict[str, Json] = {"step": step.key, "text": step.text}
-        if edit is not None:
-            try:
-                with self._snapshotter.draft(edit.chain) as draft:
-                    copy_into(draft.root, action, epoch=stage.epoch, contexts=self._contexts, edit=edit.found)
-                    self._secrets.vet_tree(draft.upper)
-                    after = draft.commit(meta, epoch=stage.epoch, durable=False)
-            except (Elsewhere, CopyError):
-                pass  # copied whole, it fits or says why it does not
-            else:
-                self._facts.changed(chain, edit.chain, self._store.snapshots.fs_path(edit.chain[-1]))
-                self._facts.changed(edit.chain, after, self._store.snapshots.fs_path(after[-1]))
-                return after
-        with self._snapshotter.draft(chain) as draft:
-            done = copy_into(draft.root, action, epoch=stage.epoch, contexts=self._contexts, nursery=self._nursery)
-            try:
-                for tree_path in (draft.upper, *(tree.path for _, tree in done.trees)):
-                    self._secrets.vet_tree(tree_path)
-                for place, tree in done.trees:
-                    draft.adopt(place, tree.path, beneath(tree, place))
-            except BaseException:
-                for _, tree in done.trees:
-                    self._nursery.discard(tree)
-                raise
-            after = draft.commit(meta, epoch=stage.epoch, durable=False)
-        self._facts.changed(chain, after, self._store.snapshots.fs_path(after[-1]))
-        self._copies.remember(action, chain, stage.epoch, listing, (step.key, after, done.layout))
-        return after
+        with self._lock:
+            if self._copy_steps is None:
+                self._copy_steps = CopySteps(
+                    store=self._store,
+                    snapshotter=self._snapshotter,
+                    contexts=self._contexts(),
+                    facts=self._facts,
+                    secrets=self._secrets,
+                    anew=self._anew,
+                )
+            return self._copy_steps
 
     # --- what comes over a network ----------------------------------------------------------------------------------
 
@@ -369,8 +352,8 @@ class Machine:
             case TmpfsMount(path=path):
                 return TmpfsSpec(target=path)
             case BindMount(stage=None):
-                path = self._contexts.bound_path(mount)
-                fd = self._contexts.directory(mount.context)
+                path = self._contexts().bound_path(mount)
+                fd = self._contexts().directory(mount.context)
                 return BindSpec(target=mount.destination, source=fd, subpath=path, readonly=True)
             case BindMount(stage=index):
                 assert index is not None

@@ -79,7 +79,7 @@ def open_session(
                 runtime=runtime,
                 snapshotter=snapshotter,
                 bases=ground.bases,
-                contexts=ground.contexts,
+                contexts=lambda: ground.contexts,
                 events=events,
                 titles={index: stage.title for index, stage in plan.stages.items()},
                 limits=limits,

@@ -93,10 +93,10 @@ class Shop:
             contexts.content(files, epoch)
             machine = Machine(
                 store=self.store, runtime=None, snapshotter=self.snapshotter, bases=None,  # type: ignore[arg-type]
-                contexts=contexts, events=NullSink(), titles={}, anew=anew,
+                contexts=lambda: contexts, events=NullSink(), titles={}, anew=anew,
             )  # fmt: skip
             if anew:  # the other side of a comparison: it leaves no trace
-                machine._copies = SimpleNamespace(remember=lambda *_: None)  # type: ignore[assignment]
+                machine._copies()._copies = SimpleNamespace(remember=lambda *_: None)  # type: ignore[assignment]
             step: Any = SimpleNamespace(action=files, key=key, text="COPY", kind=Kind.COPY)
             stage: Any = SimpleNamespace(epoch=epoch)
             after = machine.perform(stage, step, chain, {}, None)  # type: ignore[arg-type]

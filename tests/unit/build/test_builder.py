@@ -81,6 +81,7 @@ class Performer:
 
     def ready(self, *, commands):
         self.readied.append(threading.get_ident())
+        self.commands = commands
 
     def perform(self, stage, step, chain, sources, ref):
         self.asked.append(step.text)
@@ -166,6 +167,24 @@ def test_what_steps_need_is_made_ready_once_here_and_only_if_one_runs(store):
     assert performer.readied == [threading.get_ident()]
     _, performer, _ = build(store, no_cache=True)
     assert performer.readied == [threading.get_ident()]
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "again"),
+    [
+        ("FROM scratch\nWORKDIR /a\nWORKDIR /b\n", False, False),
+        ("FROM scratch AS one\nSH make\nFROM scratch\nCOPY --from=one /x /x\n", True, False),
+        ("FROM scratch\nWORKDIR /a\nSH make\n", True, True),
+    ],
+)
+def test_no_command_is_made_ready_for_where_none_may_run(store, text, first, again):
+    _, performer, _ = build(store, text=text)
+    assert performer.commands is first
+    plan = planned(text)
+    last = next(step for step in plan.stages[plan.target].steps if step.kind.acts)
+    store.steps.remove(last.key)  # what it gives, and all that stands on it, is made anew
+    _, performer, _ = build(store, text=text)
+    assert performer.commands is again
 
 
 def test_nothing_is_made_ready_to_find_out_that_something_is_missing(store):

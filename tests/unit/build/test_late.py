@@ -82,7 +82,9 @@ def test_what_performs_steps_is_made_once_and_stopped_with_the_build() -> None:
     late.base(nothing)
     assert made == [] and runtime.calls == []
     late.stop()
-    late.ready()
+    late.ready(commands=False)
+    assert runtime.calls == []
+    late.ready(commands=True)
     assert [name for name, _ in runtime.calls] == ["ready"]
     assert [name for name, _ in made[0].calls] == ["stop"]
     late.perform(nothing, nothing, (), {}, nothing)
