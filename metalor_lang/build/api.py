@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 
+from metalor_lang.build.accounts.ledger import Ledger
 from metalor_lang.build.asked import one_platform, several_platforms
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.builder import Builder
@@ -24,9 +25,9 @@ from metalor_lang.build.inputs import BuildInputs
 from metalor_lang.build.late import LateMachine
 from metalor_lang.build.locked import LockedInputs, RecipeLock, notice_of
 from metalor_lang.build.model import BuildResult, Chain, Options
-from metalor_lang.build.past import noted, signature, whose
 from metalor_lang.build.remotes import Remotes
 from metalor_lang.build.several import Shared, named
+from metalor_lang.build.tally import Tally
 from metalor_lang.build.telling import Telling
 from metalor_lang.build.together import build_together
 from metalor_lang.checker.checker import check
@@ -47,7 +48,6 @@ from metalor_lang.syntax.parser import parse
 if TYPE_CHECKING:
     from metalor_lang.build.nursery import Nursery
     from metalor_lang.build.perform import Machine
-    from metalor_lang.build.reasons import Reasons
     from metalor_lang.build.secrets import Secrets
     from metalor_lang.runtime.client import Runtime
     from metalor_lang.runtime.rootfs import Snapshotter
@@ -358,6 +358,7 @@ class Session:
                 keep_failed=keep_failed,
             )
 
+        ledgers = [self.ledger(plan) for plan in plans]
         builders = [
             Builder(
                 plan,
@@ -367,41 +368,37 @@ class Session:
                 options=options,
                 recipe=self.name,
                 shared=shared,
-                reasons=partial(self.reasons, plan),
+                ledger=ledger,
             )
-            for plan in plans
+            for plan, ledger in zip(plans, ledgers)
         ]
+        ok = False
         try:
             with self.store.lease():
                 results = build_together(builders)
-        except BaseException:
-            self._finished(builders, began, ok=False)
-            raise
-        self._finished(builders, began, ok=True)
+            ok = True
+        finally:
+            tallies = [builder.tally for builder in builders]
+            self.events.emit(_end(tallies, began, ok=ok))
+            if not options.expect_cached:
+                for ledger, tally in zip(ledgers, tallies):
+                    ledger.close(tally, finished=ok)
         return results
 
-    def reasons(self, plan: Plan) -> "Reasons":
-        """What says why steps of a plan run."""
-        from metalor_lang.build.reasons import Reasons  # a build that finds everything has no use for it
-
-        return Reasons(
+    def ledger(self, plan: Plan) -> Ledger:
+        """What says why steps of a plan run, and keeps what the next build is compared with."""
+        return Ledger(
             plan, store=self.store, bases=self.bases, contexts=self.contexts, name=self.name, path=self._path
         )  # fmt: skip
 
-    def _finished(self, builders: Sequence[Builder], began: float, *, ok: bool) -> None:
-        tallies = [builder.tally for builder in builders]
-        finished = BuildFinished(
-            ok=ok,
-            ran=sum(each.ran for each in tallies),
-            cached=sum(each.cached for each in tallies),
-            skipped=sum(len(each.skipped) for each in tallies),
-            duration_ms=int((time.monotonic() - began) * 1000),
-            image="",
-            passed=sum(each.passed for each in tallies),
-        )
-        self.events.emit(finished)
-        for builder in builders:
-            signed = signature(builder.plan, builder.tally.skipped) if ok else None
-            mine = whose(builder.plan, self.name, self._path)
-            if signed is None or not noted(self.store, mine, signed):
-                builder.note(signed)
+
+def _end(tallies: Sequence[Tally], began: float, *, ok: bool) -> BuildFinished:
+    return BuildFinished(
+        ok=ok,
+        ran=sum(each.ran for each in tallies),
+        cached=sum(each.cached for each in tallies),
+        skipped=sum(len(each.skipped) for each in tallies),
+        duration_ms=int((time.monotonic() - began) * 1000),
+        image="",
+        passed=sum(each.passed for each in tallies),
+    )

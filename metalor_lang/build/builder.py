@@ -6,7 +6,7 @@ nothing behind; with the lock of its key held, a step runs once however many bui
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from metalor_lang.build.events import (
     BuildStarted,
@@ -21,18 +21,24 @@ from metalor_lang.build.events import (
     StepStarted,
     Why,
 )
-from metalor_lang.build.failures import BuildFailed, Interrupted, failed_with, not_cached, sayable, told_failure
+from metalor_lang.build.failures import (
+    BuildFailed,
+    Interrupted,
+    base_failed,
+    failed_with,
+    not_cached,
+    sayable,
+    told_failure,
+)
 from metalor_lang.build.foreign import emulated
-from metalor_lang.build.lookup import Place, find_records, read_stages, usable
+from metalor_lang.build.lookup import Records, read_stages
 from metalor_lang.build.model import BuildResult, Chain, Job, Options, Performer, StageResult
 from metalor_lang.build.several import Shared
-from metalor_lang.build.starting import unpacked_base
 from metalor_lang.build.tally import Tally
 from metalor_lang.build.telling import Telling
 from metalor_lang.build.walk import Aside
 from metalor_lang.checker.program import ImageBase, RootfsBase, ScratchBase, StageBase
 from metalor_lang.errors import MetalorError
-from metalor_lang.guards import Lock
 from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.plan.describe import base_name
 from metalor_lang.plan.graph import Exec, Kind, Plan, PlannedStage, Step
@@ -42,7 +48,7 @@ from metalor_lang.store.records import StepRecord
 from metalor_lang.store.store import Store
 
 if TYPE_CHECKING:
-    from metalor_lang.build.reasons import Reasons
+    from metalor_lang.build.accounts.ledger import Ledger
 
 
 class Builder:
@@ -50,7 +56,7 @@ class Builder:
 
     Args:
         shared: what builds of one command, which differ in their platform, tell each other; None for a build alone.
-        reasons: makes what says why a step runs; None where nobody asks.
+        ledger: says why a step runs; None where nobody asks.
 
     """
 
@@ -64,11 +70,9 @@ class Builder:
         options: Options,
         recipe: str,
         shared: Shared | None = None,
-        reasons: "Callable[[], Reasons] | None" = None,
+        ledger: "Ledger | None" = None,
     ) -> None:
-        self._reasons = reasons
-        self._asked: Reasons | None = None
-        self._asking = Lock()
+        self._ledger = ledger
         self._plan = plan
         self._shared = shared
         self._store = store
@@ -80,8 +84,7 @@ class Builder:
         self._recipe = recipe
         self._stopping = False
         self._tally = Tally()
-        self._began = int(time.time())
-        self._found: Mapping[Place, StepRecord] = {}
+        self._records = Records(plan, store.steps, shared=shared, anew=options.no_cache)
         self._runs = self._commands = True
 
     def build(self) -> BuildResult:
@@ -104,27 +107,11 @@ class Builder:
 
     def look_up(self) -> bool:
         """Find the records of all steps at once; gives whether everything is in the store, bases and steps."""
-        missing = self._options.no_cache
-
-        def start(stage: PlannedStage) -> Chain | None:
-            nonlocal missing
-            chain = self._performer.unpacked(stage)
-            missing = missing or chain is None
-            return chain
-
-        if not self._options.no_cache:
-            self._found = find_records(self._plan, self._store.steps.get_all, start, self._began)
-        left = [
-            step
-            for index, stage in self._plan.stages.items()
-            for step in stage.steps
-            if (index, step.number) not in self._found
-            and step.kind.acts
-            and not (step.kind is Kind.TEST and self._options.no_tests)
-        ]
+        there = self._records.look_up(self._performer.unpacked)
+        left = self._records.lacking(tests=not self._options.no_tests)
         self._runs = bool(left)
         self._commands = any(isinstance(step.action, Exec) for step in left)
-        return not self._runs and not missing
+        return there and not left
 
     def ready(self) -> None:
         """Start what steps need, if one may run; raises MachineError."""
@@ -135,13 +122,6 @@ class Builder:
     def tally(self) -> Tally:
         """What became of its steps so far."""
         return self._tally
-
-    def note(self, signature: bytes | None) -> None:
-        """Have kept what the next build is compared with; the signature is None where this one was not finished."""
-        if self._options.expect_cached or (reasons := self._why_of_all()) is None:
-            return
-        whole = signature is not None and not self._tally.skipped
-        reasons.note(signature, None if whole else frozenset(self._tally.done))
 
     @property
     def jobs(self) -> int:
@@ -217,7 +197,17 @@ class Builder:
             case ScratchBase():
                 return ()
             case ImageBase() | RootfsBase():
-                return unpacked_base(self._performer, stage)
+                return self._base(stage)
+
+    def _base(self, stage: PlannedStage) -> Chain:
+        try:
+            return self._performer.base(stage)
+        except InterruptedError:
+            raise Interrupted("the build was interrupted") from None
+        except (BuildFailed, Interrupted):
+            raise
+        except (MetalorError, OSError) as error:
+            raise base_failed(sayable(error), stage) from error
 
     def _ref(self, stage: PlannedStage, step: Step) -> StepRef:
         return StepRef(
@@ -265,8 +255,7 @@ class Builder:
             self._events.emit(StepSkipped(step=ref, reason="--no-tests"))
             return chain
         inputs = tuple(identity for index in read_stages(step) for identity in chains[index])
-        found = usable(self._found.get((stage.index, step.number)), step, chain, inputs, self._began)
-        found = found or self._lookup(step, chain, inputs)
+        found = self._records.of(stage.index, step, chain, inputs)
         if found is not None:
             return self._taken(ref, found)
         if self._options.expect_cached:
@@ -299,7 +288,7 @@ class Builder:
             raise Interrupted("the build was interrupted") from None
         try:
             # Whoever held the lock may have made what we want.
-            found = self._lookup(job.step, job.chain, job.inputs)
+            found = self._records.now(job.step, job.chain, job.inputs)
             if found is not None:
                 held.release()
                 return self._taken(job.ref, found)
@@ -378,15 +367,7 @@ class Builder:
     def _why(self, ref: StepRef) -> Why | None:
         if self._options.no_cache:
             return Why(code="no-cache", words="--no-cache")
-        reasons = self._why_of_all()
-        return None if reasons is None else reasons.why((ref.stage, ref.number), self._found)
-
-    def _why_of_all(self) -> "Reasons | None":
-        """What says why steps run, made once for all stages; None where nobody asks."""
-        with self._asking:
-            if self._asked is None and self._reasons is not None:
-                self._asked = self._reasons()
-            return self._asked
+        return None if self._ledger is None else self._ledger.why((ref.stage, ref.number), self._records.found)
 
     def _fail(self, ref: StepRef, failure: BuildFailed, took: int) -> BuildFailed:
         self._events.emit(told_failure(ref, failure, took))
@@ -395,12 +376,6 @@ class Builder:
     def _check(self) -> None:
         if self._stopping:
             raise Interrupted("the build was interrupted")
-
-    def _lookup(self, step: Step, chain: Chain, inputs: Chain) -> StepRecord | None:
-        if self._options.no_cache:
-            made = self._shared.made(step.key) if self._shared is not None else None
-            return usable(made, step, chain, inputs, self._began)
-        return usable(self._store.steps.get(step.key), step, chain, inputs, self._began)
 
 
 def _since(began: float) -> int:

@@ -8,7 +8,7 @@ from metalor_lang.build.walk import Stopped
 from metalor_lang.diagnostics.model import Diagnostic, Label
 from metalor_lang.errors import Exit, MachineError, MetalorError, machine_error
 from metalor_lang.hints import Final
-from metalor_lang.plan.graph import Kind, Step
+from metalor_lang.plan.graph import Kind, PlannedStage, Step
 from metalor_lang.source import SourceFile, Span
 
 __all__ = ["BuildFailed", "Interrupted", "Refused", "Stopped", "command_failed", "failed_with", "sayable"]
@@ -136,6 +136,14 @@ def failed_with(error: MetalorError, step: Step, code: str) -> BuildFailed:
     if isinstance(error, MachineError):
         code = "E0609"
     diagnostic = Diagnostic(code=code, message=error.message, span=step.span, labels=came_from(step), help=error.help)
+    return BuildFailed(diagnostic, reason=error.message, exit=error.exit)
+
+
+def base_failed(error: MetalorError, stage: PlannedStage) -> BuildFailed:
+    """The failure of a stage whose image or tree cannot be had."""
+    # No room on the disk is no damage of the image.
+    code = "E0609" if isinstance(error, MachineError) else "E0503"
+    diagnostic = Diagnostic(code=code, message=error.message, span=stage.span, help=error.help)
     return BuildFailed(diagnostic, reason=error.message, exit=error.exit)
 
 

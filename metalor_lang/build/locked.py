@@ -7,6 +7,7 @@ from pathlib import Path
 
 from metalor_lang.checker.program import Base, ImageBase, Platform, RootfsBase, Transport
 from metalor_lang.diagnostics.model import Diagnostic
+from metalor_lang.digest import sha256
 from metalor_lang.errors import UsageError, machine_error
 from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.plan.graph import BaseInfo, BindMount, CloneGit, CopyFiles, FetchFile, InputError, Inputs
@@ -30,6 +31,14 @@ _PLAIN: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/
 def lock_path(recipe: Path) -> Path:
     """Where the lock of a recipe is: NAME.lock beside NAME.metalor."""
     return recipe.with_name(recipe.name.removesuffix(".metalor") + ".lock")
+
+
+def lock_digest(recipe: Path) -> str:
+    """The digest of the lock beside a recipe; "" where none can be read."""
+    try:
+        return sha256(lock_path(recipe).read_bytes())
+    except OSError:
+        return ""
 
 
 def lock_command(recipe: Path) -> str:

@@ -3,11 +3,13 @@
 Invariant: a record counts on the very snapshots that it was made from.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 
+from metalor_lang.build.several import Shared
 from metalor_lang.checker.program import ScratchBase, StageBase
-from metalor_lang.plan.graph import BindMount, CopyFiles, Exec, Plan, PlannedStage, Step
-from metalor_lang.store.records import StepRecord
+from metalor_lang.plan.graph import BindMount, CopyFiles, Exec, Kind, Plan, PlannedStage, Step
+from metalor_lang.store.records import StepRecord, Steps
 
 Chain = tuple[str, ...]
 """Snapshots of a tree, lowest first."""
@@ -81,3 +83,76 @@ def find_records(
                 chain = None
         chains[index] = chain
     return found
+
+
+class Records:
+    """What the store has of the steps of one build: looked up all at once before it, one by one while it goes on.
+
+    Args:
+        plan: what is built.
+        steps: the records of the store.
+        shared: what builds of one command tell each other; None for a build alone.
+        anew: take nothing but what one of those made.
+
+    Attributes:
+        found: those of the steps that need not run.
+
+    """
+
+    def __init__(self, plan: Plan, steps: Steps, *, shared: Shared | None, anew: bool) -> None:
+        self._plan = plan
+        self._steps = steps
+        self._shared = shared
+        self._anew = anew
+        self._began = int(time.time())
+        self.found: Mapping[Place, StepRecord] = {}
+
+    def look_up(self, unpacked: Callable[[PlannedStage], Chain | None]) -> bool:
+        """Find the records of all steps at once; gives whether every base that was asked for is in the store.
+
+        Args:
+            unpacked: the chain of a stage's image or tree, None where it is not unpacked yet.
+
+        """
+        if self._anew:
+            return False
+        there = True
+
+        def start(stage: PlannedStage) -> Chain | None:
+            nonlocal there
+            chain = unpacked(stage)
+            there = there and chain is not None
+            return chain
+
+        self.found = find_records(self._plan, self._steps.get_all, start, self._began)
+        return there
+
+    def lacking(self, *, tests: bool) -> list[Step]:
+        """The steps that may run, by what was found so far; `tests`: whether TESTs do."""
+        return [
+            step
+            for index, stage in self._plan.stages.items()
+            for step in stage.steps
+            if (index, step.number) not in self.found and step.kind.acts and (tests or step.kind is not Kind.TEST)
+        ]
+
+    def of(self, stage: int, step: Step, chain: Chain, inputs: Chain) -> StepRecord | None:
+        """The record of a step that can be used, found before or there by now.
+
+        Args:
+            stage: index of its stage.
+            step: whose record.
+            chain: what it stands on.
+            inputs: the snapshots that it reads beside.
+
+        """
+        found = usable(self.found.get((stage, step.number)), step, chain, inputs, self._began)
+        return found or self.now(step, chain, inputs)
+
+    def now(self, step: Step, chain: Chain, inputs: Chain) -> StepRecord | None:
+        """The record of a step as the store has it now; arguments as `of`."""
+        if self._anew:
+            record = self._shared.made(step.key) if self._shared is not None else None
+        else:
+            record = self._steps.get(step.key)
+        return usable(record, step, chain, inputs, self._began)

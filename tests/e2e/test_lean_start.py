@@ -22,7 +22,8 @@ NOT_CACHED = frozenset(
 """What a build that finds everything does not need either."""
 OURS_NOT_CACHED = re.compile(
     r"metalor_lang\.(runtime\.(client|guests|zygote|rootfs|overlay)|oci\.(unpack|apply|diff|layer|output|image|skopeo)"
-    r"|build\.(perform|copying|export|rootfs|placing)|store\.(gc|verify|usage)|syntax\.(explain|lines|recovery|grammar)"
+    r"|build\.(perform|copying|export|rootfs|placing|accounts\.(past|keeping|reasons|filechanges))"
+    r"|store\.(gc|verify|usage)|syntax\.(explain|lines|recovery|grammar)"
     r"|diagnostics\.(render|codes)|tooling|repl|selftest)\b"
 )
 STEPS = 50

@@ -13,8 +13,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from metalor_lang.build.accounts.filechanges import FileChanges
 from metalor_lang.build.contexts import LocalContexts
-from metalor_lang.build.filechanges import FileChanges
 from metalor_lang.build.listings import Listings
 from metalor_lang.checker.program import Platform
 from metalor_lang.plan.evaluator import evaluate

@@ -9,9 +9,9 @@ import sys
 import time
 from collections.abc import Sequence
 
+from metalor_lang.build.accounts.reasons import Reasons
 from metalor_lang.build.api import Session
 from metalor_lang.build.lookup import Place, find_records
-from metalor_lang.build.reasons import Reasons
 from metalor_lang.cli.common import Notices, open_store, recipe_options
 from metalor_lang.digest import Json
 from metalor_lang.errors import Exit, UsageError
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
             lambda stage: session.bases.unpacked(stage.base, stage.platform),
             int(time.time()),
         )
-        answer = Answer(plan, found, session.reasons(plan))
+        answer = Answer(plan, found, session.ledger(plan).reasons)
         if arguments.format == "json":
             json.dump(answer.document(chosen), sys.stdout, ensure_ascii=False, indent=2)
             print()

@@ -10,8 +10,9 @@ from metalor_lang.diagnostics.codes.build import BUILD
 from metalor_lang.diagnostics.codes.locks import LOCKS
 from metalor_lang.diagnostics.codes.model import Code
 from metalor_lang.diagnostics.codes.names import NAMES
+from metalor_lang.diagnostics.codes.sources import SOURCES
 from metalor_lang.diagnostics.codes.syntax import SYNTAX
 
-CODES: dict[str, Code] = {code.id: code for table in (SYNTAX, NAMES, BUILD, LOCKS, BLOCKS) for code in table}
+CODES: dict[str, Code] = {code.id: code for table in (SYNTAX, NAMES, SOURCES, BUILD, LOCKS, BLOCKS) for code in table}
 
 __all__ = ["CODES", "Code"]

@@ -1,16 +1,11 @@
 """Codes of blocks, groups and imports: E080x lines that match no other, E081x how their lines are written."""
 
-from metalor_lang.diagnostics.codes.model import Code
+from metalor_lang.diagnostics.codes.model import Code, code
 
 _SCRATCH = "FROM scratch\n"
 
-
-def _code(id: str, title: str, why: str, wrong: str = "", right: str = "") -> Code:
-    return Code(id=id, title=title, why=why, wrong=wrong, right=right)
-
-
 BLOCKS: tuple[Code, ...] = (
-    _code(
+    code(
         "E0801",
         "A block is never closed",
         "`IF`, `FOR` and `DEFINE` go on to their `END`, which closes the innermost block that is open. When an inner"
@@ -18,21 +13,21 @@ BLOCKS: tuple[Code, ...] = (
         _SCRATCH + "IF ${TARGETARCH} == arm64\n    EXPOSE 80\n",
         _SCRATCH + "IF ${TARGETARCH} == arm64\n    EXPOSE 80\nEND\n",
     ),
-    _code(
+    code(
         "E0802",
         "END closes nothing",
         "Each `END` closes one `IF`, `FOR` or `DEFINE` above it. Here none is open.",
         _SCRATCH + "EXPOSE 80\nEND\n",
         _SCRATCH + "EXPOSE 80\n",
     ),
-    _code(
+    code(
         "E0803",
         "ELSE stands in no IF",
         "`ELSE` parts an `IF`. It cannot stand outside of one, nor right in a `FOR` or `DEFINE`.",
         _SCRATCH + "FOR PORT IN 80 443\n    EXPOSE ${PORT}\nELSE\n    EXPOSE 8080\nEND\n",
         _SCRATCH + "FOR PORT IN 80 443\n    EXPOSE ${PORT}\nEND\n",
     ),
-    _code(
+    code(
         "E0804",
         "ELSE stands behind the last ELSE",
         "An `ELSE` without a condition takes all that is left: nothing can follow it. `ELSE IF` lines stand above it.",
@@ -41,14 +36,14 @@ BLOCKS: tuple[Code, ...] = (
         _SCRATCH + "IF ${TARGETARCH} == arm64\n    EXPOSE 80\n"
         "ELSE IF ${TARGETARCH} == amd64\n    EXPOSE 82\nELSE\n    EXPOSE 81\nEND\n",
     ),
-    _code(
+    code(
         "E0805",
         "Blocks stand in each other too deep",
         "Nobody follows that many conditions at once. Give the inner lines a name with `DEFINE` and use it.",
         _SCRATCH + "IF a == a\n" * 33 + "END\n" * 33,
         _SCRATCH + "IF a == a\n" * 32 + "END\n" * 32,
     ),
-    _code(
+    code(
         "E0806",
         "A statement cannot stand there",
         "An `ARG` is one for the whole recipe, so it cannot stand in a `FOR` or in a group. A group is a part of a"
@@ -57,7 +52,7 @@ BLOCKS: tuple[Code, ...] = (
         _SCRATCH + "FOR PORT IN 80 443\n    ARG NAME=${PORT}\nEND\n",
         "ARG NAME=web\n" + _SCRATCH + "FOR PORT IN 80 443\n    EXPOSE ${PORT}\nEND\n",
     ),
-    _code(
+    code(
         "E0810",
         "A condition is not written like that",
         "`IF` compares one value with another, or with several: `==`, `!=`, `IN`, `NOT IN`, with white space around"
@@ -66,7 +61,7 @@ BLOCKS: tuple[Code, ...] = (
         _SCRATCH + "IF ${TARGETARCH} = arm64\n    EXPOSE 80\nEND\n",
         _SCRATCH + "IF ${TARGETARCH} == arm64\n    EXPOSE 80\nEND\n",
     ),
-    _code(
+    code(
         "E0811",
         "A FOR is not written like that",
         "`FOR NAME IN` and one or more values. A value is never split, unless `--split` says that each is a list of"
@@ -74,7 +69,7 @@ BLOCKS: tuple[Code, ...] = (
         _SCRATCH + "FOR PORT in 80 443\n    EXPOSE ${PORT}\nEND\n",
         _SCRATCH + "FOR PORT IN 80 443\n    EXPOSE ${PORT}\nEND\n",
     ),
-    _code(
+    code(
         "E0812",
         "A group is not written like that",
         "`DEFINE name PARAMETER PARAMETER=default` and `USE name PARAMETER=value`: a group's name is a small letter,"
@@ -82,7 +77,7 @@ BLOCKS: tuple[Code, ...] = (
         _SCRATCH + "DEFINE web port\n    EXPOSE ${port}\nEND\nUSE web 80\n",
         _SCRATCH + "DEFINE web port\n    EXPOSE ${port}\nEND\nUSE web port=80\n",
     ),
-    _code(
+    code(
         "E0813",
         "An IMPORT is not written like that",
         "`IMPORT path AS name`: the name stands before the groups of that file, `USE name.group`, so that one sees"
@@ -90,14 +85,14 @@ BLOCKS: tuple[Code, ...] = (
         "IMPORT common.metalor\n" + _SCRATCH,
         _SCRATCH,
     ),
-    _code(
+    code(
         "E0814",
         "Something stands behind END or ELSE",
         "`END` closes the innermost block and stands alone. `ELSE` stands alone, or as `ELSE IF` with a condition.",
         _SCRATCH + "IF ${TARGETARCH} == arm64\n    EXPOSE 80\nEND IF\n",
         _SCRATCH + "IF ${TARGETARCH} == arm64\n    EXPOSE 80\nEND\n",
     ),
-    _code(
+    code(
         "E0820",
         "A loop variable or parameter takes a name that is in use",
         "One name means one thing. The name of a loop variable or a parameter cannot be that of an ARG, of another one"
@@ -105,7 +100,7 @@ BLOCKS: tuple[Code, ...] = (
         "ARG PORT=80\n" + _SCRATCH + "FOR PORT IN 80 443\n    EXPOSE ${PORT}\nEND\n",
         _SCRATCH + "FOR PORT IN 80 443\n    EXPOSE ${PORT}\nEND\n",
     ),
-    _code(
+    code(
         "E0821",
         "There is no such group",
         "`USE name` needs a `DEFINE name` above it, and `USE space.name` an `IMPORT file AS space` whose file has that"
@@ -113,39 +108,39 @@ BLOCKS: tuple[Code, ...] = (
         _SCRATCH + "USE web\nDEFINE web\n    EXPOSE 80\nEND\n",
         _SCRATCH + "DEFINE web\n    EXPOSE 80\nEND\nUSE web\n",
     ),
-    _code(
+    code(
         "E0822",
         "A group uses itself",
         "A group that stands in itself, directly or by way of others, would never end. What repeats is a `FOR`.",
         _SCRATCH + "DEFINE web\n    EXPOSE 80\n    USE web\nEND\nUSE web\n",
         _SCRATCH + "DEFINE web\n    FOR PORT IN 80 443\n        EXPOSE ${PORT}\n    END\nEND\nUSE web\n",
     ),
-    _code(
+    code(
         "E0823",
         "A group gets what it does not take, or lacks what it needs",
         "`USE` gives every parameter without a default a value, by name, once, and no others.",
         _SCRATCH + "DEFINE web port\n    EXPOSE ${port}\nEND\nUSE web prot=80\nUSE web port=81\n",
         _SCRATCH + "DEFINE web port\n    EXPOSE ${port}\nEND\nUSE web port=80\nUSE web port=81\n",
     ),
-    _code(
+    code(
         "E0824",
         "A group or an import has the name of another",
         "Each `DEFINE` of a file has its own name, and so has each `AS` of its imports.",
         _SCRATCH + "DEFINE web\n    EXPOSE 80\nEND\nDEFINE web\n    EXPOSE 81\nEND\nUSE web\n",
         _SCRATCH + "DEFINE web\n    EXPOSE 80\nEND\nDEFINE other\n    EXPOSE 81\nEND\nUSE web\nUSE other\n",
     ),
-    _code(
+    code(
         "E0825",
         "Groups stand in each other too deep",
         "A group may use others, and those others again, 64 deep together with the blocks around them.",
     ),
-    _code(
+    code(
         "E0826",
         "A recipe becomes too long",
         "`FOR` and `USE` may make 100,000 lines. What goes over more values than that belongs into a program that a"
         " step runs.",
     ),
-    _code(
+    code(
         "E0830",
         "An imported file cannot be read",
         "`IMPORT` names a recipe file by a path relative to the file that the line stands in. The path is written out:"
@@ -154,13 +149,13 @@ BLOCKS: tuple[Code, ...] = (
         "IMPORT /srv/common.metalor AS common\n" + _SCRATCH,
         _SCRATCH,
     ),
-    _code(
+    code(
         "E0831",
         "A file imports itself",
         "Directly or by way of others, a file cannot bring itself. What two files need of each other belongs into a"
         " third.",
     ),
-    _code(
+    code(
         "E0832",
         "A statement stands in an imported file outside of a group",
         "Importing a file builds nothing: it brings groups. So such a file holds `RECIPE`, `IMPORT` and `DEFINE` only."

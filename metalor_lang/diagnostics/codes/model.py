@@ -21,3 +21,13 @@ class Code:
     why: str
     wrong: str = ""
     right: str = ""
+
+
+def code(id: str, title: str, why: str, wrong: str = "", right: str = "") -> Code:
+    """A row of a table; arguments as `Code`."""
+    return Code(id=id, title=title, why=why, wrong=wrong, right=right)
+
+
+def on_scratch(id: str, title: str, why: str, wrong: str, right: str) -> Code:
+    """A row whose examples are lines of a stage on scratch."""
+    return code(id, title, why, f"FROM scratch\n{wrong}\n", f"FROM scratch\n{right}\n")

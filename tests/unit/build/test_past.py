@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from metalor_lang.build.accounts.ledger import noted, signature, whose
+from metalor_lang.build.accounts.past import Past
 from metalor_lang.build.listings import Kept, Listings
-from metalor_lang.build.past import Past, noted, signature, whose
 from metalor_lang.build.pieces import Piece, Pieces
 from metalor_lang.plan.why.account import account_of
 from metalor_lang.store import KeepPolicy, StepRecord, Store
@@ -115,7 +116,7 @@ def test_gc_takes_what_nothing_needs(store: Store) -> None:
 
 
 def test_the_oldest_go(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("metalor_lang.build.past._KEPT", 3)
+    monkeypatch.setattr("metalor_lang.build.accounts.past._KEPT", 3)
     for number in range(5):
         note(store, Path(f"/{number}/app.metalor"))
         time.sleep(0.01)
