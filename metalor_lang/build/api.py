@@ -369,8 +369,8 @@ class Session:
         try:
             with self.store.lease():
                 results = build_together(builders)
-        except BaseException:
-            self._finished(builders, began, ok=False)
+        except BaseException as error:
+            self._finished(builders, began, ok=False, interrupted=isinstance(error, KeyboardInterrupt))
             raise
         self._finished(builders, began, ok=True)
         return results
@@ -383,7 +383,7 @@ class Session:
             plan, store=self.store, bases=self.bases, contexts=self.contexts, name=self.name, path=self._path
         )  # fmt: skip
 
-    def _finished(self, builders: Sequence[Builder], began: float, *, ok: bool) -> None:
+    def _finished(self, builders: Sequence[Builder], began: float, *, ok: bool, interrupted: bool = False) -> None:
         tallies = [builder.tally for builder in builders]
         finished = BuildFinished(
             ok=ok,
@@ -393,6 +393,7 @@ class Session:
             duration_ms=int((time.monotonic() - began) * 1000),
             image="",
             passed=sum(each.passed for each in tallies),
+            interrupted=interrupted,
         )
         self.events.emit(finished)
         for builder in builders:
