@@ -20,6 +20,14 @@ class Exit(IntEnum):
     BUG = 4
 
 
+INTERRUPTED: Final = 130
+"""Exit status of a command that was ended by Ctrl-C or SIGTERM."""
+
+
+class ToldInterrupt(KeyboardInterrupt):
+    """Somebody ended the command, and has been told so already."""
+
+
 class MetalorError(Exception):
     """Base of every error raised on purpose.
 

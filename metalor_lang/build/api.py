@@ -372,14 +372,17 @@ class Session:
             )
             for plan, ledger in zip(plans, ledgers)
         ]
-        ok = False
+        ok = interrupted = False
         try:
             with self.store.lease():
                 results = build_together(builders)
             ok = True
+        except KeyboardInterrupt:
+            interrupted = True
+            raise
         finally:
             tallies = [builder.tally for builder in builders]
-            self.events.emit(_end(tallies, began, ok=ok))
+            self.events.emit(_end(tallies, began, ok=ok, interrupted=interrupted))
             if not options.expect_cached:
                 for ledger, tally in zip(ledgers, tallies):
                     ledger.close(tally, finished=ok)
@@ -392,7 +395,7 @@ class Session:
         )  # fmt: skip
 
 
-def _end(tallies: Sequence[Tally], began: float, *, ok: bool) -> BuildFinished:
+def _end(tallies: Sequence[Tally], began: float, *, ok: bool, interrupted: bool) -> BuildFinished:
     return BuildFinished(
         ok=ok,
         ran=sum(each.ran for each in tallies),
@@ -401,4 +404,5 @@ def _end(tallies: Sequence[Tally], began: float, *, ok: bool) -> BuildFinished:
         duration_ms=int((time.monotonic() - began) * 1000),
         image="",
         passed=sum(each.passed for each in tallies),
+        interrupted=interrupted,
     )

@@ -19,6 +19,7 @@ from metalor_lang.build.events import (
     StepRef,
     StepSkipped,
     StepStarted,
+    StepStopped,
     Why,
 )
 from metalor_lang.build.failures import (
@@ -333,6 +334,7 @@ class Builder:
         except BuildFailed as failure:
             raise self._fail(ref, failure, _since(began)) from None
         except Interrupted:
+            self._events.emit(StepStopped(step=ref, duration_ms=_since(began)))
             raise
         except (MetalorError, OSError) as error:
             raise self._fail(ref, failed_with(sayable(error), step, "E0604"), _since(began)) from error

@@ -174,6 +174,14 @@ class StepFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepStopped:
+    """A step was ended before its end: the build was interrupted, or another step failed; nothing of it is kept."""
+
+    step: StepRef
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """Something worth a line that is neither an error nor progress of one step."""
 
@@ -196,6 +204,7 @@ class BuildFinished:
     Args:
         ran, cached, skipped: how many steps.
         passed: how many of those that ran or were cached are tests.
+        interrupted: somebody ended it.
 
     """
 
@@ -206,6 +215,7 @@ class BuildFinished:
     duration_ms: int
     image: str
     passed: int = 0
+    interrupted: bool = False
 
 
 Event = (
@@ -219,6 +229,7 @@ Event = (
     | StepSkipped
     | StepFinished
     | StepFailed
+    | StepStopped
     | Notice
     | Exported
     | BuildFinished
@@ -235,6 +246,7 @@ EVENT_NAMES: Final[Mapping[type, str]] = {
     StepSkipped: "step-skipped",
     StepFinished: "step-finished",
     StepFailed: "step-failed",
+    StepStopped: "step-stopped",
     Notice: "notice",
     Exported: "exported",
     BuildFinished: "build-finished",

@@ -14,6 +14,7 @@ from metalor_lang.build.events import (
     StepRef,
     StepSkipped,
     StepStarted,
+    StepStopped,
 )
 from metalor_lang.guards import Lock
 from metalor_lang.hints import Any
@@ -111,6 +112,8 @@ class Results:
                 self._note(step, Outcome.LEFT_OUT, reason=reason)
             case StepFinished(step=step, duration_ms=took):
                 self._note(step, Outcome.PASSED, duration_ms=took)
+            case StepStopped(step=step, duration_ms=took):
+                self._note(step, Outcome.ENDED, duration_ms=took)
             case StepFailed(step=step):
                 outcome = Outcome.BROKEN if event.status is None else Outcome.FAILED
                 self._note(

@@ -16,7 +16,7 @@ from metalor_lang.build.failures import BuildFailed, Refused
 from metalor_lang.build.late import LateRuntime, LateSnapshotter
 from metalor_lang.build.model import BuildResult, Chain, Options
 from metalor_lang.diagnostics.model import Diagnostic
-from metalor_lang.errors import UsageError
+from metalor_lang.errors import ToldInterrupt, UsageError
 from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.plan.graph import Plan, Step
 from metalor_lang.primitives import valid_identifier
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from metalor_lang.runtime.client import Runtime
     from metalor_lang.runtime.rootfs import Snapshotter
     from metalor_lang.runtime.world import World
+    from metalor_lang.screen.console import Console
 
 _NARROW: Final = 40
 
@@ -225,14 +226,26 @@ def build_in(
     snapshotter: "Snapshotter",
     options: Options,
     keep_failed: Callable[[Step, Chain], None] | None = None,
+    *,
+    screen: "Console | None" = None,
 ) -> tuple[BuildResult, ...]:
-    """Build; a failure carries the recipe, so that it can be shown in its frame."""
+    """Build; a failure carries the recipe, so that it can be shown in its frame.
+
+    Raises:
+        ShownFailure: a step failed.
+        ToldInterrupt: somebody ended the build, and `screen` has said so; else KeyboardInterrupt.
+
+    """
     try:
         return session.build_all(
             plans, runtime=runtime, snapshotter=snapshotter, options=options, keep_failed=keep_failed
         )
     except BuildFailed as failure:
         raise ShownFailure(failure, session.source) from failure
+    except KeyboardInterrupt:
+        if screen is not None and screen.interrupted:
+            raise ToldInterrupt from None
+        raise
 
 
 class ShownFailure(BuildFailed):

@@ -84,7 +84,7 @@ def _find(
             unpacker=arguments.unpacker,
             owner=world.owner,
         ) as session:
-            (result,) = build_in(session, (session.plan(),), runtime, snapshotter, options)
+            (result,) = build_in(session, (session.plan(),), runtime, snapshotter, options, screen=screen)
             remember(store, (sketch(result, session.bases, session.name),))
     finally:
         if screen is not None:

@@ -14,11 +14,18 @@ from types import FrameType
 
 from metalor_lang import __version__
 from metalor_lang.cli.table import BY_NAME
-from metalor_lang.errors import Exit, MachineError, MetalorError, UsageError, machine_error
+from metalor_lang.errors import (
+    INTERRUPTED,
+    Exit,
+    MachineError,
+    MetalorError,
+    ToldInterrupt,
+    UsageError,
+    machine_error,
+)
 from metalor_lang.hints import Final
 from metalor_lang.screen.color import color
 
-INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141
 GARBAGE: Final = (50_000, 20, 50)
 """Most of what a command makes lives to its end: looking for garbage every 700 objects finds none."""
@@ -45,6 +52,8 @@ def main(words: Sequence[str]) -> int:
     except BrokenPipeError:
         _silence(sys.stdout.fileno())
         return PIPE_CLOSED
+    except ToldInterrupt:
+        return INTERRUPTED
     except KeyboardInterrupt:
         print("metalor: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -46,6 +46,11 @@ class Reporting:
         except OSError as error:
             raise UsageError(f"--test-report {path} cannot be written: {error.strerror}") from None
 
+    @property
+    def interrupted(self) -> bool:
+        """As the screen behind it."""
+        return self._screen.interrupted
+
     def expect(self, plans: Sequence[Plan]) -> None:
         """These plans will be built."""
         self._results.expect(plans)

@@ -10,30 +10,22 @@ from pathlib import Path
 
 from metalor_lang.build.api import RecipeOptions
 from metalor_lang.build.events import EventSink
-from metalor_lang.build.failures import BuildFailed, Interrupted, Refused
-from metalor_lang.build.lookup import Chain
-from metalor_lang.errors import MetalorError
-from metalor_lang.hints import Final
-from metalor_lang.plan.graph import Step
 from metalor_lang.record import replace
-from metalor_lang.repl.carry import Ahead, Carrier, Performers
-from metalor_lang.repl.faults import Failed, Stumble, Typed, mistake, placed
+from metalor_lang.repl.attempts import Attempts
+from metalor_lang.repl.carry import Carrier, Performers
+from metalor_lang.repl.faults import Failed, Stumble, Typed
 from metalor_lang.repl.ground import Ground
 from metalor_lang.repl.journal import Journal, Story, Written
 from metalor_lang.repl.outcome import (
     WRONG,
     Done,
     Entry,
-    Failure,
-    Interruption,
     Nobody,
     Person,
-    Refusal,
     Result,
     Said,
 )
 from metalor_lang.repl.pieces import Piece
-from metalor_lang.repl.planning import joined
 from metalor_lang.repl.timeline import (
     Queue,
     Timeline,
@@ -54,8 +46,6 @@ from metalor_lang.runtime.limits import Limits
 from metalor_lang.runtime.rootfs import Snapshotter
 from metalor_lang.source import SourceFile
 from metalor_lang.store.store import Store
-
-_LOOK: Final = "nothing of it is kept; `:shell --failed` looks at what it left behind"
 
 Here = Version[Ground]
 
@@ -100,9 +90,7 @@ class Core:
         self.limits = limits
         self.unpacker = unpacker
         self.owner = owner
-        self.carrier = Carrier(store=store, performers=performers, events=events)
-        self.stumble: Stumble | None = None
-        self.kept: list[Chain] = []
+        self.attempts = Attempts(Carrier(store=store, performers=performers, events=events))
         self.breaks: set[int] = set()
         self.saved: frozenset[int] = frozenset()
         self.typed: list[str] = []
@@ -241,7 +229,7 @@ class Core:
         if self._cancel is not None:
             self._cancel.fire()
             return True
-        return self._pushing or self.carrier.stop()
+        return self._pushing or self.attempts.stop()
 
     @contextmanager
     def running(self) -> Iterator[Cancel]:
@@ -251,10 +239,6 @@ class Core:
             yield self._cancel
         finally:
             self._cancel = None
-
-    def keep(self, step: Step, chain: Chain) -> None:
-        """Take the files as a command left them that failed."""
-        self.kept.append(chain)
 
     # --- carrying out -----------------------------------------------------------------------------------------------
 
@@ -278,7 +262,7 @@ class Core:
             if failed.offset < at:
                 yield from self.proceed(count, breaks=False)
                 if self.now.queue is item:
-                    self.stumble = Stumble(text=item.text, line=self.now.line, chain=failed.chain)
+                    self.attempts.stumble = Stumble(text=item.text, line=self.now.line, chain=failed.chain)
                 return
 
     def places(self, text: str, cut: Sequence[Piece]) -> Callable[[int], Typed]:
@@ -334,8 +318,8 @@ class Core:
                 logs: tuple[str, ...] = ()
             else:
                 if ahead is None:
-                    ahead, first = self._ahead(version, [each.text for each in todo[index:]]), index
-                result = self._carry(ahead, index - first, version, item, typed and typed(index), anew=anew)
+                    ahead, first = self.attempts.ahead(version, [each.text for each in todo[index:]]), index
+                result = self.attempts.carry(ahead, index - first, version, item, typed and typed(index), anew=anew)
                 if not isinstance(result, Entry):
                     yield result
                     return
@@ -343,61 +327,13 @@ class Core:
                 logs = self._logs(result)
             version = replace(version, line=line, queue=queue(index))
             (keep or self.push)(version)
-            self.stumble = None
+            self.attempts.stumble = None
             yield Done(entry=line.entry, number=line.count, logs=logs)
-
-    def _ahead(self, version: Here, texts: Sequence[str]) -> Ahead:
-        before = entries(version.line)
-        return Ahead(
-            [entry.text for entry in before],
-            texts,
-            args=version.args,
-            ground=version.place,
-            known=[answer for entry in before for answer in entry.answers],
-        )
 
     def _logs(self, entry: Entry) -> tuple[str, ...]:
         cached = [part for part in entry.flat if part.cached and part.kind in ("run", "sh", "test")]
         paths = [self.store.logs_path(part.key) for part in cached]
         return tuple(str(path) for path in paths if path.exists())
-
-    def _carry(
-        self, ahead: Ahead, index: int, version: Here, item: Waiting, typed: Typed | None, *, anew: bool
-    ) -> Entry | Result:
-        start = sum(len(each.entry.text) + 1 for each in cells(version.line))
-        self.kept.clear()
-        try:
-            planned = ahead.upto(index)
-            return self.carrier.carry(
-                planned,
-                length(version.line),
-                version.line,
-                version.place,
-                serial=item.serial,
-                text=item.text,
-                anew=anew,
-            )
-        except Refused as error:
-            found, source = placed(error.diagnostics, error.source, start, typed)
-            return Refusal(diagnostics=found, source=source)
-        except BuildFailed as error:
-            self.stumble = Stumble(text=item.text, line=version.line, chain=self.kept[-1] if self.kept else None)
-            whole = joined([*(each.entry.text for each in cells(version.line)), item.text], str(version.place.path))[0]
-            diagnostic = replace(error.diagnostic, help=_LOOK) if self.kept else error.diagnostic
-            found, source = placed((diagnostic,), whole, start, typed)
-            return Failure(
-                diagnostic=found[0],
-                source=source,
-                reason=error.reason,
-                status=error.command_status,
-                tail=error.tail,
-                log=error.log,
-                exit=error.exit,
-            )
-        except (Interrupted, KeyboardInterrupt):
-            return Interruption(statement=item.text)
-        except (MetalorError, OSError) as error:
-            return mistake(error)
 
 
 def _written(version: Here) -> Written:

@@ -4,7 +4,16 @@ Invariant: what a step writes is shown whole, line by line, with control charact
 the result that follows, so nothing is said twice.
 """
 
-from metalor_lang.build.events import Event, Notice, StepFailed, StepFinished, StepOutput, StepProgress, StepStarted
+from metalor_lang.build.events import (
+    Event,
+    Notice,
+    StepFailed,
+    StepFinished,
+    StepOutput,
+    StepProgress,
+    StepStarted,
+    StepStopped,
+)
 from metalor_lang.screen.live import Live
 from metalor_lang.screen.text import output_line, transfer, visible
 
@@ -24,7 +33,7 @@ class Output(Live):
                         self.redraw([output_line(line) for line in lines])
                 case StepProgress(step=step):
                     self.say(step, transfer(event.done, event.total))
-                case StepFinished(step=step) | StepFailed(step=step):
+                case StepFinished(step=step) | StepFailed(step=step) | StepStopped(step=step):
                     rest = self.end(step)
                     self.redraw([output_line(rest)] if rest else [])
                 case Notice():

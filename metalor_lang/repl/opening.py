@@ -83,7 +83,7 @@ def open_session(
                 events=events,
                 titles={index: stage.title for index, stage in plan.stages.items()},
                 limits=limits,
-                keep_failed=core.keep,
+                keep_failed=core.attempts.keep,
                 secrets=ground.options.secrets or NONE,
             )
 

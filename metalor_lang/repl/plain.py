@@ -6,7 +6,7 @@ our own.
 
 import sys
 
-from metalor_lang.build.events import Event, Notice, StepFailed, StepFinished, StepOutput
+from metalor_lang.build.events import Event, Notice, StepFailed, StepFinished, StepOutput, StepStopped
 from metalor_lang.hints import Final, TextIO
 from metalor_lang.record import replace
 from metalor_lang.repl.outcome import WRONG, Done, Failure, Result
@@ -16,7 +16,6 @@ from metalor_lang.screen.text import output_line
 
 _WIDTH: Final = 100
 _LOG_LIMIT: Final = 1 << 20
-INTERRUPTED: Final = 130
 
 
 class PlainEvents:
@@ -33,7 +32,7 @@ class PlainEvents:
             case StepOutput(data=data):
                 *lines, self._rest = (self._rest + data).split(b"\n")
                 self._print(lines)
-            case StepFinished() | StepFailed():
+            case StepFinished() | StepFailed() | StepStopped():
                 self._print([self._rest] if self._rest else [])
                 self._rest = b""
             case Notice(text=text):

@@ -26,6 +26,7 @@ from metalor_lang.build.events import (
     StepRef,
     StepSkipped,
     StepStarted,
+    StepStopped,
     to_json,
 )
 from metalor_lang.guards import Lock
@@ -42,6 +43,11 @@ _TRANSFER_LINES: Final = 10.0
 
 class Console(EventSink, Protocol):
     """An event sink with an end: `close` leaves the screen in order."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a person has been told that the build was interrupted."""
+        ...
 
     def close(self) -> None:
         """Erase live lines and stop drawing."""
@@ -65,6 +71,8 @@ def console(mode: str, *, raw: bool = False, out: TextIO | None = None, err: Tex
 class JsonConsole:
     """One JSON object a line."""
 
+    interrupted: Final = False  # a program has been told, no person
+
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._lock = Lock()
@@ -85,7 +93,12 @@ def _summary(event: BuildFinished) -> str:
     counts = [(event.ran, "ran"), (event.cached, "cached"), (event.skipped, "left out"), (event.passed, tests)]
     nothing = "nothing had to run" if event.ok else "no step was finished"
     words = ", ".join(f"{count} {word}" for count, word in counts if count) or nothing
-    return f"{'done' if event.ok else 'failed'} in {duration(event.duration_ms)}: {words}"
+    end = "done in" if event.ok else "interrupted after" if event.interrupted else "failed in"
+    return f"{end} {duration(event.duration_ms)}: {words}"
+
+
+def _stopped(event: StepStopped) -> str:
+    return f"stopped after {duration(event.duration_ms)}"
 
 
 def cached(step: StepRef) -> str:
@@ -116,6 +129,8 @@ def event_lines(event: Event) -> list[str]:
             return [f"{label(step)} {'passed' if step.kind == _TEST else 'done'} in {duration(event.duration_ms)}"]
         case StepFailed(step=step):
             return [f"{label(step)} failed after {duration(event.duration_ms)}: {event.reason}"]
+        case StepStopped(step=step):
+            return [f"{label(step)} {_stopped(event)}"]
         case Notice():
             return [f"[{event.title}] {event.text}" if event.title else event.text]
         case Exported():
@@ -135,6 +150,7 @@ class PlainConsole:
         self._lock = Lock()
         self._lines = StepLines()
         self._told: dict[str, float] = {}
+        self.interrupted = False
 
     def emit(self, event: Event) -> None:
         """Write the event's lines."""
@@ -145,10 +161,13 @@ class PlainConsole:
                     texts = [f"{label(step)} | {output_line(line, raw=self._raw)}" for line in lines]
                 case StepProgress(step=step):
                     texts = [f"{label(step)} {transfer(event.done, event.total)}"] if self._due(step) else []
-                case StepFinished(step=step) | StepFailed(step=step):
+                case StepFinished(step=step) | StepFailed(step=step) | StepStopped(step=step):
                     rest = self._lines.end(name_of(step))
                     texts = [f"{label(step)} | {output_line(rest, raw=self._raw)}"] if rest else []
                     texts += event_lines(event)
+                case BuildFinished():
+                    self.interrupted = event.interrupted
+                    texts = event_lines(event)
                 case _:
                     texts = event_lines(event)
             if texts:
@@ -170,6 +189,8 @@ class PlainConsole:
 class LiveConsole(Live):
     """Live lines for the running steps below a log of the finished ones."""
 
+    interrupted = False
+
     def emit(self, event: Event) -> None:
         """Take the event in and redraw."""
         with self.lock:
@@ -190,11 +211,15 @@ class LiveConsole(Live):
                 case StepFailed(step=step):
                     self.end(step)
                     self.redraw([self._done("✗", 31, step, event.reason)])
+                case StepStopped(step=step):
+                    self.end(step)
+                    self.redraw([self._done("■", 33, step, _stopped(event))])
                 case StepCached(step=step):
                     self.redraw([self._done("=", 36, step, cached(step))])
                 case StepConfigured(step=step):
                     self.redraw([self._done("·", 2, step, "")])
                 case BuildFinished():
+                    self.interrupted = event.interrupted
                     self.end_all()
                     self.redraw(event_lines(event))
                 case _:

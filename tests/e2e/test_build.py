@@ -1,5 +1,6 @@
 import gzip
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -147,12 +148,35 @@ def test_ctrl_c_ends_the_step_and_leaves_nothing(shop):
     began = time.monotonic()
     build.send_signal(signal.SIGINT)
     _, said = build.communicate(timeout=30)
-    assert build.returncode == 130 and "interrupted" in said
+    assert build.returncode == 130
+    assert [re.sub(r"[0-9.]+s", "Ts", line) for line in said.splitlines()] == [
+        "[stage 1 2/2] stopped after Ts",
+        "interrupted after Ts: 1 ran",
+    ]
     assert time.monotonic() - began < 10
     assert shop.leftovers() == []
     assert "SH sleep 60" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
     again = shop.events("app.metalor", "--expect-cached", status=1)
     assert [event["text"] for event in again if event["event"] == "step-cached"] == ["SH echo one"]
+
+
+@pytest.mark.parametrize("progress", ["tty", "json"])
+def test_an_interrupt_is_said_once(shop, progress):
+    shop.recipe("FROM BASE\nSH echo soon; sleep 60\n")
+    build = shop.start("build", "app.metalor", "--progress", progress)
+    for line in build.stdout if progress == "json" else build.stderr:
+        if ("soon" in line and "step-output" in line) if progress == "json" else "    soon" in line:
+            break
+    build.send_signal(signal.SIGINT)
+    out, said = build.communicate(timeout=30)
+    assert build.returncode == 130 and "failed" not in said and "Traceback" not in said
+    assert said.count("interrupted") == 1
+    if progress == "json":
+        told = [json.loads(line) for line in out.splitlines()]
+        assert [each["event"] for each in told[-2:]] == ["step-stopped", "build-finished"]
+        assert told[-1]["interrupted"] and not told[-1]["ok"]
+    else:
+        assert re.search(r"■ \[stage 1 1/1\] SH echo soon; sleep 60  stopped after [0-9.]+s\n", said)
 
 
 def test_two_builds_at_once_run_each_step_once(shop):

@@ -76,9 +76,8 @@ def run(arguments: "argparse.Namespace") -> int:
             needed = emulators(plans, tests=not how.no_tests)
             with machine(store, world, screen, emulators=needed, early=early) as (runtime, snapshotter):
                 try:
-                    results = build_in(
-                        session, plans, runtime, snapshotter, how, after.keep if after is not None else None
-                    )
+                    keep = after.keep if after is not None else None
+                    results = build_in(session, plans, runtime, snapshotter, how, keep, screen=screen)
                 except ShownFailure as failure:
                     if after is None:
                         raise

@@ -37,9 +37,10 @@ def at_a_terminal() -> bool:
 
 
 def _plain(arguments: argparse.Namespace, text: str) -> int:
+    from metalor_lang.errors import INTERRUPTED
     from metalor_lang.repl.opening import interrupts_to
     from metalor_lang.repl.outcome import Interruption
-    from metalor_lang.repl.plain import INTERRUPTED, Hearer, PlainEvents
+    from metalor_lang.repl.plain import Hearer, PlainEvents
 
     events = PlainEvents(raw=arguments.raw)
     with opened(arguments, events, hear=Hearer(events), journaled=False) as session, interrupts_to(session):

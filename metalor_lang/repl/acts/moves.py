@@ -82,7 +82,7 @@ def go(core: Core, words: str) -> Iterator[Result]:
 def retry(core: Core, words: str) -> Iterator[Result]:
     """Carry out what failed once more, else the last statement anew."""
     no_words(words, ":retry")
-    now, stumble = core.now, core.stumble
+    now, stumble = core.now, core.attempts.stumble
     if stumble is not None and stumble.line is now.line:
         queue = now.queue
         if queue is not None and queue.text == stumble.text:

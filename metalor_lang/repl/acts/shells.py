@@ -83,7 +83,7 @@ def shell(core: Core, words: str) -> Iterator[Result]:
 
 
 def _failed(core: Core) -> Chain:
-    stumble = core.stumble
+    stumble = core.attempts.stumble
     if stumble is None or stumble.chain is None:
         raise UsageError(":shell --failed: no command has failed here", help="write :shell for the current state")
     return stumble.chain

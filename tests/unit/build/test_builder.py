@@ -9,7 +9,15 @@ import pytest
 
 from metalor_lang.build.builder import Builder
 from metalor_lang.build.cached import cached_steps
-from metalor_lang.build.events import Recorder, StepCached, StepFailed, StepFinished, StepSkipped, StepStarted
+from metalor_lang.build.events import (
+    Recorder,
+    StepCached,
+    StepFailed,
+    StepFinished,
+    StepSkipped,
+    StepStarted,
+    StepStopped,
+)
 from metalor_lang.build.failures import BuildFailed, Interrupted, command_failed
 from metalor_lang.build.model import Options
 from metalor_lang.checker.checker import check
@@ -334,6 +342,7 @@ def test_a_failing_test_ends_what_runs_beside_it(store, other):
         builder.build()
     assert failure.value.diagnostic.code == "E0608"
     assert of(events.events, StepFailed) == ["TEST SH look"]
+    assert other in of(events.events, StepStopped), "it is told that it was ended"
     kept = {step.text for stage in planned(TESTED).stages.values() for step in stage.steps if store.steps.get(step.key)}
     assert kept == {"SH first", "SH second"} - {other}, "the test is no record, what was made is"
 

@@ -20,6 +20,7 @@ ALL = (
     ev.StepSkipped(step=STEP, reason="--no-tests"),
     ev.StepFinished(step=STEP, duration_ms=12),
     ev.StepFailed(step=STEP, reason="exit status 2", status=2, tail=("x",), log="/l", duration_ms=3),
+    ev.StepStopped(step=STEP, duration_ms=3),
     ev.StepProgress(step=STEP, done=5, total=None),
     ev.Notice(text="hello"),
     ev.Exported(output="oci:out", digest="sha256:1"),

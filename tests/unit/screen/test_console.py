@@ -83,6 +83,37 @@ def test_the_output_of_one_stage_for_two_platforms_stays_apart():
     ]
 
 
+STOPPED = (
+    ev.StepStarted(step=STEP),
+    ev.StepStarted(step=OTHER),
+    ev.StepOutput(step=OTHER, data=b"half a line"),
+    ev.StepStopped(step=STEP, duration_ms=1200),
+    ev.StepStopped(step=OTHER, duration_ms=700),
+    ev.BuildFinished(ok=False, ran=1, cached=0, skipped=0, duration_ms=2100, image="", interrupted=True),
+)
+
+
+def test_a_step_that_is_ended_says_so_and_the_build_that_it_was_interrupted():
+    assert plain(STOPPED).splitlines() == [
+        '[web 2/5] RUN ["a"]',
+        "[api 1/1] SH a …",
+        "[web 2/5] stopped after 1.2s",
+        "[api 1/1] | half a line",
+        "[api 1/1] stopped after 0.7s",
+        "interrupted after 2.1s: 1 ran",
+    ]
+
+
+def test_live_lines_of_an_interrupted_build(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    assert live(STOPPED) == [
+        '■ [web 2/5] RUN ["a"]  stopped after 1.2s',
+        "■ [api 1/1] SH a …  stopped after 0.7s",
+        "interrupted after 2.1s: 1 ran",
+        "",
+    ]
+
+
 def test_raw_passes_control_characters():
     assert "\x1b[31m" in plain([ev.StepOutput(step=STEP, data=b"\x1b[31mred\n")], raw=True)
 
