@@ -32,7 +32,7 @@ from metalor_lang.build.telling import Telling
 from metalor_lang.build.together import build_together
 from metalor_lang.checker.checker import check
 from metalor_lang.checker.platforms import same_platform
-from metalor_lang.checker.program import Program
+from metalor_lang.checker.program import Platform, Program
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import UsageError, machine_error
 from metalor_lang.hints import TYPE_CHECKING, Final, Self
@@ -259,10 +259,7 @@ class Session:
             MachineError, UsageError.
 
         """
-        asked: list[LockedInputs] = []
-        plan = self._plan(self._options, asked)
-        self._tell(asked)
-        return plan
+        return self._plans(None)[0]
 
     def plans(self) -> tuple[Plan, ...]:
         """One plan for each platform of the options, in their order; errors as `plan`, before anything runs.
@@ -273,10 +270,8 @@ class Session:
         """
         if self._options.platform is None:
             return (self.plan(),)
-        asked: list[LockedInputs] = []
         platforms = several_platforms(self._options.platform)
-        plans = tuple(self._plan(replace(self._options, platform=str(each)), asked) for each in platforms)
-        self._tell(asked)
+        plans = self._plans(platforms)
         for plan, platform in zip(plans, platforms):
             target = plan.stages[plan.target]
             if len(plans) > 1 and not same_platform(target.platform, platform):
@@ -285,18 +280,27 @@ class Session:
                 raise refuse("E0507", message, target.span, self.source, help=help)
         return named(plans)
 
-    def _tell(self, asked: list[LockedInputs]) -> None:
+    def _plans(self, platforms: Sequence[Platform] | None) -> tuple[Plan, ...]:
+        """The plan for each platform; None for that of the options."""
+        every = [self._options]
+        if platforms is not None:
+            every = [replace(self._options, platform=str(each)) for each in platforms]
+        programs = [
+            check_source(self._path, self.source, self._early, options, self.contexts).program for options in every
+        ]
+        self.lock.vet(programs, self.source)
+        asked: list[LockedInputs] = []
+        plans = tuple(self._plan(program, asked) for program in programs)
         if said := notice_of(self.lock, asked):
             self.events.emit(Notice(text=said))
+        return plans
 
-    def _plan(self, options: RecipeOptions, asked: list[LockedInputs]) -> Plan:
-        checked = check_source(self._path, self.source, self._early, options, self.contexts)
-        self.lock.vet(checked.program, self.source)
+    def _plan(self, program: Program, asked: list[LockedInputs]) -> Plan:
         inputs = self.lock.over(BuildInputs(self.bases, self.contexts, Remotes(self.store)))
         if isinstance(inputs, LockedInputs):
-            inputs.imported(checked.program.imports)
+            inputs.imported(program.imports)
             asked.append(inputs)
-        plan, wrong = evaluate(checked.program, inputs)
+        plan, wrong = evaluate(program, inputs)
         if plan is None or wrong:
             raise Refused(wrong, self.source)
         return plan

@@ -15,7 +15,7 @@ from metalor_lang.record import dataclass, field, replace
 from metalor_lang.syntax import ast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from metalor_lang.checker.program import Imported, Program
     from metalor_lang.plan.lock import Lock
@@ -136,8 +136,12 @@ class RecipeLock:
         info = None if lock is None else lock.base(base, platform)
         return None if info is None else info.digest
 
-    def vet(self, program: "Program", source: "SourceFile") -> None:
-        """Refuse, where nothing may come from elsewhere, a program that names what is not in the lock.
+    def vet(self, programs: "Sequence[Program]", source: "SourceFile") -> None:
+        """Refuse, where nothing may come from elsewhere, a recipe that names what is not in the lock.
+
+        Args:
+            programs: the checked recipe, once for each platform.
+            source: of the recipe.
 
         Raises:
             Refused: with every place.
@@ -149,9 +153,11 @@ class RecipeLock:
         if self._recipe is None:
             raise UsageError("--locked: a recipe from standard input has no lock beside it", help="name its file")
         lock = self.get()
-        if lock is not None and lock.covers(program.platform) and _plainly_in(program, lock):
+        if lock is not None and all(lock.covers(each.platform) and _plainly_in(each, lock) for each in programs):
             return
-        if missing := self.missing(program):
+        from metalor_lang.plan.unlocked import unlocked
+
+        if missing := unlocked(programs, lock, self.name, self.remedy):
             from metalor_lang.build.failures import Refused
 
             raise Refused(missing, source)
@@ -160,12 +166,6 @@ class RecipeLock:
         """What planning asks, by this lock; `inputs` themselves where there is none and none is wanted."""
         lock = self.get()
         return inputs if lock is None and not self.strict else LockedInputs(inputs=inputs, lock=self)
-
-    def missing(self, program: "Program") -> tuple[Diagnostic, ...]:
-        """Everything that the needed stages of a program name and the lock does not have; as `get` raises."""
-        from metalor_lang.plan.unlocked import unlocked
-
-        return unlocked(program, self.get(), self.name, self.remedy)
 
 
 @dataclass(slots=True, kw_only=True)

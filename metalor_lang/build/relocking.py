@@ -164,10 +164,10 @@ def out_of_date(
         remedy: the command that writes it.
 
     """
-    for program in programs:
-        whole = everything(program)
-        if missing := unlocked(whole, lock, name, remedy):
-            return missing
+    every = [everything(program) for program in programs]
+    if missing := unlocked(every, lock, name, remedy):
+        return missing
+    for program, whole in zip(programs, every):
         _, wrong = evaluate(whole, looking)
         if wrong:
             return wrong

@@ -16,7 +16,8 @@ from metalor_lang.lsp.documents import Document
 from metalor_lang.lsp.foreseeing import foreseen
 from metalor_lang.lsp.importing import group_at, group_text
 from metalor_lang.lsp.reporting import all_given, shown_span
-from metalor_lang.plan.unlocked import everything, unpinned_actions
+from metalor_lang.plan.unlocked import everything
+from metalor_lang.plan.unpinned import unpinned_actions
 from metalor_lang.store.records import StepRecord
 from metalor_lang.syntax import ast
 from metalor_lang.tooling.hover import About, about, code
@@ -112,9 +113,9 @@ def _locked(document: Document, offset: int) -> str:
             continue
         if not isinstance(node, ast.Fetch | ast.Git) or node.flag("unpinned") is None:
             return ""
-        for span, action in unpinned_actions(everything(program), lock) or ():
-            if span == node.span:
-                known = lock.pinned(action)
+        for each in unpinned_actions(everything(program), lock):
+            if each.span == node.span and each.action is not None:
+                known = lock.pinned(each.action)
                 return "not in the lock" if known is None else f"locked to {code(known)}"
     return ""
 

@@ -67,11 +67,6 @@ def action_name(action: FetchFile | CloneGit) -> str:
     return action.url if isinstance(action, FetchFile) else f"{action.url} {action.branch}"
 
 
-def unpinned(action: FetchFile | CloneGit) -> bool:
-    """Whether the recipe leaves open what it brings."""
-    return action.unpinned if isinstance(action, FetchFile) else bool(action.branch)
-
-
 def short(digest: str) -> str:
     """The beginning of a digest, for people."""
     return digest.removeprefix("sha256:")[:12]

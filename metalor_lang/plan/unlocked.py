@@ -1,17 +1,16 @@
-"""What a recipe names and its lock does not have: all of it, found by planning without looking at anything.
+"""What a recipe names and its lock does not have: all of it, found without looking at anything.
 
 Invariant: a pure function; each error stands at the FROM, FETCH or GIT that names what is missing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from posixpath import normpath
 
-from metalor_lang.checker.program import Base, ImageBase, Platform, Program, RootfsBase
+from metalor_lang.checker.program import ImageBase, Program, RootfsBase
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.hints import Final
-from metalor_lang.plan.evaluator import evaluate
-from metalor_lang.plan.graph import BaseInfo, BindMount, CloneGit, CopyFiles, FetchFile, InputError
-from metalor_lang.plan.lock import Lock, action_name, base_name, short, unpinned
+from metalor_lang.plan.lock import Lock, action_name, base_name, short
+from metalor_lang.plan.unpinned import Unpinned, unpinned_actions
 from metalor_lang.record import replace
 from metalor_lang.source import Span
 from metalor_lang.syntax import ast
@@ -19,7 +18,6 @@ from metalor_lang.syntax import ast
 _NOT_LOCKED: Final = "E0704"
 _DIFFERS: Final = "E0705"
 _OTHER_PLATFORM: Final = "E0706"
-_PLACEHOLDER: Final = "0" * 64
 
 
 def everything(program: Program) -> Program:
@@ -27,11 +25,11 @@ def everything(program: Program) -> Program:
     return replace(program, needed=frozenset(stage.index for stage in program.stages))
 
 
-def unlocked(program: Program, lock: Lock | None, name: str, remedy: str) -> tuple[Diagnostic, ...]:
+def unlocked(programs: Sequence[Program], lock: Lock | None, name: str, remedy: str) -> tuple[Diagnostic, ...]:
     """An error for each import, base, FETCH and GIT of the needed stages that a lock does not have.
 
     Args:
-        program: a checked recipe.
+        programs: a checked recipe, once for each platform.
         lock: None where there is none: then that is the one error.
         name: of the lock's file, for messages.
         remedy: the command that writes it.
@@ -40,16 +38,24 @@ def unlocked(program: Program, lock: Lock | None, name: str, remedy: str) -> tup
     if lock is None:
         help = f"write it, and keep it beside the recipe: {remedy}"
         return (Diagnostic(code=_NOT_LOCKED, message=f"there is no {name}", span=Span(0, 0), help=help),)
-    if not lock.covers(program.platform):
-        there = ",".join(str(each) for each in lock.platforms)
+    others = [str(each.platform) for each in programs if not lock.covers(each.platform)]
+    if others:
+        there = [str(each) for each in lock.platforms]
         return (
             Diagnostic(
                 code=_OTHER_PLATFORM,
-                message=f"{name} is not for {program.platform}: it is for {there.replace(',', ', ') or 'none'}",
+                message=f"{name} is not for {' and '.join(others)}: it is for {', '.join(there) or 'none'}",
                 span=Span(0, 0),
-                help=f"write it for all: {remedy} --platform {','.join(filter(None, (there, str(program.platform))))}",
+                help=f"write it for all: {remedy} --platform {','.join((*there, *others))}",
             ),
         )
+    # What is wrong for several platforms, or in several rounds of a loop, may be one thing.
+    found = dict.fromkeys(each for program in programs for each in _unlocked(program, lock, name, remedy))
+    return tuple(sorted(found, key=lambda each: (each.span.start, each.span.end)))
+
+
+def _unlocked(program: Program, lock: Lock, name: str, remedy: str) -> Iterator[Diagnostic]:
+    yield from _imports(program, lock, name, remedy)
     bases = tuple(
         _missing(f"{base_name(stage.base)} for {platform}", name, remedy, stage.node.base.span)
         for stage in program.stages
@@ -57,11 +63,8 @@ def unlocked(program: Program, lock: Lock | None, name: str, remedy: str) -> tup
         and isinstance(stage.base, ImageBase | RootfsBase)
         and lock.base(stage.base, platform := stage.platform or program.platform) is None
     )
-    if program.places is not None:
-        bases = program.places.shown(bases)
-    # A statement that stands in several rounds may name one thing in all of them.
-    found = dict.fromkeys((*_imports(program, lock, name, remedy), *bases, *_actions(program, lock, name, remedy)))
-    return tuple(sorted(found, key=lambda each: (each.span.start, each.span.end)))
+    yield from bases if program.places is None else program.places.shown(bases)
+    yield from _actions(program, lock, name, remedy)
 
 
 def _imports(program: Program, lock: Lock, name: str, remedy: str) -> Iterator[Diagnostic]:
@@ -85,72 +88,31 @@ def _import_span(program: Program, path: str) -> Span:
     return texts.get(path) or (lines[0].path.span if lines else Span(0, 0))
 
 
-def _actions(program: Program, lock: Lock, name: str, remedy: str) -> tuple[Diagnostic, ...]:
-    open_ones = unpinned_actions(program, lock)
-    if open_ones is not None:
-        return tuple(
-            _missing(action_name(action), name, remedy, span)
-            for span, action in open_ones
-            if lock.pinned(action) is None
-        )
-    # A base that is not known may set what a step names: then what can be planned without it says what is missing.
-    _, found = evaluate(program, _Known(lock, ""))
-    return tuple(_missing(each.message, name, remedy, each.span) for each in found if each.code == _NOT_LOCKED)
+def _actions(program: Program, lock: Lock, name: str, remedy: str) -> Iterator[Diagnostic]:
+    for each in unpinned_actions(program, lock):
+        if each.action is None:
+            yield _waiting(each, program, name, remedy)
+        elif lock.pinned(each.action) is None:
+            yield _missing(action_name(each.action), name, remedy, each.span)
 
 
-def unpinned_actions(program: Program, lock: Lock) -> tuple[tuple[Span, FetchFile | CloneGit], ...] | None:
-    """The unpinned FETCHes and GITs of the needed stages, each with its statement's place, as far as a lock lets know.
-
-    Returns:
-        None where what is not known of a base leaves a name open.
-
-    """
-    plan, _ = evaluate(program, _Known(lock, _PLACEHOLDER))
-    if plan is None:
-        return None
-    return tuple(
-        (step.span, step.action)
-        for stage in plan.stages.values()
-        for step in stage.steps
-        if isinstance(step.action, FetchFile | CloneGit) and unpinned(step.action)
+def _waiting(each: Unpinned, program: Program, name: str, remedy: str) -> Diagnostic:
+    """The error of a FETCH or GIT that cannot even be looked up."""
+    names = dict.fromkeys(f"`{waited}`" for waited, _ in each.waits)
+    bases = dict.fromkeys(
+        f"{base_name(stage.base)} for {stage.platform or program.platform}"
+        for _, stage in each.waits
+        if isinstance(stage.base, ImageBase | RootfsBase)
     )
+    has = "its address has" if isinstance(each.node, ast.Fetch) else "its address or branch has"
+    message = (
+        f"this {each.node.word} cannot be looked up in {name}: {has} {' and '.join(names)} of {' and '.join(bases)},"
+        " which is not there"
+    )
+    return Diagnostic(code=_NOT_LOCKED, message=message, span=each.span, help=f"write both down: {remedy}")
 
 
 def _missing(what: str, name: str, remedy: str, span: Span) -> Diagnostic:
     return Diagnostic(
         code=_NOT_LOCKED, message=f"{what} is not in {name}", span=span, help=f"write it down: {remedy}"
     )  # fmt: skip
-
-
-class _Known:
-    """Implements `plan.graph.Inputs` with a lock alone; of a base that is not in it nothing is known.
-
-    Args:
-        lock: what is known.
-        instead: the hash of what is not in it; "" makes that an error.
-
-    """
-
-    def __init__(self, lock: Lock, instead: str) -> None:
-        self._lock = lock
-        self._instead = instead
-
-    def base(self, base: Base, platform: Platform) -> BaseInfo:
-        """What the lock says."""
-        assert isinstance(base, ImageBase | RootfsBase)
-        return self._lock.base(base, platform) or BaseInfo(digest="")
-
-    def content(self, files: CopyFiles, epoch: int) -> str:
-        """Keys do not matter here."""
-        return ""
-
-    def bound(self, mount: BindMount) -> str:
-        """As `content`."""
-        return ""
-
-    def pinned(self, action: FetchFile | CloneGit) -> str:
-        """The hash in the lock; raises InputError."""
-        known = self._lock.pinned(action) or self._instead
-        if not known:
-            raise InputError(_NOT_LOCKED, action_name(action))
-        return known

@@ -12,7 +12,9 @@ from metalor_lang.build.api import RecipeOptions, open_contexts
 from metalor_lang.build.foreseen import foresee
 from metalor_lang.build.locked import read_lock_file
 from metalor_lang.checker.checker import check
+from metalor_lang.checker.program import Platform
 from metalor_lang.plan.lockfile import FACTS, SECTIONS, read_lock, write_lock
+from metalor_lang.record import replace
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.parser import parse
 from tests.support.bases import base, reference
@@ -25,6 +27,7 @@ from tests.support.workshop import METALOR, Workshop
 
 pytestmark = pytest.mark.integration
 
+AMD = Platform(os="linux", arch="amd64")
 REFERENCE = ROOT / "docs" / "reference"
 OFFLINE = ("unshare", "--net")
 """A network namespace of its own, in which not even the loopback interface is up."""
@@ -335,6 +338,19 @@ COPY --from=builder /bin/busybox /builder
     assert "right" in shop.run("check", "--locked", "--platform", "linux/arm64", "app.metalor").stdout
     done = shop.run("build", "app.metalor", "--locked", "--platform", "linux/amd64,linux/riscv64", status=1)
     assert "error[E0706]: app.lock is not for linux/riscv64: it is for linux/amd64, linux/arm64" in done.stderr
+    # All of it is told at once, before anything is asked for: each platform, and what each of them lacks.
+    done = shop.run("build", "app.metalor", "--locked", "--platform", "linux/s390x,linux/riscv64", status=1)
+    assert "is not for linux/s390x and linux/riscv64: it is for linux/amd64, linux/arm64" in done.stderr
+    assert " ".join(done.stderr.split()).count("--platform linux/amd64,linux/arm64,linux/s390x,linux/riscv64") == 1
+    whole = (shop.path / "app.lock").read_text()
+    (shop.path / "app.lock").write_text(write_lock(replace(
+        lock, fetched={}, bases={**lock.bases, f"{world.host}/multi:1": {AMD: multi[AMD]}}
+    )))  # fmt: skip
+    done = shop.run("build", "app.metalor", "--locked", *both, status=1, store="empty")
+    assert done.stderr.count("error[E0704]") == 3 and "multi:1 for linux/arm64 is not in app.lock" in done.stderr
+    assert done.stderr.count("tool-amd64") == done.stderr.count("tool-arm64") == 1
+    assert not (shop.path / "empty/images").exists()
+    (shop.path / "app.lock").write_text(whole)
     said = shop.run("lock", "app.metalor", "--platform", "linux/amd64").stdout
     assert said.count("(gone)") == 2 and "for linux/amd64\n" in said
     # What was chosen by manifest and configuration alone is what skopeo brings for that platform.

@@ -124,7 +124,7 @@ def _checked(
 ) -> _Recipe:
     try:
         checked = check_source(where, source, early, options, contexts)
-        lock.vet(checked.program, source)
+        lock.vet((checked.program,), source)
         settled = settle(checked.program, where.parent, default_path(), lock.get())
         if settled.wrong:
             raise Refused(settled.wrong, source)

@@ -28,18 +28,19 @@ LOCKS: tuple[Code, ...] = (
     Code(
         id="E0704",
         title="Something is not in the lock",
-        why="`--locked` builds only from what is written down: every base, and what every unpinned FETCH and GIT"
-        " brings, must stand in the lock beside the recipe. All that is missing is listed before anything is fetched"
-        " or run. `metalor lock` writes it down. A FETCH with --sha256 and a GIT with --commit are pinned by the"
-        " recipe itself and stand in no lock.",
+        why="`--locked` builds only from what is written down: every base, what every unpinned FETCH and GIT"
+        " brings, and every file that IMPORT names must stand in the lock beside the recipe. All that is missing is"
+        " listed before anything is fetched or run; so is an address that holds a variable of a base that is missing,"
+        " as it cannot be looked up. `metalor lock` writes it all down."
+        " A FETCH with --sha256 and a GIT with --commit are pinned by the recipe itself and stand in no lock.",
     ),
     Code(
         id="E0705",
-        title="A base is not what the lock says",
-        why="A base that lies on this machine (`oci:`, an archive, `rootfs:`) has changed since the lock was"
-        " written, and `--locked` builds on what the lock names. Or the lock holds a digest with another image's"
-        " configuration, as after a merge by hand. `metalor lock` looks at bases of this machine anew each time;"
-        " `--update` looks at all.",
+        title="A base or an imported file is not what the lock says",
+        why="A base that lies on this machine (`oci:`, an archive, `rootfs:`) or a file that IMPORT names has changed"
+        " since the lock was written, and `--locked` builds on what the lock names. Or the lock holds a digest with another"
+        " image's configuration, as after a merge by hand."
+        " `metalor lock` looks at bases of this machine and at imports anew each time; `--update` looks at all.",
     ),
     Code(
         id="E0706",

@@ -28,6 +28,23 @@ FETCH --unpinned https://example.org/tool?x=1 /t
 FETCH --unpinned https://example.org/d /d
 COPY --from=one / /
 """
+WAITING = """\
+FROM debian:13 AS two
+ENV FROM_HERE=https://${MIRROR}/pub EPOCH=${SOURCE_DATE_EPOCH}
+FETCH --unpinned ${FROM_HERE}/tool /t
+FETCH --unpinned https://example.org/a ${FOLDER}/a
+FETCH --unpinned https://example.org/${EPOCH} /e
+FROM two AS three
+GIT --unpinned=${BRANCH} https://${MIRROR}/r.git /r
+USER ${SOMEBODY}
+WORKDIR ${FOLDER}
+UNSET ENV FOLDER
+FETCH --unpinned https://example.org/d /d
+FROM debian:12
+ENV MIRROR=known
+FETCH --unpinned https://${MIRROR}.example.org/${LANG} /d
+COPY --from=three / /
+"""
 PINNED = f"""\
 FROM debian:12
 FETCH --sha256={"1" * 64} https://example.org/p /p
@@ -64,6 +81,7 @@ CASES: dict[str, tuple[str, str | None, tuple[str, ...]]] = {
     "no-lock": (RECIPE, None, ("--locked", *AMD)),
     "much-missing": (RECIPE + MORE.replace("${NAMED}", "b"), LOCK, ("--locked", *AMD)),
     "behind-a-name-of-the-base": (RECIPE + MORE, LOCK, ("--locked", *AMD)),
+    "behind-names-of-the-base": (WAITING, LOCK, ("--locked", *AMD)),
     "not-for-the-target": (RECIPE + MORE, LOCK, ("--locked", "--target", "one", *AMD)),
     "platform": (RECIPE, LOCK, ("--locked", "--platform", "linux/riscv64")),
     "other-facts": (RECIPE.replace("LANG", "LANGUAGE"), LOCK, AMD),
