@@ -118,8 +118,9 @@ def read_recipe(path: str, stdin_name: str | None = None) -> tuple[Path, SourceF
     except OSError as error:
         if (shown := machine_error(error, "the recipe cannot be read")) is not None:
             raise shown from None
-        hint = f"did you mean {path}.metalor?" if Path(f"{path}.metalor").is_file() else ""
-        raise UsageError(f"cannot read the recipe {path}: {error.strerror}", help=hint) from None
+        from metalor_lang.build.nearby import recipe_near
+
+        raise UsageError(f"cannot read the recipe {path}: {error.strerror}", help=recipe_near(path)) from None
     return Path(path), *decode(path, data)
 
 

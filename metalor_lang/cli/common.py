@@ -276,13 +276,19 @@ class ShownFailure(BuildFailed):
 
 def frame(diagnostics: Sequence[Diagnostic], source: SourceFile, *, color: bool) -> str:
     """Diagnostics for a person, and how to learn more."""
+    import shlex
+
+    from metalor_lang.build.nearby import is_dockerfile
     from metalor_lang.diagnostics.render import render_human
 
     text = render_human(diagnostics, source, color=color, width=_width())
     codes = list(dict.fromkeys(each.code for each in diagnostics))
     count = len(diagnostics)
     more = f"{count} errors; " if count > 1 else ""
-    return text + f"\n{more}`metalor explain {codes[0]}` says more\n"
+    text += f"\n{more}`metalor explain {codes[0]}` says more\n"
+    if is_dockerfile(source.path):
+        text += f"a Dockerfile becomes a recipe with `metalor convert {shlex.quote(source.path)} -o app.metalor`\n"
+    return text
 
 
 def _width() -> int:

@@ -95,12 +95,12 @@ def _dispatch(words: list[str]) -> int:
     if command is None:
         from difflib import get_close_matches
 
+        from metalor_lang.cli.habits import COMMANDS, instead
+
         close = get_close_matches(name, BY_NAME, 1)
         what = "option" if name.startswith("-") else "command"
-        raise UsageError(
-            f"there is no {what} {name!r}",
-            help=f"did you mean `metalor {close[0]}`?" if close else "see `metalor --help`",
-        )
+        said = instead(COMMANDS, name) or (f"did you mean `metalor {close[0]}`?" if close else "")
+        raise UsageError(f"there is no {what} {name!r}", help=said or "`metalor --help` lists the commands")
     from metalor_lang.cli.words import parse
 
     own, after = (rest[: rest.index("--")], rest[rest.index("--") + 1 :]) if "--" in rest else (rest, None)

@@ -4,14 +4,20 @@ Invariant: knows no subcommand by name; everything comes from `cli.table`.
 """
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
 
+from metalor_lang.cli.faults import fault
 from metalor_lang.cli.table import COMMANDS, EXIT_CODES
 from metalor_lang.cli.table.model import Command, Option
 from metalor_lang.errors import UsageError
 from metalor_lang.hints import Final, NoReturn
 
 WIDTH: Final = 100
+"""Columns that help takes at the most: longer lines are hard to read."""
+NARROW: Final = 40
+USUAL: Final = 80
 _SOME: Final = "+"
 
 
@@ -38,6 +44,13 @@ def parse(command: Command, words: Sequence[str], rest: Sequence[str] | None = N
         UsageError: for anything the table does not allow.
 
     """
+    if (wrong := fault(command, words)) is not None:
+        raise wrong
+    return by_argparse(command, words, rest)
+
+
+def by_argparse(command: Command, words: Sequence[str], rest: Sequence[str] | None = None) -> argparse.Namespace:
+    """As `parse`, with argparse's own words for what is wrong."""
     parser = _Parser(prog=f"metalor {command.name}", add_help=False, allow_abbrev=False)
     for option in command.options:
         _add(parser, option)
@@ -71,6 +84,16 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def width() -> int:
+    """The columns that help takes: those of the terminal, else of COLUMNS, else 80; from 40 to 100."""
+    try:
+        columns = os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError):  # no terminal, or a stream without a descriptor
+        columns = 0
+    given = os.environ.get("COLUMNS", "")
+    return max(NARROW, min(columns or (int(given) if given.isascii() and given.isdigit() else USUAL), WIDTH))
+
+
 def usage(command: Command) -> str:
     """`metalor build [options] RECIPE`."""
     words = ["metalor", command.name]
@@ -100,8 +123,8 @@ def option_help(option: Option) -> str:
 
 def command_help(command: Command) -> str:
     """`metalor NAME --help`."""
-    lines = [f"{command.summary[0].upper()}{command.summary[1:]}.", "", f"  {usage(command)}", ""]
-    lines += _wrapped(command.about, WIDTH)
+    lines = [*_wrapped(f"{command.summary[0].upper()}{command.summary[1:]}.", width()), "", f"  {usage(command)}", ""]
+    lines += _wrapped(command.about, width())
     rows = [(operand.name, operand.help) for operand in command.operands]
     if rows:
         lines += ["", "Words:", *_columns(rows)]
@@ -117,7 +140,7 @@ def command_help(command: Command) -> str:
 def main_help() -> str:
     """`metalor --help`."""
     lines = [
-        "metalor builds recipes into OCI images, without a daemon.",
+        *_wrapped("metalor builds recipes into OCI images, without a daemon.", width()),
         "",
         "  metalor COMMAND [options] …",
         "",
@@ -137,10 +160,11 @@ def main_help() -> str:
 
 
 def _columns(rows: Sequence[tuple[str, str]]) -> list[str]:
-    left = min(max(len(row[0]) for row in rows), 30)
+    columns = width()
+    left = min(max(len(row[0]) for row in rows), columns * 3 // 10)
     result: list[str] = []
     for name, text in rows:
-        wrapped = _wrapped(text, WIDTH - left - 4) or [""]
+        wrapped = _wrapped(text, columns - left - 4) or [""]
         if len(name) > left:
             result.append(f"  {name}")
         else:
@@ -149,7 +173,7 @@ def _columns(rows: Sequence[tuple[str, str]]) -> list[str]:
     return result
 
 
-def _wrapped(text: str, width: int) -> list[str]:
+def _wrapped(text: str, columns: int) -> list[str]:
     from textwrap import wrap
 
-    return wrap(text, width)
+    return wrap(text, columns, break_on_hyphens=False)

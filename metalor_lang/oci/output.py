@@ -89,6 +89,33 @@ class OutputSpec:
         return f"{self.kind}:{self.location}" + (f":{self.tag}" if self.tag else "")
 
 
+_BUILDX: Final = {
+    "local": "rootfs:",
+    "tar": "tar:",
+    "oci": "oci-archive:",
+    "docker": "docker-archive:",
+    "image": "docker://",
+    "registry": "docker://",
+}
+"""What other builders write as `type=`."""
+
+
+def _right(text: str) -> str:
+    """The output that was meant, if that can be told, else all of them."""
+    fields = dict(field.partition("=")[::2] for field in text.split(","))
+    if (form := _BUILDX.get(fields.get("type", ""))) is not None:
+        name = fields.get("name", "NAME:TAG")
+        dest = name if form == "docker://" else fields.get("dest", "DIR" if form == "rootfs:" else "FILE")
+        return f"write -o {form}{dest}" + (f":{name}" if form == "docker-archive:" else "")
+    if text in set(OutputKind):
+        return f"write -o {FORMS[OutputKind(text)]}"
+    if ":" not in text and text.endswith(".tar"):
+        return f"for an image in a file write -o oci-archive:{text}"
+    if ":" not in text and "=" not in text and text:
+        return f"for a layout directory write -o oci:{text}"
+    return f"write one of {', '.join(FORMS.values())}"
+
+
 def parse_output(text: str) -> OutputSpec:
     """Read the value of `-o`.
 
@@ -98,9 +125,7 @@ def parse_output(text: str) -> OutputSpec:
     """
     word, colon, rest = text.partition(":")
     if word not in set(OutputKind) or not colon:
-        forms = ", ".join(FORMS.values())
-        hint = f"for a layout directory write -o oci:{text}" if "/" in text and not colon else f"write one of {forms}"
-        raise UsageError(f"{text!r} is no output", help=hint)
+        raise UsageError(f"{text!r} is no output", help=_right(text))
     kind = OutputKind(word)
     if kind is OutputKind.REGISTRY:
         if not rest.startswith("//"):

@@ -30,7 +30,7 @@ def write_run(run: Run, blocks: Blocks, newest: int | None) -> None:
 
     Raises:
         NotExportable: a large file changed while it was read.
-        OSError: as reading.
+        OSError: as reading a file, and as what takes the blocks.
 
     """
     open_, status_of, attributes, readv, close = os.open, os.fstat, os.listxattr, os.readv, os.close
@@ -45,7 +45,10 @@ def write_run(run: Run, blocks: Blocks, newest: int | None) -> None:
             mode, links, uid, gid, size, mtime = _STATUS(status_of(fd))
             if links != 1 or mode & 0o170000 != regular or name.startswith(WHITEOUT):
                 break
-            if (names := attributes(fd)) and any(map(exported_xattr, names)):
+            try:
+                if (names := attributes(fd)) and any(map(exported_xattr, names)):
+                    break
+            except OSError:  # this file system has none
                 break
             path = prefix + name.encode("utf-8", "surrogateescape")
             if newest is not None and mtime > newest:
@@ -70,8 +73,6 @@ def write_run(run: Run, blocks: Blocks, newest: int | None) -> None:
                 blocks.write(head)
                 blocks.read(fd, size, os.fsdecode(path), BLOCK)
                 view, filled = blocks.view, blocks.filled
-        except OSError:  # no attributes here, for one
-            break
         finally:
             close(fd)
         run.done += 1

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metalor_lang.cli import options, words
+from metalor_lang.cli.faults import fault
 from metalor_lang.cli.table import BY_NAME, COMMANDS
 from metalor_lang.cli.table.model import Command
 from metalor_lang.errors import UsageError
@@ -50,6 +51,17 @@ def test_what_the_quick_reader_takes_argparse_takes_the_same(command: Command, d
             assert vars(quick) == vars(options.parse(command, line, rest))
         except UsageError as error:
             pytest.fail(f"{line} was taken, but argparse says: {error.message}")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_what_argparse_takes_is_no_fault(command: Command, data: st.DataObject) -> None:
+    line = data.draw(lines(command))
+    wrong = fault(command, line)
+    if wrong is not None:
+        with pytest.raises(UsageError):
+            options.by_argparse(command, line)
 
 
 @pytest.mark.parametrize(

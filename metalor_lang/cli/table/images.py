@@ -157,7 +157,7 @@ SHELL: Final = Command(
 
 REPL: Final = Command(
     name="repl",
-    summary="talk to a build: each statement runs as it is typed, and everything can be undone",
+    summary="talk to a build: statements run as typed, and can be undone",
     about="Opens a session. A statement becomes part of the recipe when it succeeds; `:undo` brings back the files"
     " and the configuration of the step before at once; `:save` writes the recipe, which builds to the same image;"
     " `:help` lists the commands. With a recipe, its statements are carried out first. Without a terminal the"

@@ -41,7 +41,7 @@ CACHE: Final = Command(
 
 DOCTOR: Final = Command(
     name="doctor",
-    summary="say whether this machine can build, in which way, and what to install",
+    summary="say whether this machine can build, how, and what is missing",
     about="Checks the kernel, namespaces, ids, the store and the tools, runs a trial step, and says which backend"
     " builds would use and why not a better one. Exit status 3 when a build cannot run, with the commands that"
     " change it. With --security, a step measures what it is and what it can do to the machine, and the answer is"
@@ -60,7 +60,7 @@ DOCTOR: Final = Command(
 
 SELFTEST: Final = Command(
     name="selftest",
-    summary="try on this machine what the project's own security and robustness tests try",
+    summary="try the security and robustness tests on this machine",
     about="In under a minute, in a temporary store beside the store: what a step can do to the machine, layers that"
     " want out of their directory, look-ups under attack, builds that are killed, and whether two builds give one"
     " image. Exit status 1 when something does not hold (please report it), 3 when this machine cannot run"

@@ -61,7 +61,7 @@ CHECK: Final = Command(
 
 LOCK: Final = Command(
     name="lock",
-    summary="write down what the names in a recipe stand for, so that later builds are of the same",
+    summary="write down what bases, files and branches are now",
     about="Writes NAME.lock beside the recipe: the digest of each base and what must be known of it, the hash of what"
     " each unpinned FETCH brings, the commit of each branch of GIT; for every stage. Builds then go by it, and with"
     " --locked by nothing else. What is in it stays until --update asks for it anew, except what lies on this machine."
@@ -206,7 +206,7 @@ HIGHLIGHT: Final = Command(
 
 EDITORS: Final = Command(
     name="editors",
-    summary="put the files that make an editor know recipes where it looks for them",
+    summary="make an editor know recipes",
     about="Colours that are equal to the parser's, indentation, folding, `:make` and more for Vim, Neovim, Emacs and"
     " Visual Studio Code. Without an editor, lists where each looks; with one, lists its files; --install writes them."
     " What they show beyond colours comes from `metalor lsp` and `metalor check`.",

@@ -38,8 +38,8 @@ LOCKS: tuple[Code, ...] = (
         id="E0705",
         title="A base or an imported file is not what the lock says",
         why="A base that lies on this machine (`oci:`, an archive, `rootfs:`) or a file that IMPORT names has changed"
-        " since the lock was written, and `--locked` builds on what the lock names. Or the lock holds a digest with another"
-        " image's configuration, as after a merge by hand."
+        " since the lock was written, and `--locked` builds on what the lock names. Or the lock holds a digest with"
+        " another image's configuration, as after a merge by hand."
         " `metalor lock` looks at bases of this machine and at imports anew each time; `--update` looks at all.",
     ),
     Code(

@@ -65,7 +65,7 @@ SYNTAX: tuple[Code, ...] = (
          "The statement is complete before the `\\`, so a continued line could only be an error.",
          _BASE + 'RUN ["make"] \\\n    # again\nUSER nobody\n', _BASE + 'RUN ["make"]\nUSER nobody\n'),
     code("E0201", "An unknown statement",
-         "The first word of a line says what the line is. `metalor help` lists the statements.",
+         "The first word of a line says what the line is. Near no statement, the error lists them all.",
          "FORM debian:12\n", "FROM debian:12\n"),
     code("E0202", "A statement word in lower case",
          "There is one spelling for each thing: statement words are upper case.",

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import io
 import itertools
@@ -148,6 +149,18 @@ def test_a_tree_tar_is_extracted_by_gnu_tar(tree: Path, tmp_path: Path) -> None:
     subprocess.run(["tar", "xpf", tmp_path / "out.tar", "-C", target], check=True)
     with Root.at(tree) as one, Root.at(target) as two:
         assert list(diff(one, two)) == []
+
+
+@pytest.mark.parametrize("sizes", [[3 << 20], [5000] * 700], ids=["large", "many"])
+def test_a_full_disk_is_said_as_it_is(sizes: list[int], tmp_path: Path) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for number, size in enumerate(sizes):
+        (tmp_path / str(number)).write_bytes(bytes(size))
+    with Root.at(tmp_path) as view, pytest.raises(OSError, match="No space left"):
+        write_tree_tar(view, Full())
 
 
 def test_the_bytes_of_headers_are_pinned() -> None:
