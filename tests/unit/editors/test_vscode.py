@@ -118,60 +118,6 @@ def test_snippets(form: str, body: str) -> None:
     assert snippets.snippet(snippets.plain(form)) == body
 
 
-# ---- what the editor does while one types ------------------------------------------------------------------------
-
-
-def _indent(lines: list[str]) -> str:
-    """What Enter does behind some lines."""
-    for rule in read("language-configuration.json")["onEnterRules"]:
-        before = "previousLineText" not in rule or (len(lines) > 1 and re.search(rule["previousLineText"], lines[-2]))
-        if before and re.search(rule["beforeText"], lines[-1]):
-            return str(rule["action"]["indent"])
-    return "keep"
-
-
-@pytest.mark.parametrize(
-    ("lines", "indent"),
-    [
-        (["RUN --cache=/x \\"], "indent"),
-        (["ENV A=1 \\", "    B=2 \\"], "none"),
-        (["ENV A=1 \\", "    B=2"], "outdent"),
-        (["SH '''", "    ls", "    '''"], "outdent"),
-        (["FROM a:1"], "keep"),
-        (["FROM a:1", "USER x"], "keep"),
-    ],
-)
-def test_enter(lines: list[str], indent: str) -> None:
-    assert _indent(lines) == indent
-
-
-@pytest.mark.parametrize(
-    ("line", "more"),
-    [("SH '''", True), ('FILE /a """', True), ("RUN [", True), ('RUN ["a"]', False), ("# [", False), ("USER x", False),
-     ("IF ${A} == b", True), ("    ELSE", True), ("FOR A IN b", True), ("DEFINE a", True), ("END", False),
-     ("USE a", False), ("# IF x", False), ("IFx", False)],
-)  # fmt: skip
-def test_what_indents(line: str, more: bool) -> None:
-    rules = read("language-configuration.json")["indentationRules"]
-    assert bool(re.search(rules["increaseIndentPattern"], line)) is more
-
-
-@pytest.mark.parametrize(
-    ("line", "less"),
-    [
-        ("]", True),
-        ("    END", True),
-        ("    ELSE", True),
-        ("ELSE IF a == b", True),
-        ("IF a == b", False),
-        ("ENDS", False),
-    ],
-)
-def test_what_ends_an_indentation(line: str, less: bool) -> None:
-    rules = read("language-configuration.json")["indentationRules"]
-    assert bool(re.search(rules["decreaseIndentPattern"], line)) is less
-
-
 # ---- what the scheme cannot say ----------------------------------------------------------------------------------
 
 A, B = Literal("a"), Literal("b")

@@ -84,6 +84,12 @@ function! s:Inside(state, line) abort
   return a:state !=# '' && (a:state !=# 'continued' || a:line =~# '\S')
 endfunction
 
+" Whether the letter at the cursor stands in a line that goes on with a statement: what is a word there opens no block and
+" ends none. Brackets are what they are everywhere.
+function! metalor#NoWord() abort
+  return getline('.')[col('.') - 1] =~# '\u' && s:Inside(s:States()[line('.') - 1][0], getline('.'))
+endfunction
+
 " Stages are folds, in them the branches of blocks, and every statement of several lines.
 function! metalor#Fold(number) abort
   let states = s:States()

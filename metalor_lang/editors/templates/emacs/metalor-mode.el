@@ -71,12 +71,35 @@ line in it continues nothing.")
 ;;;; Reading a buffer
 ;;
 ;; Text properties say what the automaton found: `metalor-role' of each character, `metalor-next' of a line's end
-;; (the state in which the next line starts, if it is not 0), and `metalor-shell', which is one object over each text
-;; that the shell reads as a whole.
+;; (the state in which the next line starts, if it is not 0), `metalor-shell', which is one object over each text
+;; that the shell reads as a whole, and `metalor-depth' of a line's end: in how many IF, FOR and DEFINE the next line
+;; starts, and in how many the statement at hand belongs, if that is not 0 and 0.  So what a line is needs no look at
+;; those above it.
 
 (defun metalor--state-at-line-start ()
   "The state at the start of the line, where point is."
   (or (and (not (bobp)) (get-text-property (1- (point)) 'metalor-next)) 0))
+
+(defconst metalor--none '(0 . 0)
+  "The depths at the margin.")
+
+(defun metalor--depths ()
+  "The two depths at the start of the line."
+  (let ((start (line-beginning-position)))
+    (or (and (> start (point-min)) (get-text-property (1- start) 'metalor-depth)) metalor--none)))
+
+(defun metalor--depths-behind (depths)
+  "The two depths behind the word of a statement at point, in front of it DEPTHS."
+  (let ((case-fold-search nil))
+    (if (not (looking-at "[ \t]*\\([A-Z]+\\)\\_>"))
+        depths
+      (let* ((word (match-string-no-properties 1))
+             (own (metalor--own (car depths) word)))
+        (cons (if (member word '("IF" "ELSE" "FOR" "DEFINE")) (1+ own) own) own)))))
+
+(defun metalor--own (depth word)
+  "In how many blocks a statement with a WORD belongs, where DEPTH are open."
+  (if (member word '("ELSE" "END")) (max 0 (1- depth)) depth))
 
 (defun metalor--read (start end)
   "Put into properties what the lines between START and END are."
@@ -87,11 +110,14 @@ line in it continues nothing.")
     (let* ((case-fold-search nil)
            (state (metalor--state-at-line-start))
            (shell (and (> state 0) (get-text-property (1- (point)) 'metalor-shell)))
+           (depths (metalor--depths))
            next)
       (while (< (point) end)
         (let ((from (point)) (to (line-end-position)))
           (remove-list-of-text-properties
-           from (min (1+ to) (point-max)) '(metalor-role metalor-next metalor-shell syntax-table))
+           from (min (1+ to) (point-max)) '(metalor-role metalor-next metalor-shell metalor-depth syntax-table))
+          (when (= state 0)
+            (setq depths (metalor--depths-behind depths)))
           (when (and (> to from) (eq (char-before to) ?\r))
             (setq to (1- to)))
           (setq next (metalor--read-line state to shell)
@@ -99,6 +125,8 @@ line in it continues nothing.")
                 shell (cdr next))
           (goto-char to)
           (let ((newline (line-end-position)))
+            (when (and (< newline (point-max)) (not (equal depths metalor--none)))
+              (put-text-property newline (1+ newline) 'metalor-depth depths))
             (when (and (> state 0) (< newline (point-max)))
               (put-text-property newline (1+ newline) 'metalor-next state)
               (when shell
@@ -300,26 +328,48 @@ each IF, FOR and DEFINE that they stand in; what continues them stands that
 much further.  The lines of a block of text stay, as their margin is the
 closing fence's column: only an empty one is indented, as the line before."
   (interactive)
-  (let* ((state (metalor--line-state))
-         (column (save-excursion (back-to-indentation) (current-column)))
-         (wanted (cond ((= state 0) (* (metalor--steps) metalor-indent-offset))
-                       ((metalor--block-p state) (metalor--block-column))
-                       (t (* (+ (metalor--statement-steps)
-                                (if (save-excursion (back-to-indentation) (eq (char-after) ?\])) 0 1))
-                             metalor-indent-offset)))))
-    (if (null wanted)
-        'noindent
-      (if (<= (current-column) column)
-          (indent-line-to wanted)
-        (save-excursion (indent-line-to wanted))))))
+  (let ((column (save-excursion (back-to-indentation) (current-column)))
+        (wanted (metalor--wanted)))
+    (cond ((null wanted) 'noindent)
+          ((<= (current-column) column) (indent-line-to wanted))
+          (t (save-excursion (indent-line-to wanted))))))
 
-(defun metalor--block-column ()
-  "The column of a line in a block of text; nil to leave it alone."
+(defun metalor-indent-region (start end)
+  "Indent the lines between START and END, but no line of a block of text.
+What they want is found before the first one moves: a change would have all
+that stands below it read again."
+  (let (moves)
+    (save-excursion
+      (goto-char start)
+      (forward-line 0)
+      (while (< (point) end)
+        (let ((wanted (unless (looking-at-p "[ \t]*$") (metalor--wanted))))
+          (when wanted
+            (push (cons (point) wanted) moves)))
+        (forward-line 1)
+        (when (eobp)
+          (setq end (point))))
+      (dolist (each moves)
+        (goto-char (car each))
+        (unless (= (current-indentation) (cdr each))
+          (indent-line-to (cdr each)))))))
+
+(defun metalor--wanted ()
+  "The column where the line belongs, or nil to leave it alone."
+  (let ((state (metalor--line-state))
+        (own (cdr (metalor--depths))))
+    (cond ((= state 0) (* (metalor--steps) metalor-indent-offset))
+          ((metalor--block-p state) (metalor--block-column own))
+          ((save-excursion (back-to-indentation) (eq (char-after) ?\])) (* own metalor-indent-offset))
+          (t (* (1+ own) metalor-indent-offset)))))
+
+(defun metalor--block-column (own)
+  "The column of a line in a block of text of a statement in OWN blocks.
+Nil to leave it alone."
   (save-excursion
     (back-to-indentation)
     (cond ((not (eolp)) nil)
-          ((= 0 (progn (forward-line -1) (metalor--line-state)))
-           (* (1+ (metalor--statement-steps)) metalor-indent-offset))
+          ((= 0 (progn (forward-line -1) (metalor--line-state))) (* (1+ own) metalor-indent-offset))
           (t (current-indentation)))))
 
 (defun metalor--word ()
@@ -329,77 +379,125 @@ closing fence's column: only an empty one is indented, as the line before."
     (let ((case-fold-search nil))
       (and (= 0 (metalor--line-state)) (looking-at "[A-Z]+\\_>") (match-string-no-properties 0)))))
 
-(defun metalor--depth ()
-  "Return in how many IF, FOR and DEFINE this line begins."
-  (syntax-propertize (point))
-  (save-excursion
-    (forward-line 0)
-    (let ((end (point)) (case-fold-search nil) (depth 0))
-      (goto-char (point-min))
-      (while (re-search-forward "^[ \t]*\\(IF\\|FOR\\|DEFINE\\|END\\)\\_>" end t)
-        (let ((word (match-string-no-properties 1)))
-          (when (= 0 (metalor--line-state))
-            (setq depth (if (equal word "END") (max 0 (1- depth)) (1+ depth))))))
-      depth)))
-
-(defun metalor--own (depth word)
-  "Return the margin, in offsets, of a statement with a WORD in DEPTH blocks."
-  (if (member word '("ELSE" "END")) (max 0 (1- depth)) depth))
-
-(defun metalor--statement-steps ()
-  "Return the margin, in offsets, of the statement that this line continues."
-  (save-excursion
-    (forward-line 0)
-    (while (and (> (metalor--line-state) 0) (not (bobp)))
-      (forward-line -1))
-    (metalor--own (metalor--depth) (metalor--word))))
-
 (defun metalor--steps ()
   "Return the margin, in offsets, of a line that continues nothing.
 A comment above an ELSE or END is about what is before it where it stands
 further in than that line, and else about what comes."
-  (let ((depth (metalor--depth)) (indentation (current-indentation)))
+  (let ((depth (car (metalor--depths))) (indentation (current-indentation)))
     (save-excursion
       (back-to-indentation)
-      (if (not (eq (char-after) ?#))
-          (metalor--own depth (metalor--word))
-        (while (and (looking-at "[ \t]*\\(#\\|$\\)") (= 0 (forward-line 1)) (not (eobp))))
-        (if (or (looking-at "[ \t]*\\(#\\|$\\)") (> indentation (current-indentation)))
-            depth
-          (metalor--own depth (metalor--word)))))))
+      (cond ((not (eq (char-after) ?#)) (metalor--own depth (metalor--word)))
+            ((and (metalor--down-to-statement) (<= indentation (current-indentation)))
+             (metalor--own depth (metalor--word)))
+            (t depth)))))
 
-;;;; Index, headings, statements
+(defvar-local metalor--comments '(-1)
+  "When comments were last gone through, from where, and to which statement.")
 
-(defun metalor--statement ()
-  "The first word of the statement around point, and move there."
-  (forward-line 0)
-  (while (and (> (metalor--line-state) 0) (not (bobp)))
-    (forward-line -1))
-  (back-to-indentation)
-  (and (eq (metalor--role) 'keyword)
-       (buffer-substring-no-properties
-        (point) (next-single-property-change (point) 'metalor-role nil (line-end-position)))))
+(defun metalor--down-to-statement ()
+  "Go from a comment down to the next statement, and say whether there is one.
+The line of each comment of a long row is gone through once."
+  (let ((from (point)) (tick (buffer-chars-modified-tick)))
+    (if (and (= tick (car metalor--comments)) (< (nth 1 metalor--comments) from (nth 2 metalor--comments)))
+        (goto-char (nth 2 metalor--comments))
+      (while (and (looking-at "[ \t]*\\(?:#\\|$\\)") (= 0 (forward-line 1)) (not (eobp))))
+      (setq metalor--comments (list tick from (point))))
+    (not (looking-at-p "[ \t]*\\(?:#\\|$\\)"))))
+
+(defun metalor--electric (_)
+  "Say that a line is to be indented that became an END, an ELSE or a bracket."
+  (and (looking-back "^[ \t]*\\(?:END\\|ELSE\\|\\]\\)" (line-beginning-position))
+       (if (eq (char-before) ?\])
+           (not (metalor--block-p (metalor--line-state)))
+         (member (metalor--word) '("END" "ELSE")))))
+
+;;;; Blocks and what closes them
+
+(defun metalor--partner ()
+  "The place of the ELSE or END that belongs to the word of the line.
+Of an END it is that of its block's first word; nil where there is none."
+  (let ((word (metalor--word)) (depth (cdr (metalor--depths-of-line))))
+    (save-excursion
+      (cond ((member word '("IF" "ELSE" "FOR" "DEFINE")) (metalor--find-word 1 depth '("ELSE" "END")))
+            ((equal word "END") (metalor--find-word -1 depth '("IF" "FOR" "DEFINE")))))))
+
+(defun metalor--depths-of-line ()
+  "The two depths behind the word of the line."
+  (save-excursion
+    (forward-line 0)
+    (metalor--depths-behind (metalor--depths))))
+
+(defun metalor--find-word (step depth words)
+  "The place of the next of some WORDS that belongs in DEPTH blocks.
+STEP is 1 for below point and -1 for above."
+  (let ((case-fold-search nil) found)
+    (if (> step 0) (end-of-line) (forward-line 0))
+    (while (and (not found) (re-search-forward "^[ \t]*\\(IF\\|ELSE\\|FOR\\|DEFINE\\|END\\)\\_>" nil t step))
+      (goto-char (match-beginning 1))
+      (let ((at (point)))
+        (when (and (member (metalor--word) words) (= depth (cdr (metalor--depths-of-line))))
+          (setq found at))
+        (if (> step 0) (end-of-line) (forward-line 0))))
+    found))
+
+(defun metalor--show-partner (otherwise)
+  "What is to be shown at point: a word of a block with its partner.
+OTHERWISE says what is shown at other places."
+  (let* ((word (metalor--word))
+         (start (and word (save-excursion (back-to-indentation) (point))))
+         (end (and word (+ start (length word))))
+         (there (and word (<= start (point) end) (metalor--partner))))
+    (if (not there)
+        (funcall otherwise)
+      (list start end there (save-excursion (goto-char there) (skip-chars-forward "A-Z") (point)) nil))))
+
+(defun metalor--forward-sexp (&optional count)
+  "Go over COUNT expressions, of which a block with its END is one."
+  (let ((forward-sexp-function nil) (step (if (< (or count 1) 0) -1 1)))
+    (dotimes (_ (abs (or count 1)))
+      (let ((to (metalor--over-block step)))
+        (if to (goto-char to) (forward-sexp step))))))
+
+(defun metalor--over-block (step)
+  "The end of a block that begins at point, or the start of one that ends there.
+STEP is 1 or -1."
+  (save-excursion
+    (if (> step 0) (skip-chars-forward " \t\n") (skip-chars-backward " \t\n"))
+    (let* ((word (metalor--word))
+           (start (and word (save-excursion (back-to-indentation) (point))))
+           (depth (and word (cdr (metalor--depths-of-line)))))
+      (cond ((and (> step 0) (eql start (point)) (member word '("IF" "FOR" "DEFINE")))
+             (let ((end (metalor--find-word 1 depth '("END"))))
+               (and end (+ end 3))))
+            ((and (< step 0) (equal word "END") (eql (point) (+ start 3)))
+             (metalor--find-word -1 depth '("IF" "FOR" "DEFINE")))))))
+
+;;;; Index and headings
 
 (defun metalor--index ()
   "The index for imenu: stages, arguments, variables and groups."
   (syntax-propertize (point-max))
   (save-excursion
     (goto-char (point-min))
-    (let (stages arguments variables groups)
+    (let (stages arguments variables groups word)
       (while (< (point) (point-max))
-        (let ((role (get-text-property (point) 'metalor-role)) (at (point)))
+        (let* ((role (get-text-property (point) 'metalor-role))
+               (at (point))
+               (to (next-single-property-change at 'metalor-role nil (point-max)))
+               (text (buffer-substring-no-properties at to)))
           (cond
-           ((and (eq role 'keyword) (looking-at "FROM\\_>") (= 0 (metalor--line-state)))
-            (push (cons (metalor--stage-name) at) stages))
+           ((and (eq role 'keyword) (= at (save-excursion (back-to-indentation) (point))) (= 0 (metalor--line-state)))
+            (setq word text)
+            (when (equal word "FROM")
+              (push (cons (metalor--stage-name) at) stages)))
            ((eq role 'name)
-            (let ((word (save-excursion (metalor--statement)))
-                  (name (buffer-substring-no-properties
-                         at (next-single-property-change at 'metalor-role nil (point-max)))))
-              (cond ((equal word "ARG") (push (cons name at) arguments))
-                    ((equal word "ENV") (push (cons name at) variables))
-                    ((and (equal word "DEFINE") (save-excursion (goto-char at) (looking-back "DEFINE[ \t]+" (line-beginning-position))))
-                     (push (cons name at) groups))))))
-          (goto-char (next-single-property-change at 'metalor-role nil (point-max)))))
+            (pcase word
+              ("ARG" (push (cons text at) arguments))
+              ("ENV" (push (cons text at) variables))
+              ("DEFINE" (push (cons text at) groups)
+               ;; What follows are its parameters.
+               (setq word nil)))))
+          (goto-char to)))
       (delq nil
             (list (and stages (cons "Stages" (nreverse stages)))
                   (and arguments (cons "Arguments" (nreverse arguments)))
@@ -415,7 +513,7 @@ than all."
     (let ((word (metalor--word)))
       (cond ((null word) 1000)
             ((equal word "FROM") 1)
-            (t (+ 2 (metalor--own (metalor--depth) word)))))))
+            (t (+ 2 (metalor--own (car (metalor--depths)) word)))))))
 
 (defun metalor--stage-name ()
   "The name of the stage at whose FROM point is, or its base."
@@ -544,6 +642,10 @@ They are some character's even if the offsets are the same."
               '(metalor--font-lock-keywords nil nil nil (font-lock-syntactic-face-function . ignore)))
   (add-hook 'font-lock-extend-region-functions #'metalor--extend-region nil t)
   (setq-local indent-line-function #'metalor-indent-line)
+  (setq-local indent-region-function #'metalor-indent-region)
+  (add-hook 'electric-indent-functions #'metalor--electric nil t)
+  (setq-local forward-sexp-function #'metalor--forward-sexp)
+  (add-function :around (local 'show-paren-data-function) #'metalor--show-partner)
   (setq-local tab-width 4)
   (setq-local indent-tabs-mode nil)
   (setq-local imenu-create-index-function #'metalor--index)

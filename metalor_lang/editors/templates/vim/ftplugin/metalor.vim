@@ -1,4 +1,4 @@
-" Settings for metalor recipes: comments, folds by stage, :make, the base of a completion.
+" Settings for metalor recipes: comments, folds by stage, what % goes to, :make, the base of a completion.
 " @WRITTEN@
 "
 " let g:metalor_folding = 0  leaves folding alone.
@@ -21,6 +21,14 @@ if !exists('b:current_compiler')
   compiler metalor
   let b:undo_ftplugin ..= ' makeprg< errorformat< | unlet! b:current_compiler'
 endif
+
+" With matchit, % goes from an IF, FOR or DEFINE by its ELSEs to its END, and from there back.
+let s:first = '\%(^[ \t]*\)\@<=\%('
+let b:match_words = s:first .. 'IF\|FOR\|DEFINE\)\>:' .. s:first .. 'ELSE\)\>:' .. s:first .. 'END\)\>'
+let b:match_skip = 'metalor#NoWord()'
+let b:match_ignorecase = 0
+unlet s:first
+let b:undo_ftplugin ..= ' | unlet! b:match_words b:match_skip b:match_ignorecase'
 
 if get(g:, 'metalor_folding', 1) && has('folding')
   setlocal foldmethod=expr foldexpr=metalor#Fold(v:lnum)
