@@ -1,6 +1,8 @@
 """A child that shares our memory: namespaces of its own, and no trace afterwards."""
 
 import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from metalor_lang.kernel import userns
 from metalor_lang.kernel.clone import Sleeper
 from metalor_lang.kernel.syscalls import CLONE_NEWUSER, CLONE_NEWUTS
+from tests.support import remains
 
 pytestmark = [pytest.mark.integration, pytest.mark.skipif(os.geteuid() != 0, reason="maps of many ids need root")]
 
@@ -34,6 +37,27 @@ def test_many_namespaces_leave_no_children_and_no_descriptors() -> None:
     assert sorted(os.listdir("/proc/self/fd")) == before
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_who_is_killed_leaves_no_child() -> None:
+    with remains.adopting():
+        parent = os.fork()
+        if not parent:
+            Sleeper(CLONE_NEWUSER)
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(parent, 0)
+        assert remains.survivors(2.0) == []
+
+
+def test_a_child_that_slept_to_its_end_serves_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    write = userns._write_maps
+
+    def late(process: int, rows: tuple[userns.Row, ...]) -> None:
+        time.sleep(1.2)  # as when somebody stops us
+        write(process, rows)
+
+    monkeypatch.setattr(userns, "_write_maps", late)
+    os.close(userns.make(((0, 1 << 31, 1000),)))
 
 
 def test_the_map_is_the_one_that_was_asked_for() -> None:
