@@ -18,6 +18,7 @@ from metalor_lang.checker.scope import (
     expand,
     looks_secret,
 )
+from metalor_lang.checker.undefined import ARGUMENTS, Sought, no_epoch, undefined
 from metalor_lang.diagnostics.model import Edit, Label
 from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.hints import Final
@@ -159,8 +160,7 @@ def _value(
         if argument is None:
             _unseen(ref, node, known, recipe, report, broken)
         elif argument.value is None and ref.name == EPOCH:
-            message = f"`{EPOCH}` is each stage's own, and known here only when it is given"
-            report.add("E0308", message, ref.span, "give it: --epoch N; or name it where it is used")
+            no_epoch(report, ref)
         return None if argument is None else argument.value
 
     default = None if node.default is None else expand(node.default.parts, value_of)
@@ -185,16 +185,13 @@ def _unseen(
     if ref.name in broken:
         return
     below = next((each for each in recipe.statements if isinstance(each, ast.Arg) and each.name == ref.name), None)
-    near = nearest(ref.name, known)
-    if ref.name == node.name:
-        message, help = f"`{ref.name}` is its own default", f"write the value: ARG {ref.name}=value"
-    elif below is not None:
-        line = recipe.source.position(below.span.start).line
-        message, help = f"`{ref.name}` is declared only in line {line}, below its use", "move that ARG up, above this"
-    else:
-        message = f"`{ref.name}` is not defined"
-        help = f"did you mean ${{{near}}}?" if near else f"a default sees only ARGs above it: ARG {ref.name}"
-    report.add("E0301", message, ref.span, help, cause=ref.name)
+    sought = Sought(
+        seen=known,
+        only=ARGUMENTS,
+        itself=ref.name == node.name,
+        line=None if below is None else recipe.source.position(below.span.start).line,
+    )
+    undefined(report, ref, sought)
 
 
 def _undeclared(name: str, declared: tuple[str, ...], report: Report) -> None:

@@ -3,6 +3,8 @@
 Invariant: one mistake gives one error: a name, or a stage, of a refused statement may be meant wherever it is named.
 """
 
+import re
+
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.hints import Final
 from metalor_lang.pattern import pattern
@@ -22,7 +24,9 @@ class Broken:
     """What is left of refused statements.
 
     Args:
-        names: every name in those that declare something.
+        names: every name in those that declare something, and what it would be in right letters.
+        unnamed: whether one starts a stage of which no name can be told.
+        words: the words of all of them.
         stages: a FROM without a base for each that starts a stage, in order.
         open: a block is never closed: stages may be meant to stand behind it.
 
@@ -31,11 +35,15 @@ class Broken:
     names: frozenset[str] = frozenset()
     stages: tuple[ast.From, ...] = ()
     open: bool = False
+    unnamed: bool = False
+    words: frozenset[str] = frozenset()
 
 
 def read_broken(recipe: ast.Recipe, syntax: tuple[Diagnostic, ...]) -> Broken:
     """Read the lines of refused statements as far as their first word says what they are."""
     names: set[str] = set()
+    lost: set[str] = set()
+    unnamed = False
     stages: dict[int, ast.From] = {}
     for each in syntax:
         if each.code in ABOUT_RIGHT_LINES:
@@ -43,13 +51,27 @@ def read_broken(recipe: ast.Recipe, syntax: tuple[Diagnostic, ...]) -> Broken:
         start, text = lines_of(recipe.source, each)
         words = text.split(maxsplit=1)
         word = meant(words[0]) if words else ""
+        lost.add(word)
         if word in _DECLARE:
-            names.update(_IDENTIFIER.findall(text))
+            for name in _IDENTIFIER.findall(text):
+                names.update((name, name.lower(), name.replace("-", "_")))
         if word == "FROM":
+            if _says_no_name(text):
+                unnamed = True
+            else:
+                names.update((last := text.split()[-1], re.sub("[^a-z0-9_-]", "-", last.lower())))
             span = Span(start, start + len(text.rstrip()))
             stages[start] = ast.From(base=ast.Word(parts=(), span=span), span=span, word_span=span)
     return Broken(
         names=frozenset(names),
         stages=tuple(stages[start] for start in sorted(stages)),
         open=any(each.code == "E0801" for each in syntax),
+        unnamed=unnamed,
+        words=frozenset(lost),
     )
+
+
+def _says_no_name(text: str) -> bool:
+    """Whether the line of a FROM breaks off before the name of its stage, or leaves that to `${NAME}`."""
+    words = [word for word in text.split()[1:] if not word.startswith("--")]
+    return not words or words[-1].upper() == "AS" or "$" in words[-1]

@@ -3,34 +3,28 @@
 Invariant: all errors of the file come in one go, sorted by place; a Program exists only without any.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 
-from metalor_lang.checker import flags
 from metalor_lang.checker.arguments import Arguments, Declaring, declare
 from metalor_lang.checker.broken import Broken, read_broken
-from metalor_lang.checker.flags import ValueProblem
-from metalor_lang.checker.platforms import host_platform, parse_platform, same_platform
+from metalor_lang.checker.platforms import host_platform
 from metalor_lang.checker.program import (
     Argument,
-    Base,
     Contexts,
-    ImageBase,
     Imported,
     Pending,
     Platform,
     Program,
-    RootfsBase,
     ScratchBase,
     Stage,
-    StageBase,
 )
 from metalor_lang.checker.report import Report
-from metalor_lang.checker.resolver import STAGE_NAME, StageNames, classify, needed_by
+from metalor_lang.checker.resolver import needed_by
 from metalor_lang.checker.rules import check_statement, stageless
-from metalor_lang.checker.scope import EPOCH, StageFacts, expand
+from metalor_lang.checker.scope import StageFacts
+from metalor_lang.checker.stages import Draft, Stages
 from metalor_lang.checker.walk import Names, SecretUse, StageWalk
-from metalor_lang.diagnostics.model import Diagnostic, Label
+from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.record import dataclass, field, replace
@@ -73,20 +67,24 @@ def check(
         syntax: what the parser refused; names in those statements are not held against the others.
 
     """
+    platform = platform or host_platform()
+    report = Report()
     checker = _Checker(
         recipe=recipe,
         args=args or {},
         contexts=contexts,
         target=target,
-        platform=platform or host_platform(),
+        platform=platform,
         epoch=source_date_epoch,
         secrets=secrets,
         strict=given_args_strict,
         broken=read_broken(recipe, syntax),
         syntax=syntax,
+        report=report,
+        stages=Stages(report, platform),
     )
     program = checker.check()
-    found = checker.report.sorted()
+    found = report.sorted()
     if found:
         from metalor_lang.syntax.rewrites import with_remedy
 
@@ -103,21 +101,6 @@ def _start(node: ast.Statement) -> int:
 _BLOCK_LINES: Final = frozenset((ast.If, ast.Else, ast.End, ast.For, ast.Define, ast.Use, ast.Import))
 
 
-@dataclass(slots=True)
-class _Draft:
-    """A stage while the file is read."""
-
-    index: int
-    node: ast.From
-    statements: list[ast.Statement] = field(default_factory=list)
-    unbuilt: "dict[int, list[Unbuilt]]" = field(default_factory=dict)
-    """What is not built, by the number of statements before it."""
-    base: Base | None = None
-    platform: Platform | None = None
-    facts: StageFacts = field(default_factory=lambda: StageFacts(open=True))
-    needs: tuple[int, ...] = ()
-
-
 @dataclass(slots=True, kw_only=True)
 class _Checker:
     recipe: ast.Recipe
@@ -130,10 +113,8 @@ class _Checker:
     strict: bool
     broken: Broken
     syntax: tuple[Diagnostic, ...]
-    report: Report = field(default_factory=Report)
-    stages: list[_Draft] = field(default_factory=list)
-    named: dict[str, int] = field(default_factory=dict)
-    lines: list[int] = field(default_factory=list)
+    report: Report
+    stages: Stages
     used: set[str] = field(default_factory=set)
     pending: list[Pending] = field(default_factory=list)
     wanted: list[SecretUse] = field(default_factory=list)
@@ -153,24 +134,26 @@ class _Checker:
         arguments = self._arguments()
         names = Names(
             source=self.recipe.source, report=self.report, arguments=arguments.known, contexts=self.contexts,
-            broken=self.broken.names, places=self.places, elsewhere=self.elsewhere,
+            broken=self.broken.names, unnamed=self.broken.unnamed, lost=self.broken.words, places=self.places,
+            elsewhere=self.elsewhere,
         )  # fmt: skip
         self._split()
-        self._stage_names()
+        self.stages.name(self.contexts.names())
+        drafts = self.stages.drafts
         if self.outside:
             self._unbuilt(self.outside, None, names)
-        for draft in self.stages:
+        for draft in drafts:
             self._resolve(draft, names)
             self._walk(draft, names)
         if self.alone:
             self._unbuilt(self.alone, None, names, alone=True)
-        if not self.stages:
-            if not self.broken.open:
+        if not drafts:
+            if not self.broken.open and not self._misplaced():
                 message = "the recipe has no FROM" if self.recipe.statements else "the recipe is empty"
                 self.report.add("E0313", message, _START, "start a stage: FROM debian:12")
             return None
         target = self._target()
-        needed = needed_by(target, {draft.index: draft.needs for draft in self.stages})
+        needed = needed_by(target, {draft.index: draft.needs for draft in drafts})
         self._secrets(needed)
         stages = tuple(
             Stage(
@@ -182,7 +165,7 @@ class _Checker:
                 statements=tuple(draft.statements),
                 needs=draft.needs,
             )
-            for draft in self.stages
+            for draft in drafts
         )
         return Program(
             recipe=self.recipe,
@@ -201,6 +184,11 @@ class _Checker:
             imports=self.imports,
         )
 
+    def _misplaced(self) -> bool:
+        """Whether a FROM stands where none can: the parser has said so."""
+        refused = {each.span.start for each in self.syntax if each.code == "E0806"}
+        return any(isinstance(node, ast.From) and node.span.start in refused for node in self.recipe.statements)
+
     # --- blocks ---------------------------------------------------------------------------------------------------
 
     def _arguments(self) -> Arguments:
@@ -218,7 +206,8 @@ class _Checker:
         self.flat, self.places, self.imports = expanded.flat, expanded.places, expanded.imports
         self.elsewhere = expanded.elsewhere
         refused = (node for node in self.flat if isinstance(node, ast.From) and node.span.start in expanded.refused)
-        self.broken = replace(self.broken, names=expanded.broken, stages=tuple(refused))
+        words = self.broken.words | {"USE"} if expanded.lost else self.broken.words
+        self.broken = replace(self.broken, names=expanded.broken, stages=tuple(refused), words=words)
         return declaring.finish(expanded.elsewhere.keys())
 
     def _as_written(self, node: ast.From) -> ast.From:
@@ -235,15 +224,17 @@ class _Checker:
         if self.trial is None:
             from metalor_lang.checker.unbuilt import Trial, trial_names
 
-            self.trial = Trial(names=trial_names(names, self.flat), stages=self._stages_seen, begin=self._begin)
-        index = around.index if around is not None else len(self.stages) if alone else -1
+            self.trial = Trial(
+                names=trial_names(names, self.flat),
+                stages=self.stages.seen,
+                begin=self._begin,
+                staged=any(isinstance(node, ast.From) for node in self.recipe.statements),
+            )
+        index = around.index if around is not None else len(self.stages.drafts) if alone else -1
         self.trial.check(nodes, around, index, alone=alone)
 
-    def _stages_seen(self, index: int) -> StageNames:
-        return StageNames(named=self.named, lines=self.lines, index=index)
-
     def _begin(self, node: ast.From, index: int, names: Names) -> StageFacts:
-        draft = _Draft(index, node)
+        draft = Draft(index, node)
         self._resolve(draft, names)
         return draft.facts
 
@@ -266,6 +257,7 @@ class _Checker:
 
     def _split(self) -> None:
         orphans: list[ast.Statement] = []
+        drafts = self.stages.drafts
         # A FROM that was refused starts a stage, too: of what stands behind it nothing belongs to the stage before.
         nodes: Sequence[Flat] = self.flat
         if self.broken.stages and self.flat is self.recipe.statements:
@@ -275,105 +267,33 @@ class _Checker:
         for node in nodes:
             match node:
                 case ast.From():
-                    self.stages.append(_Draft(len(self.stages), node))
-                    self.lines.append(self._line(node.span.start))
+                    self.stages.add(node, self._line(node.span.start))
                 case ast.Arg() | ast.RecipeVersion():
                     pass
-                case ast.Node() if self.stages:
-                    self.stages[-1].statements.append(node)
+                case ast.Node() if drafts:
+                    drafts[-1].statements.append(node)
                 case ast.Node():
                     orphans.append(node)
                 case _ if node.alone:
                     self.alone.append(node)
-                case _ if self.stages:
-                    draft = self.stages[-1]
+                case _ if drafts:
+                    draft = drafts[-1]
                     draft.unbuilt.setdefault(len(draft.statements), []).append(node)
                 case _:
                     self.outside.append(node)
-        if orphans and self.stages:
+        if orphans and drafts:
             stageless(self.report, *orphans)
 
-    def _stage_names(self) -> None:
-        seen: dict[str, Span] = {}
-        contexts = self.contexts.names()
-        for draft in self.stages:
-            name, span = draft.node.stage, draft.node.stage_span or draft.node.span
-            if name is None:
-                continue
-            if name == "scratch":
-                help = "scratch is the empty base; take another name"
-                self.report.add("E0315", "no stage can be called `scratch`", span, help)
-            elif not STAGE_NAME.fullmatch(name):
-                help = f"write AS {re.sub('[^a-z0-9_-]', '-', name.lower()).lstrip('-_0123456789') or 'build'}"
-                message = f"`{name}` is no name of a stage: it is a small letter, then a-z, 0-9, _ and -"
-                self.report.add("E0315", message, span, help)
-            elif name in seen:
-                label = Label(span=seen[name], text="the first one")
-                help = "give each stage its own name"
-                self.report.add("E0314", f"a second stage `{name}`", span, help, labels=(label,))
-            elif name in contexts:
-                message = f"`{name}` is a stage here, and a context of that name is given"
-                self.report.add("E0319", message, span, f"rename one of them: --context other={name}")
-            seen.setdefault(name, span)
-            self.named.setdefault(name, draft.index)
+    def _resolve(self, draft: Draft, names: Names) -> None:
+        if not any(draft.node is each for each in self.broken.stages):
+            self.stages.resolve(draft, names)
 
-    def _seen_by(self, draft: _Draft) -> StageNames:
-        return self._stages_seen(draft.index)
-
-    def _resolve(self, draft: _Draft, names: Names) -> None:
-        node, report = draft.node, self.report
-        if any(node is each for each in self.broken.stages):
-            return
-
-        def value_of(ref: ast.Ref) -> str | None:
-            argument = names.argument(ref.name, ref.span.start)
-            if argument is None:
-                names.undefined(ref, (), only_arguments=True)
-            elif argument.value is None and ref.name == EPOCH:
-                message = f"`{EPOCH}` is each stage's own, and known here only when it is given"
-                report.add("E0308", message, ref.span, "give it: --epoch N; or write a fixed value")
-            return None if argument is None else argument.value
-
-        flag = node.flag("platform")
-        if flag is not None and flag.value is not None:
-            wanted = expand(flag.value.parts, value_of)
-            try:
-                if wanted is not None:
-                    draft.platform = parse_platform(flags.platform(wanted))
-            except ValueProblem as error:
-                report.add(error.code, error.message, flag.value.span, error.help)
-        text = expand(node.base.parts, value_of)
-        if text is None:
-            return
-        if text in names.broken and ":" not in text:
-            return
-        try:
-            draft.base = classify(text, self._seen_by(draft), names.contexts)
-        except ValueProblem as error:
-            report.add(error.code, error.message, node.base.span, error.help)
-            return
-        match draft.base:
-            case StageBase(stage=index):
-                below = self.stages[index]
-                draft.facts = below.facts.copy()
-                draft.needs = (index,)
-                given = below.platform or self.platform
-                if draft.platform is not None and flag is not None and not same_platform(draft.platform, given):
-                    message = f"stage `{text}` is for {given}, not for {draft.platform}"
-                    help = "remove --platform: a stage has the platform of what it stands on"
-                    report.add("E0323", message, flag.span, help)
-                draft.platform = below.platform
-            case ScratchBase():
-                draft.facts = StageFacts(open=False)
-            case ImageBase() | RootfsBase():
-                pass
-
-    def _walk(self, draft: _Draft, names: Names) -> None:
+    def _walk(self, draft: Draft, names: Names) -> None:
         walk = StageWalk(
             names=names,
             index=draft.index,
             facts=draft.facts,
-            stages=self._seen_by(draft),
+            stages=self.stages.seen(draft.index),
             needs=set(draft.needs),
         )
         for at, node in enumerate(draft.statements):
@@ -393,17 +313,17 @@ class _Checker:
 
     def _target(self) -> int:
         if self.target is None:
-            return len(self.stages) - 1
-        named = self.named
+            return len(self.stages.drafts) - 1
+        named = self.stages.named
         if self.target in named:
             return named[self.target]
-        if self.target in self.broken.names:
-            return len(self.stages) - 1
+        if self.broken.unnamed or self.target in self.broken.names:
+            return len(self.stages.drafts) - 1
         near = nearest(self.target, named)
         listed = "stages: " + ", ".join(sorted(named, key=named.__getitem__)) if named else "no stage has a name"
         help = f"did you mean `{near}`? {listed}" if near else listed
         self.report.add("E0322", f"there is no stage `{self.target}` to build", _START, help)
-        return len(self.stages) - 1
+        return len(self.stages.drafts) - 1
 
     def _secrets(self, needed: frozenset[int]) -> None:
         if not self.strict or self.secrets is None:

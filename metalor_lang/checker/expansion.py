@@ -7,18 +7,17 @@ Invariant: a statement that is built is the same as if its recipe had been writt
 from. Statements that are not built are kept for what can be wrong with them whatever the arguments.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from metalor_lang.checker.arguments import Declaring
-from metalor_lang.checker.groups import Group, Importer, Module, add_group, check_given, known_groups
+from metalor_lang.checker.choosing import holds, rounds
+from metalor_lang.checker.groups import Group, Importer, Module, add_group, check_given, find_group
 from metalor_lang.checker.places import TOP, Frame, Piece, Places, Scope
 from metalor_lang.checker.program import Contexts, Imported
 from metalor_lang.checker.report import Report
 from metalor_lang.checker.scope import Known
 from metalor_lang.checker.seeing import Sight, declared
 from metalor_lang.diagnostics.model import Diagnostic
-from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.hints import Final, TypeVar
 from metalor_lang.record import dataclass, replace
 from metalor_lang.source import Span
@@ -29,7 +28,6 @@ from metalor_lang.syntax.moving import moved
 MOST: Final = 100_000
 """How many lines FOR and USE may make."""
 
-_WORDS: Final = re.compile(r"[^ \t\r\n\f\v]+")
 _Node = TypeVar("_Node", bound=ast.Node)
 
 
@@ -60,6 +58,7 @@ class Expanded:
         broken: names that may be declared in branches of which it is not known whether they are built.
         refused: where each FROM starts that was refused by the parser.
         elsewhere: the ARGs of branches that are not built.
+        lost: whether a USE brought nothing, which has been reported.
         imports: the imported files.
 
     """
@@ -69,6 +68,7 @@ class Expanded:
     broken: frozenset[str]
     refused: frozenset[int]
     elsewhere: Mapping[str, Span]
+    lost: bool
     imports: tuple[Imported, ...]
 
 
@@ -117,7 +117,7 @@ def expand_blocks(
     expander = _Expander(recipe, refused_stages, declaring, contexts, report, broken)
     for node in reversed(recipe.statements):
         if isinstance(node, ast.Define):
-            expander.later[node.name] = node.name_span
+            expander.later[node.name] = recipe.source.position(node.name_span.start).line
         elif isinstance(node, ast.Arg):
             expander.sight.arguments[node.name] = node.name_span
     flat: list[Flat] = []
@@ -129,6 +129,7 @@ def expand_blocks(
         broken=frozenset(expander.sight.broken),
         refused=frozenset(expander.refused),
         elsewhere=expander.sight.elsewhere,
+        lost=expander.lost,
         imports=expander.importer.imports(),
     )
 
@@ -149,13 +150,15 @@ class _Expander:
         self.report = report
         self.refused_nodes = {id(node) for node in refused_stages}
         self.refused: set[int] = set()
-        self.later: dict[str, Span] = {}
-        """Where the recipe defines each group."""
+        self.later: dict[str, int] = {}
+        """The line in which the recipe defines each group."""
         self.imported: set[int] = set()
         self.importer = Importer(recipe.source, contexts, report)
         self.pieces: list[Piece] = []
         self.cursor = 0
         """Where the next piece may start."""
+        self.lost = False
+        """Whether a USE brought nothing."""
         self.made = 0
         """How many lines FOR and USE made."""
         self.top = _At(module=Module(source=None))
@@ -223,8 +226,10 @@ class _Expander:
 
     def _arg(self, item: ast.Arg, at: _At) -> None:
         node = self.place(item, at)
-        if at.scope.frames:
-            return  # the parser has said that it cannot stand here
+        if at.scope.frames or at.active:
+            # The parser has said that it cannot stand here.
+            self.sight.broken.add(item.name)
+            return
         if at.built:
             self.declaring.add(node, node.span.start - item.span.start)
             return
@@ -262,12 +267,7 @@ class _Expander:
         assert isinstance(node, ast.If | ast.Else)
         if node.condition is None:
             return True
-        value = self.sight.text(node.condition.value, at.scope)
-        others = [self.sight.text(word, at.scope) for word in node.condition.others]
-        if value is None or None in others:
-            return None
-        found = value in others
-        return found if node.condition.comparison in (ast.Comparison.EQUAL, ast.Comparison.IN) else not found
+        return holds(node.condition, self.sight, at.scope)
 
     # --- FOR ------------------------------------------------------------------------------------------------------
 
@@ -279,19 +279,13 @@ class _Expander:
         node = self.place(head, at)
         assert isinstance(head, ast.For) and isinstance(node, ast.For)
         self.sight.claim(node.name, node.name_span, at.scope)
-        rounds: list[tuple[str | None, ast.Word]] = []
-        for word, written in zip(node.values, head.values):
-            text = self.sight.text(word, at.scope)
-            if text is not None and node.flag("split") is not None:
-                rounds += [(each, written) for each in _WORDS.findall(text)]
-            else:
-                rounds.append((text, written))
+        given = rounds(node, head.values, self.sight, at.scope)
         scope = at.scope
-        if not at.built or not rounds:
+        if not at.built or not given:
             name = Known(name=node.name, value=None, span=node.name_span)
             self._unbuilt(branch.body, replace(at, scope=scope.with_names({node.name: name})), out)
             return
-        for value, written in rounds:
+        for value, written in given:
             if self._too_many(head, at):
                 return
             shown = "" if value is None else f"={value if len(value) <= _LONGEST else value[:_LONGEST] + '…'}"
@@ -299,7 +293,7 @@ class _Expander:
                 span=written.span,
                 text=f"in the round {node.name}{shown}",
                 source=at.module.source,
-                alone=len(rounds) == 1,
+                alone=len(given) == 1,
                 values=() if value is None else ((node.name, value),),
             )
             names = {node.name: Known(name=node.name, value=value, span=node.name_span)}
@@ -323,7 +317,8 @@ class _Expander:
 
     def _use(self, item: ast.Use, at: _At, out: list[Flat]) -> None:
         node = self.place(item, at)
-        group = self._group(node, at)
+        here = at.module is self.top.module
+        group = find_group(node, at.module, here, self.later, self.sight.broken, self.report)
         given: dict[str, str | None] = {}
         for pair in node.pairs:
             value = self.sight.text(pair.value, at.scope)
@@ -331,6 +326,7 @@ class _Expander:
                 self.report.add("E0823", f"`{pair.key}` is given twice", pair.key_span, "keep one of the two")
             given.setdefault(pair.key, value)
         if group is None:
+            self.lost = True
             return
         check_given(node, group, self.report)
         if not at.built:
@@ -371,36 +367,6 @@ class _Expander:
         *outer, frame = at.scope.frames
         values = tuple((each.name, each.value) for each in names.values() if each.value is not None)
         at.scope = replace(at.scope, frames=(*outer, replace(frame, values=values)))
-
-    def _group(self, node: ast.Use, at: _At) -> Group | None:
-        module = at.module.spaces.get(node.space) if node.space else at.module
-        if module is None:
-            if node.space not in self.sight.broken:
-                near = nearest(node.space, at.module.spaces)
-                help = f"did you mean {near}.{node.name}?" if near else f"import it: IMPORT FILE AS {node.space}"
-                self.report.add("E0821", f"no import is called `{node.space}`", node.name_span, help)
-            return None
-        group = module.groups.get(node.name)
-        lost = module.source is None and (node.space or node.name in self.sight.broken)
-        if group is not None or lost or module.wrong:
-            return group
-        known = known_groups(at.module)
-        near = nearest(node.title, known) or nearest(node.name, known)
-        later = self.later.get(node.name) if at.module is self.top.module and not node.space else None
-        if later is not None:
-            line = self.source.position(later.start).line
-            message = f"the group `{node.name}` is defined only in line {line}, below its use"
-            help = "move the DEFINE up, above this line"
-        else:
-            message = f"no group is called `{node.title}`"
-            there = f"the groups of {node.space}: {', '.join(module.groups) or 'none'}"
-            help = there if node.space else f"define it above: DEFINE {node.name}"
-            if not node.space and near is None:  # of an import, whose name was forgotten or stands alone
-                theirs = (each for each in known if node.name in each.split("."))
-                near = next(theirs, None)
-            help = f"did you mean {near}?" if near else help
-        self.report.add("E0821", message, node.name_span, help, cause=node.title)
-        return None
 
     def unused(self, out: list[Flat]) -> None:
         """Groups of the recipe that nothing built uses: what is wrong with them whatever they are given."""

@@ -17,14 +17,20 @@ from metalor_lang.syntax.statements import BY_WORD, ValueKind
 
 
 class ValueProblem(ValueError):
-    """A value is refused; `code`, `message` and `help` as in a diagnostic, `span` where it stands if that is known."""
+    """A value is refused.
 
-    def __init__(self, code: str, message: str, help: str, span: Span | None = None) -> None:
+    `code`, `message` and `help` are as in a diagnostic, `span` is where it stands if that is known; those with the same
+    `cause` are one mistake.
+
+    """
+
+    def __init__(self, code: str, message: str, help: str, span: Span | None = None, *, cause: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.help = help
         self.span = span
+        self.cause = cause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

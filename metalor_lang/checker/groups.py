@@ -6,7 +6,7 @@ in it stands at the IMPORT of the recipe, with a label on its line.
 
 import hashlib
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 from metalor_lang.checker.program import Contexts, Imported
 from metalor_lang.checker.report import Report
@@ -218,3 +218,43 @@ def check_given(node: ast.Use, group: Group, report: Report) -> None:
         form = " ".join(f"{name}=value" for name in missing)
         message = f"`{node.title}` is used without its parameter `{missing[0]}`"
         report.add("E0823", message, node.name_span, f"write USE {node.title} {form}")
+
+
+def find_group(
+    node: ast.Use, module: Module, here: bool, later: Mapping[str, int], broken: Container[str], report: Report
+) -> Group | None:
+    """The group that a USE means; None where there is none, which is reported.
+
+    Args:
+        node: the USE, at its place in the expanded recipe.
+        module: the file it stands in.
+        here: whether that is the recipe.
+        later: the line in which the recipe defines each group.
+        broken: names that refused statements may define.
+        report: where errors go.
+
+    """
+    space = module.spaces.get(node.space) if node.space else module
+    if space is None:
+        if node.space not in broken:
+            near = nearest(node.space, module.spaces)
+            help = f"did you mean {near}.{node.name}?" if near else f"import it: IMPORT FILE AS {node.space}"
+            report.add("E0821", f"no import is called `{node.space}`", node.name_span, help, cause=node.space)
+        return None
+    group = space.groups.get(node.name)
+    lost = space.source is None and (node.space or node.name in broken)
+    if group is not None or lost or space.wrong:
+        return group
+    if here and not node.space and node.name in later:
+        message = f"the group `{node.name}` is defined only in line {later[node.name]}, below its use"
+        report.add("E0821", message, node.name_span, "move the DEFINE up, above this line", cause=node.title)
+        return None
+    known = known_groups(module)
+    near = nearest(node.title, known) or nearest(node.name, known)
+    if not node.space and near is None:  # of an import, whose name was forgotten or stands alone
+        near = next((each for each in known if node.name in each.split(".")), None)
+    there = f"the groups of {node.space}: {', '.join(space.groups) or 'none'}"
+    help = there if node.space else f"define it above: DEFINE {node.name}"
+    help = f"did you mean {near}?" if near else help
+    report.add("E0821", f"no group is called `{node.title}`", node.name_span, help, cause=node.title)
+    return None

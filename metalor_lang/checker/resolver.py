@@ -143,7 +143,7 @@ def unknown_origin(name: str, stages: Sequence[str], contexts: Sequence[str], fl
     hint = f"did you mean `{near}`? " if near else ""
     listed = "; ".join(known) or "there is no earlier stage with a name"
     help = f"{hint}{listed}; a context is given by --context {name}=DIR"
-    return ValueProblem("E0317", f"`{name}` in {flag} is neither an earlier stage nor a context", help)
+    return ValueProblem("E0317", f"`{name}` in {flag} is neither an earlier stage nor a context", help, cause=name)
 
 
 def needed_by(target: int, needs: Mapping[int, Sequence[int]]) -> frozenset[int]:

@@ -114,7 +114,9 @@ def _expose(walk: StageWalk, node: ast.Statement) -> None:
     assert isinstance(node, ast.Expose)
     for word in node.ports:
         found = walk.read(word, flags.ports)
-        for port in found if isinstance(found, tuple) else ():
+        if found is None:
+            walk.facts.unsure.add(Kind.EXPOSE)
+        for port in found or ():
             walk.facts.set(Kind.EXPOSE, port)
 
 
@@ -122,7 +124,9 @@ def _volume(walk: StageWalk, node: ast.Statement) -> None:
     assert isinstance(node, ast.Volume)
     for word in node.paths:
         path = walk.read(word, flags.absolute_path)
-        if isinstance(path, str):
+        if path is None:
+            walk.facts.unsure.add(Kind.VOLUME)
+        else:
             walk.facts.set(Kind.VOLUME, path)
 
 
@@ -158,7 +162,8 @@ def _unset(walk: StageWalk, node: ast.Statement) -> None:
     span = node.name.span if node.name is not None else node.span
     try:
         for name in unset_names(node.kind, text):
-            if walk.facts.take_away(node.kind, name) is False:
+            lost = walk.names.lost_group or str(node.kind) in walk.names.lost
+            if walk.facts.take_away(node.kind, name) is False and not lost:
                 known = tuple(each for kind, each in walk.facts.present if kind is node.kind)
                 raise not_set(node.kind, name, tuple(sorted(known)))
     except ValueProblem as error:

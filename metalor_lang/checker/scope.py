@@ -73,6 +73,7 @@ class StageFacts:
         present: what is set, as (kind of UNSET, name).
         gone: what is certainly not set.
         shipped: ENV that `ENV NAME=${NAME}` set.
+        unsure: kinds of which something is set that was refused, or that only the base can tell.
 
     """
 
@@ -81,12 +82,13 @@ class StageFacts:
     present: set[tuple[ast.UnsetKind, str]] = field(default_factory=set)
     gone: set[tuple[ast.UnsetKind, str]] = field(default_factory=set)
     shipped: set[str] = field(default_factory=set)
+    unsure: set[ast.UnsetKind] = field(default_factory=set)
 
     def copy(self) -> "StageFacts":
         """An independent copy, for a stage on this one."""
         return StageFacts(
             open=self.open, values=dict(self.values), present=set(self.present), gone=set(self.gone),
-            shipped=set(self.shipped),
+            shipped=set(self.shipped), unsure=set(self.unsure),
         )  # fmt: skip
 
     def set(self, kind: ast.UnsetKind, name: str = "") -> None:
@@ -97,7 +99,8 @@ class StageFacts:
     def take_away(self, kind: ast.UnsetKind, name: str = "") -> bool | None:
         """Note that it is gone; True if it was set, False if not, None where only the base knows."""
         key = (kind, name)
-        was: bool | None = True if key in self.present else False if key in self.gone or not self.open else None
+        known = key in self.gone or not (self.open or kind in self.unsure)
+        was: bool | None = True if key in self.present else False if known else None
         self.present.discard(key)
         self.gone.add(key)
         if kind is ast.UnsetKind.ENV:

@@ -9,8 +9,8 @@ from metalor_lang.checker.arguments import Declaring
 from metalor_lang.checker.places import Scope
 from metalor_lang.checker.report import Report
 from metalor_lang.checker.scope import ALWAYS, EPOCH, RESERVED_ARGS, Known, expand, looks_secret
+from metalor_lang.checker.undefined import BINDINGS, Sought, no_epoch, undefined
 from metalor_lang.diagnostics.model import Label
-from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.syntax import ast
 from metalor_lang.syntax.blocks import Block, Item
@@ -47,8 +47,7 @@ class Sight:
             self._undefined(ref, scope)
             return None
         if known.value is None and ref.name == EPOCH:
-            message = f"`{EPOCH}` is each stage's own, and known here only when it is given"
-            self.report.add("E0308", message, ref.span, "give it: --epoch N; or write a fixed value")
+            no_epoch(self.report, ref)
         return known.value
 
     def _seen(self, name: str, scope: Scope) -> Known | None:
@@ -62,25 +61,20 @@ class Sight:
         name = ref.name
         if name in self.broken:
             return
-        seen = (*scope.bound, *(each for each in self.declaring.known if self._seen(each, scope)))
-        near = nearest(name, seen)
-        labels: tuple[Label, ...] = ()
-        if name in self.elsewhere:
-            labels = (Label(span=self.elsewhere[name], text="declared here, in a branch that is not built"),)
-            message, help = f"`{name}` is not declared in this build", "declare it above the IF"
-        elif scope.sealed and name in self.declaring.known:
-            message = f"`{name}` is an ARG of the recipe, and a group of another file sees its parameters only"
-            help = f"give the group a parameter for it: USE … {name}=${{{name}}}"
-        elif name in self.arguments and not scope.sealed:
-            line = self.source.position(self.arguments[name].start).line
-            message = f"`{name}` is declared only in line {line}, below its use"
-            help = "move the ARG up: it is visible from its line on"
-        elif near is not None:
-            message, help = f"`{name}` is not defined", f"did you mean ${{{near}}}?"
-        else:
-            message = f"`{name}` is not defined: only ARGs, loop variables and parameters are seen here"
-            help = f"declare it above: ARG {name}" if not scope.sealed else f"make it a parameter: DEFINE … {name}"
-        self.report.add("E0301", message, ref.span, help, labels=labels, cause=name)
+        below = self.arguments.get(name) if not scope.sealed else None
+        sought = Sought(
+            seen=(*scope.bound, *(each for each in self.declaring.known if self._seen(each, scope))),
+            only=BINDINGS,
+            hidden=scope.sealed and name in self.declaring.known,
+            sealed=scope.sealed,
+            line=None if below is None else self.source.position(below.start).line,
+            elsewhere=self.elsewhere.get(name),
+        )
+        undefined(self.report, ref, sought)
+
+    def named(self, name: str, scope: Scope) -> bool:
+        """Whether a word is a name that means something here, or would where it is declared."""
+        return self._seen(name, scope) is not None or name in self.arguments
 
     def claim(self, name: str, span: Span, scope: Scope) -> None:
         """Report a loop variable or parameter whose name is another's."""

@@ -7,6 +7,7 @@ from metalor_lang.checker import flags
 from metalor_lang.checker.files import find_source, missing_source
 from metalor_lang.checker.flags import ValueProblem
 from metalor_lang.checker.scope import PROXIES
+from metalor_lang.checker.undefined import of_the_recipe
 from metalor_lang.checker.walk import SecretUse, StageWalk
 from metalor_lang.diagnostics.model import Label
 from metalor_lang.diagnostics.suggest import nearest
@@ -22,8 +23,8 @@ def check_named_arguments(walk: StageWalk, node: ast.Statement) -> None:
         name = walk.value(flag.value)
         if name is None or walk.names.argument(name, flag.span.start) is not None or name in walk.names.broken:
             continue
-        if (hidden := walk.names.hidden(name, flag.span.start)) is not None:
-            message, help = hidden
+        if name in walk.names.arguments and walk.names.sealed(flag.span.start):
+            message, help = of_the_recipe(name)
         elif name in walk.names.arguments:
             message, help = f"`{name}` is declared below", "move the ARG up: it is visible from its line on"
         elif name in walk.facts.values:
@@ -34,7 +35,7 @@ def check_named_arguments(walk: StageWalk, node: ast.Statement) -> None:
             near = nearest(name, walk.names.arguments)
             message = f"there is no ARG `{name}`"
             help = f"did you mean --arg={near}?" if near else f"declare it above: ARG {name}"
-        walk.report.add("E0358", message, flag.value.span, help)
+        walk.report.add("E0358", message, flag.value.span, help, cause=name)
 
 
 def check_mounts(walk: StageWalk, node: ast.Statement) -> None:

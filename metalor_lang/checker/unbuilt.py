@@ -37,12 +37,14 @@ class Trial:
         names: as `trial_names` gives them.
         stages: the names of stages as the stage of a number sees them.
         begin: what is known of a stage that a FROM begins; the number is its own.
+        staged: whether the recipe has any FROM; where it has none, that is the mistake.
 
     """
 
     names: Names
     stages: Callable[[int], StageNames]
     begin: Callable[[ast.From, int, Names], StageFacts]
+    staged: bool
 
     def check(self, nodes: Sequence[Flat], around: StageWalk | None, index: int, *, alone: bool = False) -> None:
         """Check statements in a stage as it is at that point.
@@ -68,7 +70,7 @@ class Trial:
                 walk = self._walk(index, self.begin(node, index, self.names))
             elif walk is not None:
                 check_statement(walk, node)
-            else:
+            elif self.staged:
                 stageless(self.names.report, node)
 
     def _walk(self, index: int, facts: StageFacts) -> StageWalk:

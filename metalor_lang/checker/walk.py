@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from metalor_lang.checker.flags import ValueProblem
 from metalor_lang.checker.program import Contexts, Pending
 from metalor_lang.checker.report import Report
-from metalor_lang.checker.resolver import StageNames, unknown_origin
+from metalor_lang.checker.resolver import STAGE_NAME, StageNames, unknown_origin
 from metalor_lang.checker.scope import Known, StageFacts, expand, words_of
-from metalor_lang.diagnostics.model import Label
+from metalor_lang.checker.undefined import ARGUMENTS, BINDINGS, Sought, undefined
 from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.hints import TYPE_CHECKING, TypeVar
 from metalor_lang.record import dataclass, field
@@ -31,6 +31,8 @@ class Names:
         arguments: every ARG and always-defined name.
         contexts: the folders that COPY and --bind may read.
         broken: names in statements that did not parse: their declarations may be among those.
+        unnamed: whether a FROM is among them of whose stage no name can be told.
+        lost: the words of those statements.
         places: where the statements of a recipe with blocks come from, and what is seen in them.
         elsewhere: ARGs in branches that are not built.
 
@@ -41,6 +43,8 @@ class Names:
     arguments: Mapping[str, Known]
     contexts: Contexts
     broken: frozenset[str] = frozenset()
+    unnamed: bool = False
+    lost: frozenset[str] = frozenset()
     places: "Places | None" = None
     elsewhere: Mapping[str, Span] = field(default_factory=dict)
 
@@ -64,44 +68,39 @@ class Names:
         """The 1-based line of the recipe that an offset is shown in."""
         return self.source.position(offset).line if self.places is None else self.places.line(offset)
 
-    def hidden(self, name: str, offset: int) -> tuple[str, str] | None:
-        """Message and help for an ARG that a group of another file does not see."""
-        if self.places is None or name not in self.arguments or not self.places.scope(offset).sealed:
-            return None
-        message = f"`{name}` is an ARG of the recipe, and a group of another file sees its parameters only"
-        return message, f"give the group a parameter for it: USE … {name}=${{{name}}}"
+    @property
+    def lost_group(self) -> bool:
+        """Whether a USE brought nothing, so that a stage may lack what it would have set."""
+        return "USE" in self.lost
+
+    def sealed(self, offset: int) -> bool:
+        """Whether a group of another file stands there: it does not see the ARGs of the recipe."""
+        return self.places is not None and self.places.scope(offset).sealed
+
+    def lost_stage(self, name: str) -> bool:
+        """Whether a FROM that was refused may have called its stage so."""
+        return name in self.broken or (self.unnamed and STAGE_NAME.fullmatch(name) is not None)
 
     def undefined(self, ref: ast.Ref, known: tuple[str, ...], *, only_arguments: bool) -> None:
-        """Report a `${NAME}` that means nothing."""
-        name = ref.name
+        """Report a `${NAME}` that means nothing; `known` are names beside arguments that could be meant."""
+        name, offset = ref.name, ref.span.start
         if name in self.broken:
             return
-        later = self.arguments.get(name)
-        labels: tuple[Label, ...] = ()
-        near = nearest(name, (*self._seen(ref.span.start), *known))
-        hidden = self.hidden(name, ref.span.start)
-        if hidden is not None:
-            message, help = hidden
-        elif later is not None and later.span is not None:
-            line = self.line(later.span.start)
-            message = f"`{name}` is declared only in line {line}, below its use"
-            labels = (Label(span=later.span, text="declared here"),)
-            help = "move the ARG up: it is visible from its line on"
-        elif name in self.elsewhere:
-            message = f"`{name}` is not declared in this build"
-            labels = (Label(span=self.elsewhere[name], text="declared here, in a branch that is not built"),)
-            help = "declare it above the IF"
-        elif name == "HOME":
-            message = "`HOME` is known only while a step runs"
-            help = 'use it in shell text, such as SH echo "$HOME", or write the path'
-        elif near is not None:
-            message, help = f"`{name}` is not defined", f"did you mean ${{{near}}}?"
-        elif only_arguments:
-            message = f"`{name}` is not defined"
-            help = f"here only ARGs are seen; declare it above: ARG {name}"
-        else:
-            message, help = f"`{name}` is not defined", f"declare it above: ARG {name}, or ENV {name}=value"
-        self.report.add("E0301", message, ref.span, help, labels=labels, cause=name)
+        declared = self.arguments.get(name)
+        if self.lost_group and declared is None and not only_arguments and nearest(name, self._seen(offset)) is None:
+            return
+        sealed = self.sealed(offset)
+        below = None if declared is None or declared.span is None else declared.span
+        sought = Sought(
+            seen=(*self._seen(offset), *known),
+            only="" if not only_arguments else ARGUMENTS if self.places is None else BINDINGS,
+            hidden=sealed and declared is not None,
+            sealed=sealed,
+            line=None if below is None else self.line(below.start),
+            below=below,
+            elsewhere=self.elsewhere.get(name) if declared is None else None,
+        )
+        undefined(self.report, ref, sought)
 
     def _seen(self, offset: int) -> Iterable[str]:
         if self.places is None:
@@ -193,7 +192,7 @@ class StageWalk:
 
     def problem(self, error: ValueProblem, span: Span) -> None:
         """Report a refused value."""
-        self.report.add(error.code, error.message, span, error.help)
+        self.report.add(error.code, error.message, span, error.help, cause=error.cause)
 
     def origin(self, name: str, flag: str) -> int | None:
         """The stage of a name, noted as needed; None for a context, noted as used.
@@ -209,12 +208,13 @@ class StageWalk:
         where = self.stages.later(name)
         if where == "itself":
             help = "a stage's own files are there already: RUN or SH can copy them"
-            raise ValueProblem("E0316", f"stage `{name}` copies from itself", help)
+            raise ValueProblem("E0316", f"stage `{name}` copies from itself", help, cause=name)
         if where is not None:
-            raise ValueProblem("E0316", f"stage `{name}` comes {where}", "move that stage up, above this one")
+            help = "move that stage up, above this one"
+            raise ValueProblem("E0316", f"stage `{name}` comes {where}", help, cause=name)
         known = sorted(self.names.contexts.names() - {""})
         if name not in known:
-            if name in self.names.broken:
+            if self.names.lost_stage(name):
                 return None
             raise unknown_origin(name, self.stages.listed(), tuple(known), flag)
         self.contexts.add(name)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from metalor_lang.diagnostics.model import Diagnostic, Edit
 from metalor_lang.hints import Final
 from metalor_lang.source import Span
-from metalor_lang.syntax import ast
+from metalor_lang.syntax import ast, habits
 from metalor_lang.syntax.automaton.machine import Raw
 from metalor_lang.syntax.reader import Reader
 from metalor_lang.syntax.statements import BY_WORD, StatementSpec
@@ -98,6 +98,11 @@ def _test(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tupl
     return ast.Test(step=step, span=span, word_span=word)
 
 
+def _refuse(read: Reader, habit: habits.Habit | None) -> None:
+    if habit is not None:
+        read.refuse(habits.CODE, habit.message, habit.span, habit.help, habit.edits)
+
+
 def _condition(read: Reader) -> ast.Condition:
     start = read.tokens[read.at][1]
     value = read.word(BY_WORD["IF"])
@@ -110,7 +115,11 @@ def _condition(read: Reader) -> ast.Condition:
     else:
         comparison = ast.Comparison.IN
     others = read.words(BY_WORD["IF"])
-    return ast.Condition(value=value, comparison=comparison, others=others, span=Span(start, others[-1].span.end))
+    span = Span(start, others[-1].span.end)
+    condition = ast.Condition(value=value, comparison=comparison, others=others, span=span)
+    if habits.suspected(read.text, span.start, span.end):
+        _refuse(read, habits.in_condition(read.text, condition))
+    return condition
 
 
 def _if(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tuple[ast.Flag, ...]) -> ast.If:
@@ -127,10 +136,13 @@ def _else(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tupl
 def _for(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tuple[ast.Flag, ...]) -> ast.For:
     name = read.take()
     read.take()
+    values = read.words(spec)
+    if habits.suspected(read.text, values[0].span.start, values[-1].span.end):
+        _refuse(read, habits.in_loop(read.text, span.start, values))
     return ast.For(
         name=read.raw(name),
         name_span=Span(*name[1:]),
-        values=read.words(spec),
+        values=values,
         flags=flags,
         span=span,
         word_span=word,
@@ -144,6 +156,8 @@ def _define(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tu
         _, start, end = parameter = read.take()
         default = read.value_after(read.take()) if read.peek() == "EQ" else None
         parameters.append(ast.Parameter(name=read.raw(parameter), default=default, span=Span(start, end)))
+    if habits.suspected(read.text, word.end, read.tokens[-1][2]):
+        _refuse(read, habits.in_pairs(read.text, span.start, parameters))
     return ast.Define(
         name=read.raw(name), name_span=Span(*name[1:]), parameters=tuple(parameters), span=span, word_span=word
     )
@@ -156,11 +170,14 @@ def _use(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tuple
         space = read.raw(name)
         read.take()
         name = read.take()
+    pairs = read.pairs()
+    if habits.suspected(read.text, word.end, read.tokens[-1][2]):
+        _refuse(read, habits.in_pairs(read.text, span.start, pairs))
     return ast.Use(
         space=space,
         name=read.raw(name),
         name_span=Span(start, name[2]),
-        pairs=read.pairs(),
+        pairs=pairs,
         span=span,
         word_span=word,
     )

@@ -9,7 +9,7 @@ from metalor_lang.hints import Final
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.statements import BY_WORD
 
-CLOSERS: Final = ("ENDIF", "FI", "ENDFOR", "DONE", "ENDDEFINE", "ENDDEF")
+CLOSERS: Final = ("ENDIF", "FI", "ENDFOR", "DONE", "ENDDEFINE", "ENDDEF", "}", "};")
 """How other languages write END."""
 
 ELSE_IFS: Final = ("ELIF", "ELSEIF", "ELSIF")

@@ -228,7 +228,7 @@ def _meant(bad: _Refused) -> tuple[Edit, ...]:
 
 def _stage(bad: _Refused) -> tuple[Edit, ...]:
     found = re.search(r"([ \t]AS[ \t]+)(\S+)\Z", bad.line)
-    name = "" if found is None else re.sub(r"[^a-z0-9_-]", "-", found[2].lower())
+    name = "" if found is None or "$" in found[2] else re.sub(r"[^a-z0-9_-]", "-", found[2].lower())
     if found is None or not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
         return ()
     return (Edit(span=Span(bad.start + found.start(2), bad.start + found.end(2)), text=name),)

@@ -93,6 +93,26 @@ BLOCKS: tuple[Code, ...] = (
         _SCRATCH + "IF ${TARGETARCH} == arm64\n    EXPOSE 80\nEND\n",
     ),
     code(
+        "E0815",
+        "A value holds what parts, ranges or opens something in other languages",
+        "White space parts the values of `FOR`, `IN`, `USE` and `DEFINE`, and a block begins at the end of its line. A"
+        " comma, a semicolon, braces, parentheses, a range such as `1..3`, a pattern with `*`, a `:` at the end of the"
+        " line, `do` and `then` would stand for themselves: `a, b` would be the words `a,` and `b`. Where such a"
+        ' character is meant, quote the word: `FOR VERSION IN "3.10.*" "3.11.*"`. The values are written one by one;'
+        " what is longer than that comes as an argument, with `FOR --split`; white space parts its words, too.",
+        _SCRATCH + "FOR PORT IN 80, 443\n    EXPOSE ${PORT}\nEND\n",
+        _SCRATCH + "FOR PORT IN 80 443\n    EXPOSE ${PORT}\nEND\n",
+    ),
+    code(
+        "E0816",
+        "A name stands where its value is meant",
+        "`${NAME}` is the value of a name; the name alone is a word like any other, and `'${NAME}'` in single quotes is"
+        " those characters. `IF DEBUG == 1` would compare two fixed texts, and `FOR PORT IN PORTS` go over the word"
+        " `PORTS`. Where the word itself is meant, quote it.",
+        "ARG DEBUG=0\n" + _SCRATCH + "IF DEBUG == 1\n    EXPOSE 80\nEND\n",
+        "ARG DEBUG=0\n" + _SCRATCH + "IF ${DEBUG} == 1\n    EXPOSE 80\nEND\n",
+    ),
+    code(
         "E0820",
         "A loop variable or parameter takes a name that is in use",
         "One name means one thing. The name of a loop variable or a parameter cannot be that of an ARG, of another one"

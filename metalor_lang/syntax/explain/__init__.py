@@ -41,7 +41,7 @@ def _unclassified(w: Where) -> Diagnostic:
 _RULES: tuple[Rule, ...] = (
     words.unicode_space, words.first_word, words.ends_in_continuation, words.fence_in_shell, words.fences,
     values.expansion, values.dollar, values.string, values.array, values.after_array,
-    words.flag, words.heredoc, statements.bracket, values.backslash, values.quotes,
+    words.flag, words.heredoc, statements.bracket, values.backslash, blocks.parted, values.quotes,
     blocks.condition, blocks.ends, blocks.loop, blocks.group, blocks.importing,
     commands.exec_words, statements.from_, statements.pairs, statements.arg, statements.unset, statements.test,
     statements.recipe, statements.file, statements.too_many, statements.missing, _unclassified,

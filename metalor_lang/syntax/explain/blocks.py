@@ -9,6 +9,7 @@ from metalor_lang.diagnostics.model import Diagnostic, Edit
 from metalor_lang.hints import Final
 from metalor_lang.source import Span
 from metalor_lang.syntax.explain.where import Where
+from metalor_lang.syntax.habits import CODE
 
 _GROUP: Final = re.compile(r"[a-z][a-z0-9_-]*")
 _COMPARES: Final = {
@@ -19,6 +20,12 @@ _COMPARES: Final = {
 
 _FORMS: Final = "IF ${NAME} == value, IF ${NAME} != value or IF ${NAME} IN one two"
 _GLUED: Final = re.compile(r"(?P<left>[^=!]*)(?P<sign>[=!]=)(?P<right>.*)")
+_OF: Final = re.compile(r"(?:=|:=|:|<-|of\b|over\b)[ \t]*", re.IGNORECASE)
+"""How other languages write the IN of a FOR."""
+
+_BEGINS: Final = frozenset({"then", "THEN", "do", "{"})
+"""What ends the line of an IF in other languages."""
+
 _TRUTHS: Final = frozenset({"&&", "||", "and", "or", "AND", "OR", "-a", "-o"})
 
 
@@ -52,7 +59,9 @@ def condition(w: Where) -> Diagnostic | None:
     right = _COMPARES.get(w.chunk)
     if right is not None:
         edits = (Edit(span=w.here(len(w.chunk)), text=right),) if right != "NOT IN" else ()
-        return w.say("E0810", f"{w.chunk} compares nothing: write {right}", f"write IF {value} {right} …", edits=edits)
+        behind = w.rest[len(w.chunk) :].split("\n")[0].strip(" \t\r") or "…"
+        shown = f"write IF {value} {right} {behind}"
+        return w.say("E0810", f"{w.chunk} compares nothing: write {right}", shown, edits=edits)
     return w.say("E0810", f"{w.chunk[:30]} compares nothing", "there are ==, !=, IN and NOT IN")
 
 
@@ -70,6 +79,10 @@ def _behind(w: Where, signs: list[str]) -> Diagnostic | None:
         sign = {"IS": "the comparison"}.get(signs[-1], "IN")
         return w.say("E0810", f"a value must follow {sign}", f'nothing at all is "": write {_FORMS}', w.here(0))
     if signs == ["IS"] and w.chunk and "$END" in w.expected and not w.touching:
+        if w.chunk in _BEGINS:
+            line = w.text[w.solid[0].start : w.at].strip(" \t;")
+            message = f"`{w.chunk}` opens nothing: the block begins at the end of the line"
+            return w.say(CODE, message, f"write {line}", w.whole())
         if w.chunk in _TRUTHS:
             both = w.chunk in ("&&", "and", "AND", "-a")
             help = (
@@ -81,6 +94,16 @@ def _behind(w: Where, signs: list[str]) -> Diagnostic | None:
         return w.say("E0810", "IF compares with one value", "quote one with white space in it, or write IN for several",
                      w.whole())  # fmt: skip
     return None
+
+
+def parted(w: Where) -> Diagnostic | None:
+    """A comma or semicolon right behind a quoted value."""
+    if w.word not in ("IF", "ELSE", "FOR", "DEFINE", "USE") or not w.touching or w.char not in (",", ";"):
+        return None
+    if w.last not in ("QUOTE_END", "SINGLE"):
+        return None
+    edits = (Edit(span=w.here(1), text="" if w.chunk == w.char else " "),)
+    return w.say(CODE, f"`{w.char}` parts nothing here: white space does", "leave it out", w.here(1), edits=edits)
 
 
 def ends(w: Where) -> Diagnostic | None:
@@ -118,7 +141,7 @@ def loop(w: Where) -> Diagnostic | None:
         if w.chunk.upper() == "IN":
             edits = (Edit(span=w.here(2), text="IN", safe=True),)
             return w.say("E0811", f"{w.chunk} must be upper case: IN", f"write FOR {name} IN …", edits=edits)
-        values = w.rest.strip(" \t").removeprefix("= ").removeprefix("of ")
+        values = _OF.sub("", w.rest.strip(" \t\r\n").split("\n")[0])
         shown = f"FOR {name} IN {values}" if values and "=" not in values else f"FOR {name} IN one two"
         place = w.here(0) if w.ended else None
         return w.say("E0811", "IN must follow the name", f"write {shown}", place)
@@ -148,6 +171,12 @@ def group(w: Where) -> Diagnostic | None:
         name = w.raw(w.tokens[-1])
         span = w.span(w.tokens[-1].start, w.tokens[-1].end)
         return w.say("E0812", f"{name} has no value, or is one without a name", f"write {w.spec.forms[1]}", span)
+    if w.word == "DEFINE" and w.char in (",", ";"):
+        line = " ".join(re.sub("[,;]", " ", w.text.split("\n")[0]).split())
+        return w.say(CODE, f"`{w.char}` parts nothing here: white space does", f"write {line}", w.here(1))
+    if w.word == "DEFINE" and w.chunk == "{":
+        line = w.text[w.solid[0].start : w.at].strip(" \t")
+        return w.say(CODE, "`{` opens nothing: the block begins at the end of the line", f"write {line}", w.whole())
     if "ARG_NAME" in w.expected and w.chunk and not w.touching:
         name = w.chunk.partition("=")[0]
         if w.word == "USE" and "=" not in w.chunk:

@@ -22,6 +22,13 @@ def bracket(w: Where) -> Diagnostic | None:
     try:
         items = parse_exec_array(w.rest)
     except PrimitiveError:
+        inner = (
+            re.fullmatch(r"\[([\w.,/ \t-]*)\]", w.rest.strip(" \t\r\n")) if w.word in ("FOR", "IF", "ELSE") else None
+        )
+        if inner is not None:
+            before = w.text[w.solid[0].start : w.at].strip(" \t")
+            shown = " ".join(inner[1].replace(",", " ").split()) or "one two"
+            return w.say("E0227", f"{w.word} takes words, not an array", f"write {before} {shown}", w.whole())
         help = f'quote it: "{w.chunk}"'
         if w.word == "COPY" and "]" in w.chunk:
             help += f"; or, if it is a pattern, write ./{w.chunk}"
@@ -41,6 +48,9 @@ def from_(w: Where) -> Diagnostic | None:
     if stage_at and not w.ended:
         start = w.tokens[-1].start if w.last == "STAGE_NAME" else w.at
         written = w.text[start : w.at] + w.chunk
+        if "${" in written:
+            help = "write it out: AS build; where it hangs on an argument, put a FROM into each branch of an IF"
+            return w.say("E0231", "nothing is expanded in the name of a stage", help)
         name = re.sub(r"[^a-z0-9_-]", "-", written.lower())
         help = "a stage name is lower-case letters, digits, - and _, and starts with a letter"
         if name != written and name[:1].isalpha():

@@ -174,3 +174,40 @@ def test_too_deep() -> None:
     assert _first(f"{chain}{S}USE g499\n").code == "E0825"
     assert checked(f"{chain}{S}USE g50\n")[0] is not None
     assert _first(S + "IF a == a\n" * 5000 + "END\n" * 5000).code == "E0805"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'FOR V IN a,b c;d ${A} $${A} ${A}:x "a," \'b;\' "3.*" "1..3" "{1..3}" \'(a)\' 1.2 oci:a do x',
+        'FOR V IN "a,b"',
+        "FOR --split V IN a,b c",
+        'FOR --split V IN "a b" ${A}',
+        'FOR V IN "A"',
+        "IF ${A} == a,b",
+        "IF ${A} != then",
+        "IF ${A} IN a,b c then do",
+        'IF ${A} IN "a,b" "then"',
+        'IF "DEBUG" == x',
+        "IF DEBUG == ${A}",
+        "IF linux == linux",
+        'DEFINE web list=a,b pattern=* end="a," sign=": "',
+        "DEFINE web port=80:81",
+    ],
+)
+def test_what_is_quoted_or_stands_inside_a_word_is_meant(line: str) -> None:
+    text = f"ARG A=1\nFROM scratch\n{line}\nEND\n"
+    assert [each.message for each in checked(text)[1]] == []
+
+
+def test_values_of_a_group_may_hold_commas_and_patterns() -> None:
+    text = "DEFINE web list more=1\n    LABEL a=${list} b=${more}\nEND\nFROM scratch\nUSE web list=a,b more=*:\n"
+    assert program_of(text).stages[0].statements
+    assert checked(text.replace("more=*:", "more=2,"))[1][0].code == "E0815"
+
+
+def test_words_of_a_list_are_parted_by_white_space() -> None:
+    text = "ARG PORTS\nFROM scratch\nFOR --split PORT IN ${PORTS}\n    EXPOSE ${PORT}\nEND\n"
+    assert checked(text, args={"PORTS": "80 443"})[1] == ()
+    for given in ("80, 443", "80 ,443", "80 ; 443"):
+        assert [each.code for each in checked(text, args={"PORTS": given})[1]] == ["E0815"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from metalor_lang.syntax.statements import BY_WORD
 from tests.support.recipes import FakeContexts, checked, shown
 
 GOLDENS = Path(__file__).parents[2] / "goldens" / "names"
@@ -67,3 +68,18 @@ def test_there_are_many_and_each_is_refused() -> None:
     texts = [text for path in FILES for text in cases(path).values()]
     assert len(texts) >= 90
     assert all(verdict(text) for text in texts)
+
+
+ALONE = cases(GOLDENS / "alone.recipes")
+
+
+@pytest.mark.parametrize("text", ALONE.values(), ids=list(ALONE))
+def test_one_mistake_gives_one_error(text: str) -> None:
+    said = [line for line in verdict(text).splitlines() if line[0] != " "]
+    assert len(said) == 1
+    assert not said[0].endswith("| ")  # each says what to do
+
+
+def test_every_statement_is_among_those_with_one_mistake() -> None:
+    met = {line.split()[0] for text in ALONE.values() for line in text.splitlines() if line.strip()}
+    assert set(BY_WORD) <= met
