@@ -32,7 +32,7 @@ from metalor_lang.build.telling import Telling
 from metalor_lang.build.together import build_together
 from metalor_lang.checker.checker import check
 from metalor_lang.checker.platforms import same_platform
-from metalor_lang.checker.program import Platform, Program
+from metalor_lang.checker.program import Contexts, Platform, Program
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import UsageError, machine_error
 from metalor_lang.hints import TYPE_CHECKING, Final, Self
@@ -140,7 +140,7 @@ def open_contexts(
 
 
 def check_source(
-    path: Path, source: SourceFile, early: tuple[Diagnostic, ...], options: RecipeOptions, contexts: Folders
+    path: Path, source: SourceFile, early: tuple[Diagnostic, ...], options: RecipeOptions, contexts: Contexts
 ) -> Checked:
     """Parse and check a recipe.
 
@@ -156,7 +156,7 @@ def check_source(
 
 
 def examine(
-    source: SourceFile, early: tuple[Diagnostic, ...], options: RecipeOptions, contexts: Folders
+    source: SourceFile, early: tuple[Diagnostic, ...], options: RecipeOptions, contexts: Contexts
 ) -> tuple[Recipe, Program | None, tuple[Diagnostic, ...]]:
     """The statements of a recipe, the program if there can be one, and every error by place.
 

@@ -16,6 +16,7 @@ from metalor_lang.build.ignore import Rules
 from metalor_lang.build.ignorefile import IGNORE_FILE, read_rules, rules_text
 from metalor_lang.build.listed import EntryKind, Folder, Found, SourceEntry, entry_of
 from metalor_lang.build.listings import Kept
+from metalor_lang.build.locked import known_miss
 from metalor_lang.build.opening import SourceOpener
 from metalor_lang.build.pieces import TOP, Hashed, Piece, Pieces, files_text, hashed_files, piece_of
 from metalor_lang.build.sources import SourceError, SourceTree, changed, unlike
@@ -123,7 +124,7 @@ class LocalContexts:
         tree = self._tree(context, (CopySource(path=source, glob=glob),))
         spots = tree.spots(CopySource(path=source, glob=glob), Rules(excludes, "--exclude"))
         if isinstance(spots, SourceMiss):
-            return spots
+            return known_miss(spots, self._recipe, self._folders[context] / source)
         for spot in spots:
             if spot.directory and tree.guard is not None:
                 tree.guard(spot.shown)

@@ -3,9 +3,18 @@
 Invariant: read once, when somebody asks; a recipe without a lock pays one look for the file.
 """
 
+import os
 from pathlib import Path
 
-from metalor_lang.checker.program import Base, ImageBase, Platform, RootfsBase, Transport
+from metalor_lang.checker.program import (
+    Base,
+    ImageBase,
+    Platform,
+    RootfsBase,
+    SourceMiss,
+    SourceProblem,
+    Transport,
+)
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.digest import sha256
 from metalor_lang.errors import UsageError, machine_error
@@ -49,6 +58,23 @@ def lock_command(recipe: Path) -> str:
 
         text = quote(text)
     return f"metalor lock {text}"
+
+
+def known_miss(miss: SourceMiss, recipe: Path, source: Path) -> SourceMiss:
+    """Why a source matches nothing; where it is the lock of the recipe, with what writes that.
+
+    Args:
+        miss: as it looks.
+        recipe: path of its file.
+        source: what is not there.
+
+    """
+    lock = lock_path(recipe)
+    if miss.problem is not SourceProblem.ABSENT or source.name != lock.name:
+        return miss
+    if os.path.realpath(source.parent) != os.path.realpath(lock.parent):
+        return miss
+    return replace(miss, nearest="", remedy=f"it is this recipe's lock; write it: {lock_command(recipe)}")
 
 
 def read_lock_file(recipe: Path) -> "tuple[Lock | None, SourceFile | None, tuple[Diagnostic, ...]]":

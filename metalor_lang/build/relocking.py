@@ -17,13 +17,14 @@ from metalor_lang.hints import Final
 from metalor_lang.oci.fetch import known
 from metalor_lang.oci.inspect import inspect
 from metalor_lang.plan.evaluator import evaluate
-from metalor_lang.plan.graph import BaseInfo, BindMount, CloneGit, CopyFiles, FetchFile, Inputs
+from metalor_lang.plan.graph import BaseInfo, BindMount, CloneGit, CopyFiles, FetchFile, InputError, Inputs
 from metalor_lang.plan.lock import Lock, action_name, base_name, settled_info, short
 from metalor_lang.plan.unlocked import everything, unlocked
 from metalor_lang.record import dataclass, field, replace
 from metalor_lang.store.store import Store
 
 _DIFFERS: Final = "E0705"
+_INSIDE: Final = "E0708"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class Looking:
         inputs: the real ones, without a lock.
         store: what was fetched already is in it.
         folder: where relative paths of the recipe start.
+        file: the lock's.
         old: what the lock has now.
         anew: whether a name is asked for again though the lock has it.
 
@@ -42,6 +44,7 @@ class Looking:
     inputs: Inputs
     store: Store
     folder: Path
+    file: Path
     old: Lock
     anew: Callable[[str], bool]
     found: dict[str, dict[Platform, BaseInfo]] = field(default_factory=dict)
@@ -57,6 +60,8 @@ class Looking:
 
     def _base(self, base: ImageBase | RootfsBase, platform: Platform) -> BaseInfo:
         if not _remote(base):
+            if isinstance(base, RootfsBase):
+                self._refuse_own(base)
             return self.inputs.base(base, platform)
         assert isinstance(base, ImageBase)
         anew = self.anew(base_name(base))
@@ -74,6 +79,14 @@ class Looking:
             raise
         except MetalorError as error:
             raise input_error(error, base.transport) from error
+
+    def _refuse_own(self, base: RootfsBase) -> None:
+        """A tree that holds the lock would be another one with each lock of it."""
+        tree = (self.folder / base.path).resolve()
+        if tree in self.file.resolve().parents:
+            message = f"{base_name(base)} holds {self.file.name}, so each lock would make another tree of it"
+            help = "put the tree into a folder of its own beside the recipe: FROM rootfs:root"
+            raise InputError(_INSIDE, message, help)
 
     def content(self, files: CopyFiles, epoch: int) -> str:
         """No content is read: a lock says nothing of contexts."""

@@ -117,7 +117,7 @@ def missing_source(path: str, miss: SourceMiss, done: str = "copied", way_out: s
             help = f"sources are relative to the context: write {relative}" if path.startswith("/") else ""
             help = help or "give the other folder by --context NAME=DIR and write COPY --from=NAME"
         case SourceProblem.ABSENT | SourceProblem.EMPTY_GLOB:
-            help = f"did you mean `{miss.nearest}`?" if miss.nearest else way_out
+            help = miss.remedy or (f"did you mean `{miss.nearest}`?" if miss.nearest else way_out)
     return ValueProblem(SOURCE_CODES[miss.problem], f"`{path}` cannot be {done}: {miss.detail}", help)
 
 

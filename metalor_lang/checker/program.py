@@ -159,11 +159,20 @@ class SourceProblem(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceMiss:
-    """A source that matches nothing: which of the reasons, in words ("ignored by line 3 of .metalorignore")."""
+    """A source that matches nothing.
+
+    Args:
+        problem: which of the reasons.
+        detail: it in words ("ignored by line 3 of .metalorignore").
+        nearest: a name that is there and may be meant.
+        remedy: what makes the file, where that is known.
+
+    """
 
     problem: SourceProblem
     detail: str
     nearest: str = ""
+    remedy: str = ""
 
 
 class Contexts(Protocol):

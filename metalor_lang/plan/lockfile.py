@@ -78,6 +78,7 @@ def _facts(info: BaseInfo) -> dict[str, Json]:
 
 _MARK = pattern(r"(?m)^(?:<<<<<<<|=======|>>>>>>>|\|\|\|\|\|\|\|)(?: .*)?$")
 _COMMIT = pattern(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_OF_OTHERS: Final = "this is no lock of a recipe"
 _Path = tuple[str | int, ...]
 
 
@@ -110,17 +111,17 @@ def read_lock(source: SourceFile, again: str) -> tuple[Lock | None, tuple[Diagno
         if mark is not None:
             help = f"keep the lines of either side and remove the marks, then let it be put right: {again}"
             return None, (_at(_CONFLICT, "two sides of a merge stand here", Span(*mark.span()), help),)
+        if not source.text.strip():
+            return None, (_at(_DAMAGED, "the lock is empty", Span(0, 0), remedy),)
+        if not source.text.lstrip().startswith("{"):
+            return None, (_at(_DAMAGED, _OF_OTHERS, Span(0, 0), _rename(source, again)),)
         end = min(error.pos + 1, len(source.text))
-        return None, (
-            _at(
-                _DAMAGED,
-                f"this is no JSON: {error.msg.removesuffix(' starting at')}",
-                Span(min(error.pos, end), end),
-                remedy,
-            ),
-        )
+        message = f"this is no JSON: {error.msg.removesuffix(' starting at')}"
+        return None, (_at(_DAMAGED, message, Span(min(error.pos, end), end), remedy),)
     except RecursionError:
         return None, (_at(_DAMAGED, "this is no lock: too deep", Span(0, 0), remedy),)
+    if not isinstance(value, dict) or (value.keys() - {*SECTIONS} and not value.keys() & {*SECTIONS[1:]}):
+        return None, (_at(_DAMAGED, _OF_OTHERS, Span(0, 0), _rename(source, again)),)
     try:
         return _Reader(value).lock(), ()
     except _Wrong as wrong:
@@ -128,6 +129,11 @@ def read_lock(source: SourceFile, again: str) -> tuple[Lock | None, tuple[Diagno
             "take a newer metalor, or remove the file and write it anew: " + again if wrong.code == _NEWER else remedy
         )
         return None, (_at(wrong.code, wrong.message, place(source.text, wrong.path), help),)
+
+
+def _rename(source: SourceFile, again: str) -> str:
+    name = source.path.rpartition("/")[2]
+    return f"if {name} is another program's, give the recipe another name; else remove it and write it anew: {again}"
 
 
 def _at(code: str, message: str, span: Span, help: str) -> Diagnostic:

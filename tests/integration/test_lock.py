@@ -501,6 +501,58 @@ def test_a_lock_is_copied_only_when_it_is_named(world, shop):
     assert shop.run("run", "app.metalor", "--", "/bin/sh", "-c", "ls /all; head -c 1 /named").stdout == "other\n{"
 
 
+def test_writing_a_lock_changes_nothing_that_a_recipe_copies(world, shop):
+    """Of the whole folder, and of a folder above it by a name of its own."""
+    (shop.path / "site").mkdir()
+    (shop.path / "site/index.html").touch()
+    shop.recipe("FROM BASE\nCOPY --exclude=/store . /all/\nCOPY --from=up site/ /site/\n", name="site/app")
+    words = ("site/app.metalor", "--context", "up=.")
+    shop.run("build", *words)
+    shop.run("lock", *words)
+    shop.run("build", *words, "--locked", "--expect-cached")
+    assert "nothing would run" in shop.run("why", *words).stdout
+    listed = shop.run("run", *words, "--", "/bin/sh", "-c", "ls /all /site").stdout
+    assert listed.split() == ["/all:", "index.html", "/site:", "index.html"]
+
+
+def test_a_recipe_that_copies_its_own_lock_can_be_locked(world, shop):
+    world.first()
+    shop.recipe(f"FROM {world.host}/team/base:1\nCOPY app.lock made/later.txt /etc/\n")
+    for words in (("check",), ("build", "--locked"), ("build",)):
+        done = shop.run(*words, "app.metalor", status=1)
+        assert "2:6: error[E0401]: `app.lock` cannot be copied" in done.stderr
+        assert "help: it is this recipe's lock; write it: metalor lock app.metalor" in done.stderr
+        assert "2:15: error[E0401]: `made/later.txt`" in done.stderr and not (shop.path / "app.lock").exists()
+    # Nothing that is copied has to be there: the lock says nothing of it.
+    assert "app.lock: 1 new" in shop.run("lock", "app.metalor").stdout
+    assert shop.run("lock", "app.metalor", "--check").stdout == "app.lock is up to date\n"
+    (shop.path / "made").mkdir()
+    (shop.path / "made/later.txt").touch()
+    shop.run("build", "app.metalor", "--locked")
+    shop.run("build", "app.metalor", "--locked", "--expect-cached")
+    assert (
+        shop.run("run", "app.metalor", "--", "/bin/cat", "/etc/app.lock").stdout == (shop.path / "app.lock").read_text()
+    )
+    # It is a file as others are: with another lock, the step runs again for it.
+    shop.recipe((shop.path / "app.metalor").read_text() + f"FETCH --unpinned {world.web.http}/data /data\n")
+    shop.run("lock", "app.metalor")
+    said = shop.run("why", "app.metalor").stdout
+    assert "COPY app.lock made/later.txt /etc/\n  app.lock changed: sha256:" in said
+
+
+def test_a_tree_that_holds_its_own_lock_cannot_be_locked(world, shop):
+    (shop.path / "etc").mkdir()
+    shop.recipe("FROM rootfs:.\n", name="etc/app")
+    shop.run("build", "etc/app.metalor")
+    done = shop.run("lock", "etc/app.metalor", status=1)
+    assert "etc/app.metalor:1:6: error[E0708]: rootfs:. holds app.lock" in done.stderr
+    assert "FROM rootfs:root" in done.stderr and not (shop.path / "etc/app.lock").exists()
+    shop.recipe("FROM rootfs:root\n", name="etc/app")
+    (shop.path / "etc/root").mkdir()
+    shop.run("lock", "etc/app.metalor")
+    shop.run("build", "etc/app.metalor", "--locked")
+
+
 def test_a_lock_that_lies_is_found_out(world, shop):
     """A digest with another image's configuration, as a merge by hand leaves it."""
     world.first()

@@ -17,6 +17,7 @@ from metalor_lang.build.owning import replace_text
 from metalor_lang.build.relocking import Looking, out_of_date, relock
 from metalor_lang.build.remotes import Remotes
 from metalor_lang.checker.platforms import host_platform
+from metalor_lang.checker.presumed import EverythingIsThere
 from metalor_lang.checker.program import Platform, Program
 from metalor_lang.cli.common import open_store, recipe_options
 from metalor_lang.diagnostics.model import Diagnostic
@@ -57,9 +58,10 @@ def run(arguments: "argparse.Namespace") -> int:
         open_contexts(path, options, store.root / "contexts") as contexts,
         store.lease(),
     ):
+        # What is copied need not be there yet: a lock says nothing of it. The lock itself may be copied, say.
+        given = EverythingIsThere(contexts)
         programs = [
-            check_source(path, source, early, replace(options, platform=str(each)), contexts).program
-            for each in platforms
+            check_source(path, source, early, replace(options, platform=str(each)), given).program for each in platforms
         ]
         looking = _looking(path, store, contexts, world.owner, old or Lock(), anew)
         if arguments.check:
@@ -113,7 +115,7 @@ def _looking(
 ) -> Looking:
     bases = Bases(store, path.parent, cache=contexts.cache, owner=owner)
     inputs = BuildInputs(bases, contexts, Remotes(store))
-    return Looking(inputs=inputs, store=store, folder=path.parent, old=old, anew=anew)
+    return Looking(inputs=inputs, store=store, folder=path.parent, file=lock_path(path), old=old, anew=anew)
 
 
 # --- what is said -------------------------------------------------------------------------------------------------

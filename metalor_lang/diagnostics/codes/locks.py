@@ -55,4 +55,11 @@ LOCKS: tuple[Code, ...] = (
         " for is left over from before an edit. `metalor lock` removes it; with `--add` it would be kept, for"
         " recipes that are built with several arguments.",
     ),
+    Code(
+        id="E0708",
+        title="A lock lies in what it locks",
+        why="A `rootfs:` directory is known by the digest of all that is in it. Where the recipe and its lock lie in"
+        " that directory themselves, writing the lock changes what it says, and no lock of it is ever true. Put the"
+        " tree into a folder of its own. Without a lock, such a base is built as it is.",
+    ),
 )
