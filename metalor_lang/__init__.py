@@ -113,6 +113,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> object:
     module = _PUBLIC.get(name)
     if module is None:

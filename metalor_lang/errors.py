@@ -57,13 +57,16 @@ class MachineError(MetalorError):
     exit = Exit.MACHINE
 
 
-_ROOM: Final = "free space with: metalor cache gc   or use another disk: export METALOR_STORE=/big/disk/metalor"
+_ROOM: Final = (
+    "make room on that disk (where the store is: metalor cache gc), or use another one (for the store: export"
+    " METALOR_STORE=/big/disk/metalor)"
+)
 _OF_THE_MACHINE: Final[Mapping[int, str]] = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
     errno.EFBIG: "this shell limits the size of files; lift it: ulimit -f unlimited",
     errno.EIO: "the disk or its connection fails: look at the end of `dmesg`",
-    errno.EROFS: "choose a directory that can be written: export METALOR_STORE=$HOME/metalor-store",
+    errno.EROFS: "use a place that can be written (for the store: export METALOR_STORE=$HOME/metalor-store)",
     errno.EMFILE: "this shell allows too few open files; raise the limit: ulimit -n 4096",
     errno.ENFILE: "the whole machine has too many open files; end some programs, or raise the sysctl fs.file-max",
     errno.ENOMEM: "the machine has too little memory free; end some programs",

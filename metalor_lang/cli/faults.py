@@ -107,6 +107,8 @@ def _operands(command: Command, given: Sequence[str]) -> UsageError | None:
     if len(given) > len(command.operands) and not many:
         word = given[len(command.operands)]
         text = instead(OPTIONS.get(command.name, {}), word) or example
+        if command.rest:
+            text = f"a command stands behind --: metalor {' '.join((command.name, given[0], '--', *given[1:]))}"
         return UsageError(f"`metalor {command.name}` has no use for the word {word!r}", help=text)
     return None
 

@@ -17,7 +17,7 @@ from metalor_lang.isolated.architectures import Architecture
 from metalor_lang.isolated.source import ImageSource
 from metalor_lang.kernel.paths import remove_tree
 from metalor_lang.kernel.process import ToolFailed
-from metalor_lang.oci.errors import ImageError
+from metalor_lang.oci.errors import ImageError, PlatformMissing
 from metalor_lang.oci.layout import Layout
 from metalor_lang.oci.placing import replace_file
 from metalor_lang.oci.skopeo import explain, skopeo_copy
@@ -102,7 +102,15 @@ class Wanted:
             ImageError: a blob is missing or damaged.
 
         """
-        selection = layout.select(TAG, self.platform)
+        try:
+            selection = layout.select(TAG, self.platform)
+        except PlatformMissing as error:  # the layout is our copy, at a path that nobody knows
+            there = ", ".join(error.platforms)
+            raise PlatformMissing(
+                f"{self.source.text} has no image for {self.platform}; it is there for {there}",
+                platforms=error.platforms,
+                help="requested_arch names the architecture: " + there.replace("linux/", ""),
+            ) from None
         layout.verify(selection)
         return selection.descriptor.digest
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from metalor_lang.hints import Final
+from metalor_lang.isolated.errors import CommandRefused
 from metalor_lang.record import dataclass
 
 RUN_HELPER_DIR: Final = "/.metalor-run"
@@ -56,6 +57,9 @@ class ContainerRunCommand:
         executable: absolute path in the root, or a bare name that is searched in `PATH` of `env`.
         argv: the arguments, without the program's own name.
 
+    Raises:
+        CommandRefused: the arguments are one text, or the environment is a mapping.
+
     """
 
     root: HostPath
@@ -67,6 +71,12 @@ class ContainerRunCommand:
     argv: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        if isinstance(self.argv, str):
+            raise CommandRefused(
+                f"container arguments are words, not one text: {self.argv!r}", help='argv=["-c", "echo hello"]'
+            )
+        if isinstance(self.env, Mapping):
+            raise CommandRefused("container environment is pairs, not a mapping", help="env=list(variables.items())")
         object.__setattr__(self, "mounts", tuple(self.mounts))
         object.__setattr__(self, "env", tuple((name, value) for name, value in self.env))
         object.__setattr__(self, "argv", tuple(self.argv))

@@ -71,6 +71,21 @@ _PROBLEMS: Final[Sequence[tuple[str, str, str]]] = (
         "{source} is no archive of docker save",
         "make one: skopeo copy … docker-archive:FILE:NAME",
     ),
+    (
+        r"more than one image in oci",
+        "the layout has several images",
+        "name one by its tag: oci:DIR:TAG",
+    ),
+    (
+        r"no descriptor found for reference",
+        "the layout has no image of that tag",
+        "its tags stand in its index.json: oci:DIR:TAG",
+    ),
+    (
+        r"open [^:]*(?:index\.json|oci-layout): no such file",
+        "there is no layout",
+        "write the path of a folder in which there is an index.json: oci:DIR:TAG",
+    ),
     (r"no space left on device", "the disk is full while fetching {source}", "free some space: metalor cache gc"),
 )
 

@@ -106,6 +106,11 @@ def duration(milliseconds: int) -> str:
     return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 step`, `2 steps`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def size(count: int) -> str:
     """`812 B`, `3.4 kB`, `1.2 GB` (powers of ten)."""
     if count < 1000:

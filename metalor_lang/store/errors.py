@@ -76,7 +76,7 @@ def translate(root: Path, error: OSError) -> StoreError | None:
             pass
         return StoreFull(
             f"no space left for the store {root}{room}: {error.strerror}",
-            help="free space with: metalor cache gc   or use another disk: export METALOR_STORE=/big/disk/metalor",
+            help="make room: metalor cache gc   or use another disk: export METALOR_STORE=/big/disk/metalor",
         )
     if error.errno in _REFUSED:
         return StoreUnwritable(

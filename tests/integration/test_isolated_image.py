@@ -97,7 +97,7 @@ def test_the_requested_architecture_is_selected_from_a_multi_platform_image(pref
 
 
 def test_an_image_for_another_architecture_is_refused(prefix: Path, many: Path) -> None:
-    with pytest.raises(PlatformMissing, match="no image for linux/arm64; it is there for linux/amd64"):
+    with pytest.raises(PlatformMissing, match=r"^oci:.*:single has no image for linux/arm64; it is there for linux"):
         prepare_oci_rootfs(f"oci:{many}:single", prefix, prefix / "p", requested_arch="arm64")
     assert not (prefix / "p" / "oci" / "bundle").exists()
     assert (prepare_oci_rootfs(f"oci:{many}:single", prefix, prefix / "p") / "only").exists()

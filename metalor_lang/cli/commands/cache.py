@@ -14,7 +14,7 @@ from metalor_lang.cli.commands.caches import carry, describe, title
 from metalor_lang.cli.common import open_store
 from metalor_lang.errors import Exit, UsageError
 from metalor_lang.hints import Final
-from metalor_lang.screen.text import one_line, parse_size, size
+from metalor_lang.screen.text import counted, one_line, parse_size, size
 from metalor_lang.store.gc import KeepPolicy
 from metalor_lang.store.store import Store, default_path
 
@@ -70,15 +70,16 @@ def _list(store: Store, arguments: argparse.Namespace) -> int:
         return Exit.DONE
     now = time.time()
     for recipe in usage.recipes:
-        print(f"{recipe.recipe or 'bases'}  {size(recipe.size)}, used {_age(now - recipe.used / 1e9)} ago")
+        print(f"{recipe.recipe or 'bases'}  {size(recipe.size)}, used {_age(now - recipe.used / 1e9)}")
         for step in recipe.steps:
             print(
                 f"  {step.record.key.removeprefix('sha256:')[:12]}  {size(step.size):>9}  {one_line(step.record.text)}"
             )
     _caches(store, now)
     print(
-        f"{store.root}: {len(usage.snapshots)} snapshots ({size(usage.snapshot_bytes)}),"
-        f" {usage.blobs} blobs ({size(usage.blob_bytes)}), {usage.layers} layers{_downloads(store)}"
+        f"{store.root}: {counted(len(usage.snapshots), 'snapshot')} ({size(usage.snapshot_bytes)}),"
+        f" {counted(usage.blobs, 'blob')} ({size(usage.blob_bytes)}),"
+        f" {counted(usage.layers, 'layer')}{_downloads(store)}"
     )
     return Exit.DONE
 
@@ -87,34 +88,34 @@ def _sums(store: Store) -> int:
     tally = store.tally()
     now = time.time()
     for recipe in tally.recipes:
-        steps = "1 step" if recipe.steps == 1 else f"{recipe.steps} steps"
+        steps = counted(recipe.steps, "step")
         used = _age(now - recipe.used / 1e9)
-        print(f"{recipe.recipe or 'bases'}  {steps}, {size(recipe.size)}, used {used} ago")
+        print(f"{recipe.recipe or 'bases'}  {steps}, {size(recipe.size)}, used {used}")
     _caches(store, now)
     blobs = [each for _, each in store.blobs.all()]
     layers = sum(name.endswith(".json") for name in os.listdir(store.layers.directory))
     print(
-        f"{store.root}: {tally.snapshots} snapshots ({size(tally.snapshot_bytes)}),"
-        f" {len(blobs)} blobs ({size(sum(blobs))}), {layers} layers{_downloads(store)}"
+        f"{store.root}: {counted(tally.snapshots, 'snapshot')} ({size(tally.snapshot_bytes)}),"
+        f" {counted(len(blobs), 'blob')} ({size(sum(blobs))}), {counted(layers, 'layer')}{_downloads(store)}"
     )
     return Exit.DONE
 
 
 def _caches(store: Store, now: float) -> None:
     for info in store.caches.all():
-        print(f"{title(info)}, used {_age(now - info.used / 1e9)} ago")
+        print(f"{title(info)}, used {_age(now - info.used / 1e9)}")
 
 
 def _downloads(store: Store) -> str:
     count = sum(name.endswith(".json") for name in os.listdir(store.downloads.directory))
-    return f", {count} downloads" if count else ""
+    return f", {counted(count, 'download')}" if count else ""
 
 
 def _age(seconds: float) -> str:
-    for name, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+    for name, length in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
         if seconds >= 2 * length:
-            return f"{int(seconds // length)} {name}"
-    return f"{max(int(seconds), 0)} seconds"
+            return f"{counted(int(seconds // length), name)} ago"
+    return "just now"
 
 
 def _collect(store: Store, arguments: argparse.Namespace) -> int:
@@ -139,11 +140,12 @@ def _collect(store: Store, arguments: argparse.Namespace) -> int:
         }
         print(json.dumps(fields))
         return Exit.DONE
-    in_use = f"; {report.protected} snapshots are in use by a running build" if report.protected else ""
-    caches = f", {len(report.removed_caches)} caches" if report.removed_caches else ""
+    in_use = f"; in use by a running build: {counted(report.protected, 'snapshot')}" if report.protected else ""
+    caches = f", {counted(len(report.removed_caches), 'cache')}" if report.removed_caches else ""
     print(
-        f"freed {size(report.freed)}: {len(report.removed_steps)} steps, {len(report.removed_snapshots)} snapshots,"
-        f" {len(report.removed_blobs)} blobs{caches}; {report.kept_steps} steps stay{in_use}"
+        f"freed {size(report.freed)}: {counted(len(report.removed_steps), 'step')},"
+        f" {counted(len(report.removed_snapshots), 'snapshot')},"
+        f" {counted(len(report.removed_blobs), 'blob')}{caches}; kept: {counted(report.kept_steps, 'step')}{in_use}"
     )
     return Exit.DONE
 
@@ -157,7 +159,7 @@ def _verify(store: Store, arguments: argparse.Namespace) -> int:
         for item in report.damaged:
             print(f"{item.kind} {item.name}: {'; '.join(item.causes)}")
         found = f"{len(report.damaged)} damaged, moved away" if report.damaged else "no damage"
-        print(f"{report.snapshots} snapshots, {report.blobs} blobs: {found}")
+        print(f"{counted(report.snapshots, 'snapshot')}, {counted(report.blobs, 'blob')}: {found}")
     return Exit.REFUSED if report.damaged else Exit.DONE
 
 

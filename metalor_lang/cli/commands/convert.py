@@ -26,6 +26,11 @@ def run(arguments: "argparse.Namespace") -> int:
     from metalor_lang.cli.common import complain, parse_args, parse_contexts
 
     path = Path(arguments.dockerfile)
+    if path.suffix == ".metalor":
+        raise UsageError(
+            f"{path} is a recipe already",
+            help=f"for people with another builder: metalor export --dockerfile {path} -o Dockerfile",
+        )
     output = Path(arguments.output) if arguments.output is not None else None
     contexts = parse_contexts(arguments.context)
     context = contexts.pop("", path.parent)

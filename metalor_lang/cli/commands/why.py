@@ -81,7 +81,8 @@ def choose(plan: Plan, text: str) -> tuple[Place, ...]:
     if not 1 <= int(number) <= len(steps):
         title, count = plan.stages[index].title, len(steps)
         help = f"it has the steps 1 to {count}; `metalor plan` shows them" if steps else "it has none"
-        raise UsageError(f"the stage {title} has no step {number}", help=help)
+        what = f"the stage {title}" if " " not in title else title  # one without a name has a title of two words
+        raise UsageError(f"{what} has no step {number}", help=help)
     return ((index, int(number)),)
 
 

@@ -101,3 +101,10 @@ def test_shells_and_arguments_as_one_likes(folder, capsys):
     assert main(["convert", "Dockerfile", "--strict-shell", "--every-arg"]) == 0
     shown = capsys.readouterr()
     assert "SHELL" not in shown.out and "SH --arg=V make\nSH make $V\n" in shown.out
+
+
+def test_a_recipe_is_no_dockerfile(folder, capsys):
+    assert main(["convert", "app.metalor"]) == 2
+    said = capsys.readouterr().err
+    assert "is a recipe already" in said
+    assert "metalor export --dockerfile app.metalor -o Dockerfile" in said

@@ -39,6 +39,7 @@ QUOTED = [(words[0], shown) for _, words, text in ROWS for shown in re.findall("
         ("build a --jobs 0", "--jobs must be a number from 1, not '0'", "--jobs 2"),
         ("build a --progress fancy", "'fancy' is no value of --progress", "--progress plain"),
         ("run -it app", "no option -it", "metalor shell app"),
+        ("run app ls", "no use for the word 'ls'", "metalor run app -- ls"),
         ("cache", "needs one of ls, gc", "metalor cache ls"),
         ("cache prune", "does not know 'prune'", "metalor cache gc"),
         ("cache verfy", "does not know 'verfy'", "did you mean verify?"),

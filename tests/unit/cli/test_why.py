@@ -51,7 +51,7 @@ def test_a_step_is_named_by_its_place_or_its_line(text: str, place: tuple[int, i
         ("build.x", "'build.x' names no step", "write STAGE.NUMBER, NUMBER or :LINE, such as build.3 or :12"),
         ("", "'' names no step", "write STAGE.NUMBER, NUMBER or :LINE, such as build.3 or :12"),
         ("build.0", "the stage build has no step 0", "it has the steps 1 to 2; `metalor plan` shows them"),
-        ("3", "the stage stage 3 has no step 3", "it has the steps 1 to 2; `metalor plan` shows them"),
+        ("3", "stage 3 has no step 3", "it has the steps 1 to 2; `metalor plan` shows them"),
         ("nope.1", "there is no stage 'nope' to build", "the stages are build, stage 3; not needed: unused"),
         ("unused.1", "there is no stage 'unused' to build", "the stages are build, stage 3; not needed: unused"),
         (":", "':' names no line", "write :12 for line 12 of the recipe"),

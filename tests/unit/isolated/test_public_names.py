@@ -75,3 +75,7 @@ def test_requests_are_equal_by_value_and_hashable() -> None:
     assert len({one, two}) == 1
     with pytest.raises(dataclasses.FrozenInstanceError):
         one.cwd = "/tmp"  # type: ignore[misc]
+
+
+def test_dir_lists_what_can_be_used() -> None:
+    assert set(metalor_lang.__all__) <= set(dir(metalor_lang))

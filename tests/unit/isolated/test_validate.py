@@ -138,3 +138,18 @@ def test_the_program_is_words(tmp_path: Path, program: Any) -> None:
 
 def test_bytes_are_no_path(tmp_path: Path) -> None:
     refused(tmp_path, "bind mount source must be text, not bytes", mounts=[BindMount(b"/x", "/x", True)])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message", "help"),
+    [
+        ({"argv": "-c ls"}, "words, not one text: '-c ls'", 'argv=["-c", "echo hello"]'),
+        ({"argv": ""}, "words, not one text", "argv="),
+        ({"env": {"PATH": "/bin"}}, "pairs, not a mapping", "env=list(variables.items())"),
+    ],
+)
+def test_a_text_for_words_and_a_mapping_for_pairs_are_refused(changes: Any, message: str, help: str) -> None:
+    with pytest.raises(CommandRefused) as caught:
+        replace(GOOD, **changes)
+    assert message in caught.value.message
+    assert help in caught.value.help

@@ -240,6 +240,13 @@ def test_an_unwritable_cache_is_the_machines_fault(layout: Path, tmp_path: Path)
             "docker://r.example/x:1",
         ),
         ("Unexpected tar manifest.json: expected 1 item, got 2", "the archive has several images", "NAME:TAG"),
+        ("initializing source oci:/x:: more than one image in oci, choose an image", "several images", "oci:DIR:TAG"),
+        (
+            'initializing source oci:/x:9: no descriptor found for reference \\"9\\"',
+            "no image of that tag",
+            "index.json",
+        ),
+        ("open /x/index.json: no such file or directory", "there is no layout", "oci:DIR:TAG"),
         ("write /x: no space left on device", "the disk is full", "metalor cache gc"),
         ("something else", "cannot fetch x:1: something else", ""),
         ("", "skopeo failed and said nothing", ""),
