@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from metalor_lang.kernel.paths import Root
     from metalor_lang.runtime.cancel import Cancel
     from metalor_lang.runtime.client import Runtime
-    from metalor_lang.runtime.request import LayeredView, StepRequest, StepStatus
+    from metalor_lang.runtime.request import LayeredView, StepRequest, StepStatus, Streams
     from metalor_lang.runtime.rootfs import DraftView, Snapshotter
 
 
@@ -50,17 +50,11 @@ class LateRuntime:
         self,
         view: "int | LayeredView",
         request: "StepRequest",
-        *,
-        output: Callable[[bytes], None],
-        errors: Callable[[bytes], None] | None = None,
-        stdin: int | None = None,
-        terminal: int | None = None,
+        streams: "Streams",
         cancel: "Cancel | None" = None,
     ) -> "StepStatus":
         """Run one step; see `runtime.client.NamespaceRuntime.run`."""
-        return self._started().run(
-            view, request, output=output, errors=errors, stdin=stdin, terminal=terminal, cancel=cancel
-        )
+        return self._started().run(view, request, streams, cancel)
 
     def close(self) -> None:
         """End it, if it was started."""

@@ -3,7 +3,7 @@
 Invariant: nothing that the command writes outlives it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from metalor_lang.build.bases import Bases
@@ -19,7 +19,7 @@ from metalor_lang.record import dataclass
 from metalor_lang.runtime.cancel import Cancel
 from metalor_lang.runtime.client import Runtime
 from metalor_lang.runtime.limits import Limits
-from metalor_lang.runtime.request import StepRequest, StepStatus
+from metalor_lang.runtime.request import StepRequest, StepStatus, Streams
 from metalor_lang.runtime.rootfs import Snapshotter
 from metalor_lang.store.store import Store
 
@@ -107,10 +107,7 @@ def launch(
     runtime: Runtime,
     snapshotter: Snapshotter,
     network: str,
-    output: Callable[[bytes], None],
-    errors: Callable[[bytes], None],
-    stdin: int | None,
-    terminal: int | None,
+    streams: Streams,
     cancel: Cancel,
     environment: Sequence[tuple[str, str]] = (),
     limits: Limits = Limits(),  # noqa: B008 - immutable
@@ -123,10 +120,7 @@ def launch(
         runtime: runs it.
         snapshotter: makes the copy.
         network: "host" or "none".
-        output: gets its standard output, when there is no terminal.
-        errors: gets its standard error, when there is no terminal.
-        stdin: descriptor of its standard input.
-        terminal: the user's terminal, or None.
+        streams: what its standard streams lead to.
         cancel: ends it.
         environment: more variables; the image's own win.
         limits: what the command may use.
@@ -155,9 +149,6 @@ def launch(
         return runtime.run(
             draft.for_step(),
             request,
-            output=output,
-            errors=errors,
-            stdin=stdin,
-            terminal=terminal,
-            cancel=cancel,
+            streams,
+            cancel,
         )

@@ -45,7 +45,7 @@ from metalor_lang.plan.graph import (
 )
 from metalor_lang.runtime.cancel import Cancel
 from metalor_lang.runtime.limits import Limits
-from metalor_lang.runtime.request import BindSpec, FileSpec, LayeredView, Mount, StepRequest, TmpfsSpec
+from metalor_lang.runtime.request import BindSpec, FileSpec, LayeredView, Mount, StepRequest, Streams, TmpfsSpec
 from metalor_lang.runtime.rootfs import DraftView, Snapshotter
 from metalor_lang.store.store import Store
 
@@ -273,7 +273,7 @@ class Machine:
             def output(data: bytes) -> None:
                 show(masker.feed(data))
 
-            status = self._runtime.run(draft.for_step(), request, output=output, cancel=self._cancel)
+            status = self._runtime.run(draft.for_step(), request, Streams(output=output), self._cancel)
             show(masker.finish())
         if status.cancelled or (self._stopping.is_set() and not status.ok):
             raise Interrupted("the build was interrupted")

@@ -7,7 +7,6 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from metalor_lang.build.api import Session, recipe_name
@@ -17,11 +16,11 @@ from metalor_lang.build.model import Options
 from metalor_lang.build.sketch import choose_one, recall, remember, sketch
 from metalor_lang.cli.common import Notices, build_in, build_options, limits_of, machine, open_store, recipe_options
 from metalor_lang.errors import UsageError
-from metalor_lang.kernel.whole import write_all
 from metalor_lang.plan.graph import ImageState
 from metalor_lang.runtime.cancel import Cancel, signals_to
 from metalor_lang.runtime.client import Runtime
 from metalor_lang.runtime.rootfs import Snapshotter
+from metalor_lang.runtime.terminal import own_streams
 from metalor_lang.runtime.world import World
 from metalor_lang.screen.console import console
 from metalor_lang.store.store import Store
@@ -36,8 +35,8 @@ def run_image(arguments: argparse.Namespace, command: Callable[[ImageState], tup
     ):
         what = _find(arguments, store, world, runtime, snapshotter)
         argv = command(what.state)
-        terminal = 0 if os.isatty(0) and os.isatty(1) else None
-        environment = [("TERM", os.environ["TERM"])] if terminal is not None and "TERM" in os.environ else []
+        streams = own_streams()
+        environment = [("TERM", os.environ["TERM"])] if streams.terminal is not None and "TERM" in os.environ else []
         cancel = Cancel()
         with signals_to(cancel):
             status = launch(
@@ -46,10 +45,7 @@ def run_image(arguments: argparse.Namespace, command: Callable[[ImageState], tup
                 runtime=runtime,
                 snapshotter=snapshotter,
                 network=arguments.network,
-                output=partial(write_all, 1),
-                errors=partial(write_all, 2),
-                stdin=0,
-                terminal=terminal,
+                streams=streams,
                 cancel=cancel,
                 environment=environment,
                 limits=limits_of(arguments),

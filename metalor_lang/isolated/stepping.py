@@ -7,17 +7,16 @@ import os
 import signal
 import stat
 from collections.abc import Sequence
-from functools import partial
 
 from metalor_lang.isolated.model import ContainerRunCommand
 from metalor_lang.isolated.paths import absolute, covers
 from metalor_lang.isolated.targets import Source
 from metalor_lang.kernel import syscalls
 from metalor_lang.kernel.paths import open_beneath
-from metalor_lang.kernel.whole import write_all
 from metalor_lang.runtime.cancel import Cancel, signals_to
 from metalor_lang.runtime.client import start_runtime
 from metalor_lang.runtime.request import BindSpec, StepRequest, StepStatus
+from metalor_lang.runtime.terminal import own_streams
 from metalor_lang.runtime.validate import InvalidRequest, validate
 
 _HOSTS = "/etc/hosts"
@@ -37,18 +36,9 @@ def run_in(root_fd: int, command: ContainerRunCommand, sources: Sequence[Source]
         request = _request(command, sources, hosts)
         # The process above us is `unshare`, which would leave the step running when it is killed.
         syscalls.set_parent_death_signal(signal.SIGKILL)
-        terminal = 0 if os.isatty(0) and os.isatty(1) else None
         cancel = Cancel()
         with start_runtime() as runtime, signals_to(cancel):
-            return runtime.run(
-                root_fd,
-                request,
-                output=partial(write_all, 1),
-                errors=partial(write_all, 2),
-                stdin=_input(),
-                terminal=terminal,
-                cancel=cancel,
-            )
+            return runtime.run(root_fd, request, own_streams(), cancel)
     finally:
         if hosts is not None:
             os.close(hosts)
@@ -90,11 +80,3 @@ def _own_hosts(root_fd: int, sources: Sequence[Source]) -> int | None:
         return fd
     os.close(fd)
     return None
-
-
-def _input() -> int | None:
-    try:
-        os.fstat(0)
-    except OSError:
-        return None
-    return 0

@@ -28,6 +28,7 @@ from metalor_lang.runtime.request import (
     LayeredView,
     StepRequest,
     StepStatus,
+    Streams,
 )
 from metalor_lang.runtime.validate import validate
 from metalor_lang.runtime.world import COUNT, Backend, World
@@ -47,11 +48,7 @@ class Runtime(Protocol):
         self,
         view: int | LayeredView,
         request: StepRequest,
-        *,
-        output: Callable[[bytes], None],
-        errors: Callable[[bytes], None] | None = None,
-        stdin: int | None = None,
-        terminal: int | None = None,
+        streams: Streams,
         cancel: Cancel | None = None,
     ) -> StepStatus:
         """Run one step; see NamespaceRuntime.run."""
@@ -101,11 +98,7 @@ class NamespaceRuntime:
         self,
         view: int | LayeredView,
         request: StepRequest,
-        *,
-        output: Callable[[bytes], None],
-        errors: Callable[[bytes], None] | None = None,
-        stdin: int | None = None,
-        terminal: int | None = None,
+        streams: Streams,
         cancel: Cancel | None = None,
     ) -> StepStatus:
         """Run one step to its end.
@@ -114,10 +107,7 @@ class NamespaceRuntime:
             view: its root: a tree of the store that was given to start_runtime(), or a descriptor of a directory or a
                 detached mount, which stays the caller's and may be used again.
             request: what to run.
-            output: gets standard output and error as they come, in this thread.
-            errors: gets standard error apart, when given.
-            stdin: a descriptor for standard input, else it is empty.
-            terminal: the user's terminal: the step gets one of its own, joined to it; `output` gets nothing then.
+            streams: what its standard streams lead to.
             cancel: a switch that ends the step.
 
         Raises:
@@ -127,7 +117,7 @@ class NamespaceRuntime:
         """
         validate(request)
         with self._group(request.limits) as group:
-            status = self._run(view, request, group, output, errors, stdin, terminal, cancel)
+            status = self._run(view, request, group, streams, cancel)
             reason = group.reason() if status.signal is not None else ""
         return replace(status, message=reason) if reason and not status.message else status
 
@@ -153,10 +143,7 @@ class NamespaceRuntime:
         view: int | LayeredView,
         request: StepRequest,
         group: cgroups.Group,
-        output: Callable[[bytes], None],
-        errors: Callable[[bytes], None] | None,
-        stdin: int | None,
-        terminal: int | None,
+        streams: Streams,
         cancel: Cancel | None,
     ) -> StepStatus:
         ours, theirs = pair()
@@ -166,14 +153,15 @@ class NamespaceRuntime:
             fds.lend(theirs.fileno())
             fds.lend(-1)  # the order's place
             order = order_of(view, request, group, self._world, fds)
-            if terminal is not None:
+            if streams.terminal is not None:
                 from metalor_lang.runtime import terminal as terminals
 
-                order.terminal = list(terminals.size(terminal))
+                order.terminal = list(terminals.size(streams.terminal))
             else:
-                order.stdin = -1 if stdin is None else fds.lend(stdin)
-                order.output = self._pipe(request, fds, readers, output)
-                order.errors = -1 if errors is None else self._pipe(request, fds, readers, errors)
+                order.stdin = -1 if streams.stdin is None else fds.lend(streams.stdin)
+                order.output = self._pipe(request, fds, readers, streams.output)
+                if streams.errors is not None:
+                    order.errors = self._pipe(request, fds, readers, streams.errors)
             fds.put(1, protocol.to_memory(order.encode(), "order"))
             self._ask(
                 protocol.kind(own_network=order.network == "none", grouped=bool(order.control_groups)), fds.numbers
@@ -182,7 +170,7 @@ class NamespaceRuntime:
             theirs.close()
             if cancel is not None:
                 cancel.join(ours)
-            return self._follow(ours, readers, terminal)
+            return self._follow(ours, readers, streams.terminal)
         finally:
             if cancel is not None:
                 cancel.leave(ours)

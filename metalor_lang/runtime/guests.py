@@ -12,7 +12,7 @@ from metalor_lang.guards import Lock
 from metalor_lang.runtime import emulation
 from metalor_lang.runtime.cancel import Cancel
 from metalor_lang.runtime.client import NamespaceRuntime, start_runtime
-from metalor_lang.runtime.request import LayeredView, StepRequest, StepStatus
+from metalor_lang.runtime.request import LayeredView, StepRequest, StepStatus, Streams
 from metalor_lang.runtime.world import World
 
 
@@ -56,17 +56,11 @@ class GuestRuntimes:
         self,
         view: int | LayeredView,
         request: StepRequest,
-        *,
-        output: Callable[[bytes], None],
-        errors: Callable[[bytes], None] | None = None,
-        stdin: int | None = None,
-        terminal: int | None = None,
+        streams: Streams,
         cancel: Cancel | None = None,
     ) -> StepStatus:
         """Run one step; see NamespaceRuntime.run."""
-        return self._for(request.guest).run(
-            view, request, output=output, errors=errors, stdin=stdin, terminal=terminal, cancel=cancel
-        )
+        return self._for(request.guest).run(view, request, streams, cancel)
 
     def ready(self) -> None:
         """Nothing is left to start for what will run for sure."""

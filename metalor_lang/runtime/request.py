@@ -3,6 +3,7 @@
 Invariant: nothing here touches the machine; every path is one inside the step's root unless its name says `source`.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 
 from metalor_lang.record import dataclass
@@ -121,6 +122,24 @@ class StepRequest:
     pipefail: bool = False
     limits: Limits = Limits()
     guest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streams:
+    """What a step's standard streams lead to.
+
+    Args:
+        output: gets standard output and error as they come, in the thread that runs the step.
+        errors: gets standard error apart, when given.
+        stdin: a descriptor for standard input, else it is empty.
+        terminal: the user's terminal: the step gets one of its own, joined to it; `output` gets nothing then.
+
+    """
+
+    output: Callable[[bytes], None]
+    errors: Callable[[bytes], None] | None = None
+    stdin: int | None = None
+    terminal: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

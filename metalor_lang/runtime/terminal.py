@@ -14,11 +14,31 @@ import threading
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from metalor_lang.kernel.whole import write_all
 from metalor_lang.runtime.plain import Socket
+from metalor_lang.runtime.request import Streams
 
 _CHUNK = 1 << 16
+
+
+def own_streams() -> Streams:
+    """Our own standard streams, and our terminal where input and output are one."""
+    return Streams(
+        output=partial(write_all, 1),
+        errors=partial(write_all, 2),
+        stdin=0 if _is_open(0) else None,
+        terminal=0 if os.isatty(0) and os.isatty(1) else None,
+    )
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
 
 
 def size(fd: int) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from metalor_lang.runtime import cgroups, emulation, subids
 from metalor_lang.runtime.client import Runtime, start_runtime
 from metalor_lang.runtime.overlay import tiers
 from metalor_lang.runtime.protocol import NOT_FOUND
-from metalor_lang.runtime.request import Network, StepRequest
+from metalor_lang.runtime.request import Network, StepRequest, Streams
 from metalor_lang.runtime.rootfs import Snapshotter, choose_snapshotter
 from metalor_lang.runtime.world import COUNT, SHIFT, Backend, World, enter
 from metalor_lang.selftest import reading
@@ -236,7 +236,7 @@ def _steps(it: Examined) -> Finding:
     for network in Network:
         with snapshotter.draft(()) as draft:
             request = StepRequest(argv=("/metalor-doctor",), network=network)
-            status = runtime.run(draft.for_step(), request, output=lambda data: None)
+            status = runtime.run(draft.for_step(), request, Streams(output=lambda data: None))
         # The tree is empty: a step that gets as far as not finding its command has everything else.
         if status.code != NOT_FOUND:
             return Finding(

@@ -13,7 +13,7 @@ from metalor_lang.errors import MachineError
 from metalor_lang.hints import Any, Final
 from metalor_lang.record import dataclass
 from metalor_lang.runtime.client import Runtime
-from metalor_lang.runtime.request import Network, StepRequest
+from metalor_lang.runtime.request import Network, StepRequest, Streams
 from metalor_lang.runtime.rootfs import Snapshotter
 from metalor_lang.runtime.world import World
 from metalor_lang.selftest import borrowed, reading
@@ -179,7 +179,7 @@ def _run(runtime: Runtime, snapshotter: Snapshotter, argv: tuple[str, ...], netw
     request = StepRequest(argv=argv, env=ENVIRONMENT, network=network, timeout=60, grace=0, mounts=shown)
     with snapshotter.draft(()) as draft:
         borrowed.furnish(draft.root)
-        status = runtime.run(draft.for_step(), request, output=said.append, errors=wrong.append)
+        status = runtime.run(draft.for_step(), request, Streams(output=said.append, errors=wrong.append))
     if not status.ok:
         last = b"".join(wrong).decode("utf-8", "replace").strip().splitlines()[-3:]
         raise MachineError(

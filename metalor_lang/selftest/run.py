@@ -11,7 +11,7 @@ from metalor_lang.errors import MachineError, MetalorError
 from metalor_lang.hints import Any
 from metalor_lang.record import asdict, dataclass
 from metalor_lang.runtime.protocol import NOT_FOUND
-from metalor_lang.runtime.request import Network, StepRequest
+from metalor_lang.runtime.request import Network, StepRequest, Streams
 from metalor_lang.selftest import builds, layers
 from metalor_lang.selftest.checks import Examined
 from metalor_lang.selftest.expected import Verdict, judge
@@ -55,7 +55,7 @@ def _machine(place: Path, backend: str | None) -> Iterator[Line]:
         with Examined(place / "store", backend) as it:
             runtime, snapshotter = it.machine()
             with snapshotter.draft(()) as draft:
-                status = runtime.run(draft.for_step(), StepRequest(argv=("/none",)), output=lambda data: None)
+                status = runtime.run(draft.for_step(), StepRequest(argv=("/none",)), Streams(output=lambda data: None))
             if status.code != NOT_FOUND:
                 raise MachineError(f"no step runs here: {status.message}", help="see `metalor doctor`")
             world = it.open()

@@ -11,7 +11,7 @@ import pytest
 from metalor_lang.runtime import overlay
 from metalor_lang.runtime.client import NamespaceRuntime, start_runtime
 from metalor_lang.runtime.overlay import TIER_VARIABLE, Tier
-from metalor_lang.runtime.request import StepRequest
+from metalor_lang.runtime.request import StepRequest, Streams
 from metalor_lang.runtime.rootfs import Chain, CopySnapshotter, OverlaySnapshotter, Snapshotter
 from metalor_lang.store import Store
 
@@ -65,7 +65,7 @@ def step(snapshotter: Snapshotter, runtime: NamespaceRuntime, chain: Chain, scri
     said: list[bytes] = []
     request = StepRequest(argv=("/bin/sh", "-ec", script), env=(("PATH", "/bin"),), cwd="/")
     with snapshotter.draft(chain) as draft:
-        status = runtime.run(draft.view_fd, request, output=said.append)
+        status = runtime.run(draft.view_fd, request, Streams(output=said.append))
         assert status.code == 0, (status, b"".join(said))
         return draft.commit({}, epoch=EPOCH)
 

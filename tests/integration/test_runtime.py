@@ -12,7 +12,7 @@ import pytest
 from metalor_lang.kernel import syscalls
 from metalor_lang.runtime.cancel import Cancel
 from metalor_lang.runtime.client import NamespaceRuntime, RuntimeLost, start_runtime
-from metalor_lang.runtime.request import StepRequest
+from metalor_lang.runtime.request import StepRequest, Streams
 from metalor_lang.runtime.world import Backend
 from tests.support.tinyroot import Steps, children, compile_static, make_root, opened, zygote
 from tests.support.worlds import BACKENDS, runtime_of
@@ -96,7 +96,8 @@ def test_the_environment_is_given_exactly(steps: Steps) -> None:
     pairs = (("Z", "last first"), ("A", ""), ("N", "two\nlines"), ("B", os.fsdecode(b"\xff\xfe")), ("É", "é"))
     out: list[bytes] = []
     with opened(steps.root) as fd:
-        steps.runtime.run(fd, StepRequest(argv=("/bin/cat", "/proc/self/environ"), env=pairs), output=out.append)
+        request = StepRequest(argv=("/bin/cat", "/proc/self/environ"), env=pairs)
+        steps.runtime.run(fd, request, Streams(output=out.append))
     assert b"".join(out) == b"".join(os.fsencode(f"{name}={value}\0") for name, value in pairs)
     assert steps.run("/bin/env", env=())[1] == ""
 
@@ -201,7 +202,7 @@ def test_standard_error_apart_and_input(steps: Steps) -> None:
     os.close(write)
     with opened(steps.root) as fd:
         request = StepRequest(argv=("/bin/sh", "-c", "cat; echo e >&2"))
-        status = steps.runtime.run(fd, request, output=out.append, errors=err.append, stdin=read)
+        status = steps.runtime.run(fd, request, Streams(output=out.append, errors=err.append, stdin=read))
     os.close(read)
     assert (status.code, b"".join(out), b"".join(err)) == (0, b"typed\n", b"e\n")
 
@@ -286,7 +287,7 @@ def test_an_exception_in_a_callback_kills_the_step(steps: Steps) -> None:
         raise RuntimeError("disk full")
 
     with opened(steps.root) as fd, pytest.raises(RuntimeError, match="disk full"):
-        steps.runtime.run(fd, StepRequest(argv=("/bin/sh", "-c", "echo x; sleep 4343")), output=broken)
+        steps.runtime.run(fd, StepRequest(argv=("/bin/sh", "-c", "echo x; sleep 4343")), Streams(output=broken))
     deadline = time.monotonic() + 10
     while _alive(b"4343"):
         assert time.monotonic() < deadline

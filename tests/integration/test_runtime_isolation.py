@@ -11,7 +11,7 @@ from metalor_lang.kernel.paths import Root
 from metalor_lang.runtime import furniture, layering
 from metalor_lang.runtime.client import NamespaceRuntime
 from metalor_lang.runtime.overlay import mount_view
-from metalor_lang.runtime.request import BindSpec, FileSpec, LayeredView, StepRequest, StepStatus, TmpfsSpec
+from metalor_lang.runtime.request import BindSpec, FileSpec, LayeredView, StepRequest, StepStatus, Streams, TmpfsSpec
 from metalor_lang.runtime.world import Backend
 from tests.support.tinyroot import Steps, compile_static, make_root, opened
 from tests.support.worlds import BACKENDS, make_device, runtime_of
@@ -249,7 +249,7 @@ def test_nothing_is_left_in_an_upper_but_what_the_step_made(backend: Backend, tm
             layering.clean_work(str(work))
             request = StepRequest(argv=("/bin/sh", "-c", f"echo {number} >> /made; cat /made"), mounts=EVERYTHING)
             view = LayeredView(lowers=("lower",), upper="upper", work="work")
-            assert runtime.run(view, request, output=out.append).code == 0
+            assert runtime.run(view, request, Streams(output=out.append)).code == 0
     assert b"".join(out) == b"0\n0\n1\n"
     assert sorted(os.listdir(upper)) in (["etc", "made"], ["made"])
     assert not (upper / "etc").exists() or not list((upper / "etc").iterdir())
@@ -401,7 +401,7 @@ def test_a_bind_from_the_store(backend: Backend, tmp_path: Path) -> None:
             bind = BindSpec(target="/b", source=LayeredView(lowers=lowers), subpath="opt")
             argv = ("/bin/sh", "-c", "ls /b; stat -c %u:%g /b; if (echo x > /b/new) 2>/dev/null; then echo wrote; fi")
             request = StepRequest(argv=argv, env=(("PATH", "/bin"),), mounts=(bind,))
-            assert runtime.run(LayeredView(lowers=(), upper="fs"), request, output=out.append).ok
+            assert runtime.run(LayeredView(lowers=(), upper="fs"), request, Streams(output=out.append)).ok
     assert b"".join(out) == b"one\ntwo\n0:0\none\n0:0\n"
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from metalor_lang.errors import MetalorError
 from metalor_lang.runtime.client import start_runtime
-from metalor_lang.runtime.request import BindSpec, StepRequest, TmpfsSpec
+from metalor_lang.runtime.request import BindSpec, StepRequest, Streams, TmpfsSpec
 from metalor_lang.runtime.world import enter
 from tests.support.disks import in_own_mounts
 from tests.support.remains import HostState, adopting, ask_child, survivors
@@ -27,7 +27,7 @@ ROUNDS = 50
 BUILDER = """
 import os, sys, threading
 from metalor_lang.runtime.client import start_runtime
-from metalor_lang.runtime.request import StepRequest, TmpfsSpec
+from metalor_lang.runtime.request import StepRequest, Streams, TmpfsSpec
 fd = os.open(sys.argv[1], os.O_PATH | os.O_DIRECTORY)
 runtime = start_runtime()
 print("ready", flush=True)
@@ -35,7 +35,7 @@ text = "(sleep 300 &); sh -c 'sleep 300' & sleep 0.02; exec sleep 0.0$(($$ % 7))
 def work():
     while True:
         request = StepRequest(argv=("/bin/sh", "-c", text), mounts=(TmpfsSpec(target="/made/here"),))
-        runtime.run(fd, request, output=lambda data: None)
+        runtime.run(fd, request, Streams(output=lambda data: None))
 for _ in range(2):
     threading.Thread(target=work, daemon=True).start()
 threading.Event().wait()
@@ -83,7 +83,8 @@ def test_no_mount_of_a_step_appears_in_the_machines_table(tmp_path: Path) -> Non
         )
         request = StepRequest(argv=("/bin/sh", "-c", "echo on; sleep 0.1"), mounts=mounts)
         with start_runtime() as runtime, opened(root) as fd:
-            status = runtime.run(fd, request, output=lambda data: seen.extend(before.changed(tmp_path / "empty")))
+            streams = Streams(output=lambda data: seen.extend(before.changed(tmp_path / "empty")))
+            status = runtime.run(fd, request, streams)
         assert status.ok, status
         assert seen == []
         assert before.changed(tmp_path / "empty") == []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from metalor_lang.runtime.request import StepRequest, StepStatus
+from metalor_lang.runtime.request import StepRequest, StepStatus, Streams
 from metalor_lang.runtime.world import Backend
 from tests.support.tinyroot import make_root, opened
 from tests.support.worlds import BACKENDS, runtime_of
@@ -54,7 +54,7 @@ def talk(
     def step() -> None:
         request = StepRequest(argv=argv, env=(("PATH", "/bin"), ("PS1", "ready> ")), uid=uid, gid=uid)
         with runtime_of(backend) as runtime, opened(root) as fd:
-            results.append(runtime.run(fd, request, output=lambda data: None, terminal=person.slave))
+            results.append(runtime.run(fd, request, Streams(output=lambda data: None, terminal=person.slave)))
 
     thread = threading.Thread(target=step)
     thread.start()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from metalor_lang.runtime.cancel import Cancel
 from metalor_lang.runtime.client import NamespaceRuntime
-from metalor_lang.runtime.request import StepRequest, StepStatus
+from metalor_lang.runtime.request import StepRequest, StepStatus, Streams
 
 BUSYBOX = Path("/bin/busybox")
 
@@ -74,7 +74,7 @@ class Steps:
         fields.setdefault("env", (("PATH", "/bin"),))
         request = StepRequest(argv=argv, **fields)  # type: ignore[arg-type]
         with opened(self.root) as fd:
-            status = self.runtime.run(fd, request, output=out.append, cancel=cancel)
+            status = self.runtime.run(fd, request, Streams(output=out.append), cancel)
         return status, b"".join(out).decode("utf-8", "replace")
 
     def sh(self, text: str, **fields: object) -> tuple[StepStatus, str]:

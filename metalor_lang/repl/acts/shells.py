@@ -22,7 +22,7 @@ from metalor_lang.repl.acts.trees import described, differences
 from metalor_lang.repl.core import Core
 from metalor_lang.repl.outcome import Done, Entry, Mistake, Question, Result, Said, Table
 from metalor_lang.repl.pieces import pieces
-from metalor_lang.runtime.request import BindSpec, LayeredView, StepRequest, StepStatus
+from metalor_lang.runtime.request import BindSpec, LayeredView, StepRequest, StepStatus, Streams
 from metalor_lang.runtime.rootfs import DraftView
 
 FAILED: Final = "--failed"
@@ -157,9 +157,8 @@ def _visit(core: Core, entry: Entry, chain: Chain, command: str, terminal: int |
         )  # fmt: skip
         began = time.monotonic()
         with core.running() as cancel:
-            status = core.runtime.run(
-                draft.for_step(), request, output=_output(core, ref), terminal=terminal, cancel=cancel
-            )
+            streams = Streams(output=_output(core, ref), terminal=terminal)
+            status = core.runtime.run(draft.for_step(), request, streams, cancel)
         if terminal is None:
             core.events.emit(StepFinished(step=ref, duration_ms=int((time.monotonic() - began) * 1000)))
         rows, more = _changes(core, chain, draft)

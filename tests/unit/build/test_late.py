@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from metalor_lang.build.late import LateMachine, LateRuntime, LateSnapshotter
+from metalor_lang.runtime.request import Streams
 
 
 class Counted:
@@ -36,7 +37,7 @@ def test_a_runtime_starts_when_it_is_needed() -> None:
     runtime.ready()
     runtime.ready()
     assert len(made) == 1
-    answer = runtime.run(3, cast("Any", None), output=lambda data: None)
+    answer = runtime.run(3, cast("Any", None), Streams(output=lambda data: None))
     assert cast("Any", answer) == "run"
     runtime.close()
     assert [name for name, _ in made[0].calls] == ["run", "close"]
