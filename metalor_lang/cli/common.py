@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from metalor_lang.build.api import STANDARD_INPUT, RecipeOptions, Session
-from metalor_lang.build.asked import parse_epoch
 from metalor_lang.build.events import Event, EventSink, Notice
 from metalor_lang.build.failures import BuildFailed, Refused
 from metalor_lang.build.late import LateRuntime, LateSnapshotter
 from metalor_lang.build.model import BuildResult, Chain, Options
+from metalor_lang.build.reading import STANDARD_INPUT, RecipeOptions, parse_epoch
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.errors import ToldInterrupt, UsageError
 from metalor_lang.hints import TYPE_CHECKING, Final
@@ -27,6 +26,7 @@ from metalor_lang.store.store import Store, default_path
 if TYPE_CHECKING:
     import argparse
 
+    from metalor_lang.build.api import Session
     from metalor_lang.build.early import EarlyHelper
     from metalor_lang.build.secrets import Secrets
     from metalor_lang.runtime.client import Runtime
@@ -220,7 +220,7 @@ def machine(
 
 
 def build_in(
-    session: Session,
+    session: "Session",
     plans: Sequence[Plan],
     runtime: "Runtime",
     snapshotter: "Snapshotter",

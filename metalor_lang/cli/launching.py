@@ -9,10 +9,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from metalor_lang.build.api import Session, recipe_name
-from metalor_lang.build.asked import one_platform
+from metalor_lang.build.api import Session
 from metalor_lang.build.launch import PREFIXES, Launch, from_reference, launch
 from metalor_lang.build.model import Options
+from metalor_lang.build.reading import one_platform, recipe_name
 from metalor_lang.build.sketch import choose_one, recall, remember, sketch
 from metalor_lang.cli.common import Notices, build_in, build_options, limits_of, machine, open_store, recipe_options
 from metalor_lang.errors import UsageError

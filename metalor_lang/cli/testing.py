@@ -7,9 +7,9 @@ and a report of an older build is never taken for this one's.
 from collections.abc import Sequence
 from pathlib import Path
 
-from metalor_lang.build.api import STANDARD_INPUT, recipe_name
 from metalor_lang.build.events import Event
 from metalor_lang.build.owning import replace_text
+from metalor_lang.build.reading import STANDARD_INPUT, recipe_name
 from metalor_lang.build.results import Results
 from metalor_lang.cli.common import complain
 from metalor_lang.errors import UsageError

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from metalor_lang.build.api import RecipeOptions
+from metalor_lang.build.reading import RecipeOptions
 from metalor_lang.build.secrets import Secrets
 from metalor_lang.convert import Converted
 from metalor_lang.convert.reader import Instruction, read

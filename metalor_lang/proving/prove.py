@@ -10,11 +10,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from metalor_lang.build.api import RecipeOptions, Session, examine
+from metalor_lang.build.api import Session
 from metalor_lang.build.events import EventSink, NullSink
 from metalor_lang.build.export import Exporter
 from metalor_lang.build.failures import Refused
 from metalor_lang.build.model import Options
+from metalor_lang.build.reading import RecipeOptions, examine
 from metalor_lang.build.sketch import sketch
 from metalor_lang.checker.program import ImageBase, Program, RootfsBase, Transport
 from metalor_lang.convert.back.printer import whole
@@ -162,7 +163,7 @@ class Prover:
 
 
 def _program(source: SourceFile, options: RecipeOptions, recipe: Path) -> Program:
-    from metalor_lang.build.api import open_contexts
+    from metalor_lang.build.reading import open_contexts
 
     with open_contexts(recipe, options) as contexts:
         _, program, wrong = examine(source, (), options, contexts)

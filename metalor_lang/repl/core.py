@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from metalor_lang.build.api import RecipeOptions
 from metalor_lang.build.events import EventSink
+from metalor_lang.build.reading import RecipeOptions
 from metalor_lang.record import replace
 from metalor_lang.repl.attempts import Attempts
 from metalor_lang.repl.carry import Carrier, Performers

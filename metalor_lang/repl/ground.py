@@ -8,12 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from metalor_lang.build.api import RecipeOptions, open_contexts, recipe_name
-from metalor_lang.build.asked import one_platform
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.events import EventSink, Notice
 from metalor_lang.build.inputs import BuildInputs
 from metalor_lang.build.locked import RecipeLock
+from metalor_lang.build.reading import RecipeOptions, one_platform, open_contexts, recipe_name
 from metalor_lang.build.remotes import Remotes
 from metalor_lang.checker.program import Base, Platform, SourceMiss
 from metalor_lang.hints import TYPE_CHECKING

@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from metalor_lang.build.api import RecipeOptions
 from metalor_lang.build.events import EventSink, Notice
 from metalor_lang.build.late import LateMachine
 from metalor_lang.build.perform import Machine
+from metalor_lang.build.reading import RecipeOptions
 from metalor_lang.build.secrets import NONE
 from metalor_lang.plan.graph import Plan
 from metalor_lang.repl.core import Core

@@ -7,9 +7,9 @@ after the other, are its steps.
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from metalor_lang.build.asked import one_platform
 from metalor_lang.build.failures import Refused
 from metalor_lang.build.foreign import emulators
+from metalor_lang.build.reading import one_platform
 from metalor_lang.checker.checker import check
 from metalor_lang.checker.places import Places
 from metalor_lang.checker.program import Program

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from metalor_lang.build.api import RecipeOptions, Session
+from metalor_lang.build.api import Session
+from metalor_lang.build.reading import RecipeOptions
 from metalor_lang.build.recipefolder import RecipeFolder
 from metalor_lang.build.secrets import Secrets
 from metalor_lang.convert.back import Handed, dockerfile

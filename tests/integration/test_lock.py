@@ -8,9 +8,9 @@ import subprocess
 
 import pytest
 
-from metalor_lang.build.api import RecipeOptions, open_contexts
 from metalor_lang.build.foreseen import foresee
 from metalor_lang.build.locked import read_lock_file
+from metalor_lang.build.reading import RecipeOptions, open_contexts
 from metalor_lang.checker.checker import check
 from metalor_lang.checker.program import Platform
 from metalor_lang.plan.lockfile import FACTS, SECTIONS, read_lock, write_lock

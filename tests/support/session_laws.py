@@ -13,11 +13,11 @@ import shutil
 import sys
 from pathlib import Path
 
-from metalor_lang.build.api import RecipeOptions
 from metalor_lang.build.api import Session as Build
 from metalor_lang.build.events import NullSink
 from metalor_lang.build.export import Exporter
 from metalor_lang.build.model import Options
+from metalor_lang.build.reading import RecipeOptions
 from metalor_lang.build.sketch import sketch
 from metalor_lang.oci.media import Compression
 from metalor_lang.oci.output import parse_output

@@ -1,8 +1,8 @@
 """Sessions for tests: with a performer that writes nothing but remembers, and on the real machine."""
 
-from metalor_lang.build.api import RecipeOptions
 from metalor_lang.build.events import Recorder
 from metalor_lang.build.failures import Interrupted, command_failed
+from metalor_lang.build.reading import RecipeOptions
 from metalor_lang.repl.core import Core
 from metalor_lang.repl.outcome import Nobody
 from metalor_lang.repl.session import Session

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from metalor_lang.build.api import RecipeOptions
+from metalor_lang.build.reading import RecipeOptions
 from metalor_lang.repl.journal import Journal
 from metalor_lang.repl.opening import header_of, interrupts_to, open_session, options_of
 from metalor_lang.repl.outcome import Done

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from metalor_lang.build.api import Session, recipe_name
-from metalor_lang.build.asked import several_platforms
+from metalor_lang.build.api import Session
 from metalor_lang.build.early import likely, started
 from metalor_lang.build.foreign import emulators
 from metalor_lang.build.model import BuildResult, Options
+from metalor_lang.build.reading import recipe_name, several_platforms
 from metalor_lang.build.sketch import remember, sketch
 from metalor_lang.cli.common import ShownFailure, build_in, build_options, machine, open_store, recipe_options
 from metalor_lang.errors import Exit

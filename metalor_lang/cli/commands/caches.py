@@ -8,8 +8,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from metalor_lang.build.asked import one_platform
 from metalor_lang.build.owning import owned
+from metalor_lang.build.reading import one_platform
 from metalor_lang.checker.platforms import host_platform
 from metalor_lang.errors import Exit, UsageError
 from metalor_lang.runtime.world import World

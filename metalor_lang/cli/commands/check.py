@@ -7,11 +7,11 @@ are looked at, and the lock is believed.
 import sys
 from pathlib import Path
 
-from metalor_lang.build.api import STANDARD_INPUT, RecipeOptions, check_source, examine, open_contexts, read_recipe
 from metalor_lang.build.failures import Refused
 from metalor_lang.build.folders import Folders
 from metalor_lang.build.known import settle
 from metalor_lang.build.locked import RecipeLock
+from metalor_lang.build.reading import STANDARD_INPUT, RecipeOptions, check_source, examine, open_contexts, read_recipe
 from metalor_lang.cli.common import complain, frame, named_input, recipe_options
 from metalor_lang.diagnostics.findings import Findings
 from metalor_lang.diagnostics.model import Diagnostic

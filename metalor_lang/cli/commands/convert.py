@@ -7,9 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from metalor_lang.build.api import STANDARD_INPUT
-from metalor_lang.build.asked import one_platform
 from metalor_lang.build.dockerfolder import DockerFolder
+from metalor_lang.build.reading import STANDARD_INPUT, one_platform
 from metalor_lang.cli.writing import write_files
 from metalor_lang.convert import convert
 from metalor_lang.convert.report import as_json, human

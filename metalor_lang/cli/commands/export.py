@@ -6,9 +6,8 @@ Invariant: builds nothing; what is not in the store any more is refused.
 import argparse
 from pathlib import Path
 
-from metalor_lang.build.api import recipe_name
-from metalor_lang.build.asked import several_platforms
 from metalor_lang.build.export import Exporter
+from metalor_lang.build.reading import recipe_name, several_platforms
 from metalor_lang.build.sketch import choose, recall
 from metalor_lang.cli.common import open_store
 from metalor_lang.errors import Exit, UsageError

@@ -7,8 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from metalor_lang.build.api import STANDARD_INPUT, read_recipe
 from metalor_lang.build.failures import Refused
+from metalor_lang.build.reading import STANDARD_INPUT, read_recipe
 from metalor_lang.cli.common import complain, named_input, render_refused
 from metalor_lang.cli.rewriting import difference, replace_file
 from metalor_lang.errors import Exit

@@ -6,7 +6,7 @@ Invariant: the text itself is never changed, and a recipe with errors is shown t
 import argparse
 import sys
 
-from metalor_lang.build.api import read_recipe
+from metalor_lang.build.reading import read_recipe
 from metalor_lang.errors import Exit
 from metalor_lang.screen.color import color
 

@@ -6,14 +6,20 @@ Invariant: the file is replaced whole and only when it says something else; --ch
 from collections.abc import Callable
 from pathlib import Path
 
-from metalor_lang.build.api import STANDARD_INPUT, RecipeOptions, check_source, open_contexts, read_recipe
-from metalor_lang.build.asked import several_platforms
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.failures import Refused
 from metalor_lang.build.folders import Folders
 from metalor_lang.build.inputs import BuildInputs
 from metalor_lang.build.locked import lock_command, lock_path, read_lock_file
 from metalor_lang.build.owning import replace_text
+from metalor_lang.build.reading import (
+    STANDARD_INPUT,
+    RecipeOptions,
+    check_source,
+    open_contexts,
+    read_recipe,
+    several_platforms,
+)
 from metalor_lang.build.relocking import Looking, out_of_date, relock
 from metalor_lang.build.remotes import Remotes
 from metalor_lang.checker.platforms import host_platform

@@ -6,7 +6,7 @@ Invariant: a file with errors is not loaded; nothing of it runs then.
 from collections.abc import Iterator
 from pathlib import Path
 
-from metalor_lang.build.api import read_recipe
+from metalor_lang.build.reading import read_recipe
 from metalor_lang.errors import UsageError
 from metalor_lang.record import replace
 from metalor_lang.repl.acts.words import bare, no_words, one_word
