@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LITTLE: Final = 1 << 16
 """Up to so many bytes, the interpreter's own hash takes less time than the import."""
+_SUM: Final = 32
 
 
 def new_hash(size: int | None = None) -> "Hash":
@@ -41,6 +42,18 @@ def digest_of(data: "bytes | memoryview") -> bytes:
     hasher = new_hash(len(data))
     hasher.update(data)
     return hasher.digest()
+
+
+def sealed(kind: bytes, body: bytes) -> bytes:
+    """What a file of a kind that is told by its first line holds: that line, the digest of the body, the body."""
+    return kind + digest_of(body) + body
+
+
+def unsealed(kind: bytes, data: bytes) -> memoryview | None:
+    """The body of such a file; None where it is of another kind, cut short or damaged."""
+    start = len(kind) + _SUM
+    body = memoryview(data)[start:]
+    return body if data[:start] == kind + digest_of(body) else None
 
 
 @cache

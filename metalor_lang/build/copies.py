@@ -21,12 +21,11 @@ from metalor_lang.digest import Json, json_digest, valid_digest
 from metalor_lang.hints import Final
 from metalor_lang.plan.graph import CopyFiles
 from metalor_lang.record import dataclass, field, replace
-from metalor_lang.sha import digest_of
-from metalor_lang.store.files import keep_newest, write_whole
+from metalor_lang.sha import sealed, unsealed
+from metalor_lang.store.files import keep, recall
 from metalor_lang.store.store import Store
 
 _MAGIC: Final = b"metalor copies 3\n"
-_SUM: Final = 32
 _FEW: Final = 32
 """Entries that are copied faster than what stands on a copy of them can be worked out."""
 _KEPT: Final = 64
@@ -130,13 +129,8 @@ class Copies:
             return
         known = WholeCopy(step=step, chain=after, listing=listing.digest)
         self._listings.keep(listing.kept)
-        try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
-            path = self._path(files, chain, epoch)
-            write_whole(path, _encoded(known), scratch=self._store.tmp, token="0" * 16, durable=False)
-            keep_newest(self._folder, _KEPT)
-        except OSError:
-            return  # then the next edit copies whole
+        # Where it cannot be kept, the next edit copies whole.
+        keep(self._path(files, chain, epoch), _encoded(known), scratch=self._store.tmp, count=_KEPT)
 
     def knows(self, files: CopyFiles) -> bool:
         """Whether a whole copy of this statement is remembered, whatever it stands on."""
@@ -151,16 +145,11 @@ class Copies:
         return self._folder / f"{_statement(files)}-{where[:32]}"
 
     def _read(self, path: Path) -> WholeCopy | None:
-        try:
-            data = path.read_bytes()
-            os.utime(path)
-        except OSError:
+        data = recall(path)
+        text = unsealed(_MAGIC, data) if data is not None else None
+        if text is None:
             return None
-        start = len(_MAGIC) + _SUM
-        digest = digest_of(memoryview(data)[start:])
-        if data[:start] != _MAGIC + digest:
-            return None
-        body = json.loads(data[start:])
+        body = json.loads(bytes(text))
         return WholeCopy(step=body["step"], chain=tuple(body["chain"]), listing=body["listing"])
 
 
@@ -182,7 +171,7 @@ def _statement(files: CopyFiles) -> str:
 def _encoded(known: WholeCopy) -> bytes:
     assert valid_digest(known.step)
     data = json.dumps({"step": known.step, "chain": list(known.chain), "listing": known.listing}).encode()
-    return _MAGIC + digest_of(data) + data
+    return sealed(_MAGIC, data)
 
 
 def _count(found: Iterable[Found]) -> int:

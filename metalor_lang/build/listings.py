@@ -14,12 +14,11 @@ from pathlib import Path
 from metalor_lang.build.pieces import Piece, Pieces
 from metalor_lang.hints import Any, Final
 from metalor_lang.record import dataclass, field
-from metalor_lang.sha import digest_of
-from metalor_lang.store.files import keep_newest, write_whole
+from metalor_lang.sha import sealed, unsealed
+from metalor_lang.store.files import keep, recall
 from metalor_lang.store.store import Store
 
 _MAGIC: Final = b"metalor listing 1\n"
-_SUM: Final = 32
 _KEPT: Final = 256
 """Listings that are kept; the ones that were not used for longest go."""
 
@@ -62,13 +61,8 @@ class Listings:
             return
         except OSError:
             pass
-        try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
-            write_whole(path, _encoded(listing, on), scratch=self._tmp, token="0" * 16, durable=False)
-            keep_newest(self._folder, _KEPT)
-        except OSError:
-            return
-        self._last = listing
+        if keep(path, _encoded(listing, on), scratch=self._tmp, count=_KEPT):
+            self._last = listing
 
     def recall(self, digest: str) -> Kept | None:
         """The listing of a digest; None where it is not known."""
@@ -82,15 +76,11 @@ class Listings:
         return self._folder / digest.removeprefix("sha256:")
 
     def _read(self, digest: str, *, deep: bool) -> Kept | None:
-        path = self._path(digest)
-        try:
-            data = path.read_bytes()
-            os.utime(path)
-        except OSError:
+        data = recall(self._path(digest))
+        body = unsealed(_MAGIC, data) if data is not None else None
+        if data is None or body is None:
             return None
-        start = len(_MAGIC) + _SUM
-        if data[:start] != _MAGIC + digest_of(memoryview(data)[start:]):
-            return None
+        start = len(data) - len(body)
         end = data.index(b"\n", start)
         head = json.loads(data[start:end])
         below: tuple[Pieces, ...] = ()
@@ -121,7 +111,7 @@ def _encoded(listing: Kept, on: Kept | None) -> bytes:
         rows.append(row)
     head = {"on": on.digest if on is not None else "", "names": list(listing.names), "pieces": rows}
     data = json.dumps(head).encode() + b"\n" + "".join(texts).encode("utf-8", "surrogateescape")
-    return _MAGIC + digest_of(data) + data
+    return sealed(_MAGIC, data)
 
 
 def _pieces(rows: Any, text: str, below: tuple[Pieces, ...]) -> tuple[Pieces, ...]:

@@ -22,7 +22,7 @@ from pathlib import Path
 from metalor_lang.hints import Final
 from metalor_lang.kernel.bulk import FIELDS, ROW, STATUS, pack
 from metalor_lang.record import dataclass
-from metalor_lang.sha import digest_of, new_hash
+from metalor_lang.sha import new_hash, sealed, unsealed
 
 _MAGIC: Final = b"metalor digests 3\n"
 _SUM: Final = 32
@@ -194,7 +194,7 @@ class StatCache:
             data = b"".join(self._encoded())
             draft = self._path.with_name(f"{self._path.name}.{os.getpid()}.{threading.get_ident()}")
             try:
-                draft.write_bytes(_MAGIC + digest_of(data) + data)
+                draft.write_bytes(sealed(_MAGIC, data))
                 draft.replace(self._path)
             except OSError:
                 with contextlib.suppress(OSError):
@@ -257,9 +257,10 @@ def _read(path: Path) -> Iterator[tuple[_Place, _Rows]]:
         data = path.read_bytes()
     except OSError:
         return
-    at = len(_MAGIC) + _SUM
-    if data[: len(_MAGIC)] != _MAGIC or digest_of(memoryview(data)[at:]) != data[len(_MAGIC) : at]:
+    body = unsealed(_MAGIC, data)
+    if body is None:
         return
+    at = len(data) - len(body)
     while at < len(data):
         device, inode, count, size, mark = _HEAD.unpack_from(data, at)
         names = at + _HEAD.size

@@ -99,8 +99,36 @@ def write_whole(path: Path, data: bytes, *, scratch: Path, token: str, durable: 
         sync_directory(path.parent)
 
 
-def keep_newest(folder: Path, count: int) -> None:
-    """Remove the files of a folder but the newest, by the time of their last change or use; raises OSError."""
+def keep(path: Path, data: bytes, *, scratch: Path, count: int) -> bool:
+    """Write a file that only saves time, unsynced, and let the oldest beside it go; gives whether that could be done.
+
+    Args:
+        path: the final name; its folder is made where it is not there.
+        data: the content.
+        scratch: as for `write_whole`.
+        count: how many files stay in the folder, by the time of their last change or use.
+
+    """
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        write_whole(path, data, scratch=scratch, token="0" * 16, durable=False)
+        _keep_newest(path.parent, count)
+    except OSError:
+        return False
+    return True
+
+
+def recall(path: Path) -> bytes | None:
+    """What such a file holds, which counts as a use; None where it cannot be read."""
+    try:
+        data = path.read_bytes()
+        os.utime(path)
+    except OSError:
+        return None
+    return data
+
+
+def _keep_newest(folder: Path, count: int) -> None:
     names = os.listdir(folder)
     if len(names) > count:
         paths = sorted((folder / name for name in names), key=lambda path: path.stat().st_mtime_ns)

@@ -11,7 +11,7 @@ from metalor_lang.build.accounts.ledger import FOLDER, MAGIC, SUM, Whose
 from metalor_lang.digest import sha256
 from metalor_lang.hints import Final
 from metalor_lang.plan.why.account import Account, from_json, to_json
-from metalor_lang.store.files import keep_newest, write_whole
+from metalor_lang.store.files import keep
 from metalor_lang.store.store import Store
 
 _KEPT: Final = 256
@@ -36,12 +36,7 @@ class Past:
         """
         body = zlib.compress(json.dumps(to_json(account)).encode("utf-8", "surrogateescape"), 1)
         data = MAGIC + signature + sha256(body).encode() + body
-        try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
-            write_whole(self._folder / whose.file_name, data, scratch=self._tmp, token="0" * 16, durable=False)
-            keep_newest(self._folder, _KEPT)
-        except OSError:
-            return
+        keep(self._folder / whose.file_name, data, scratch=self._tmp, count=_KEPT)
 
     def recall(self, whose: Whose) -> Account | None:
         """The account of the last build.
