@@ -103,6 +103,9 @@ def lay_out(
                 plan.merge(inside, each)
             else:
                 plan.put(inside, each.name, each)
+        if plan.led and any(each.grown for each in plan.placements):
+            # A link of the image led entries elsewhere: perhaps into what was taken for a tree that nothing else meets.
+            return lay_out(view, destination, workdir, found)
         return plan.done()
     if len(found) > 1:
         raise CopyError(
@@ -163,6 +166,8 @@ class _Plan:
     placements: list[Placement] = field(default_factory=list)
     fresh: set[str] = field(default_factory=set)
     taken: dict[str, tuple[EntryKind, str]] = field(default_factory=dict)
+    led: bool = False
+    """Whether a link of the view was followed below the destination."""
 
     def done(self) -> Layout:
         return Layout(parents=tuple(self.parents), placements=tuple(self.placements))
@@ -241,6 +246,7 @@ class _Plan:
             raise self.directory_onto_file(link, found, entry) from None
         if at.missing or not stat.S_ISDIR(at.stat.st_mode):
             raise self.directory_onto_file(link, found, entry)
+        self.led = True
         return at.path
 
     def file(self, parent: str, name: str, found: Found, entry: SourceEntry) -> None:

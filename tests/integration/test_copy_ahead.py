@@ -20,7 +20,7 @@ from metalor_lang.build.nursery import Nursery
 from metalor_lang.build.sources import SourceError
 from metalor_lang.build.statcache import StatCache
 from metalor_lang.build.watching import Watch
-from metalor_lang.errors import MachineError
+from metalor_lang.errors import MachineError, MetalorError
 from metalor_lang.kernel import shared, spawn
 from metalor_lang.runtime.rootfs import CopySnapshotter, OverlaySnapshotter
 from metalor_lang.store.store import Store
@@ -122,6 +122,23 @@ def test_what_can_meet_others_is_written_into_the_view(sources: str, destination
         after = at.perform(base, copy)
         assert at.grown == []
         assert at.facts(base, after) == at.facts(base, at.perform(base, copy, anew=True))
+
+
+def test_a_link_of_the_image_may_lead_one_source_into_another() -> None:
+    with shop() as at:
+        base = at.base({"app/": "", "app/two": "-> /app"})
+        plant(at.context, {"src/one/a": "A", "src/two/one/b": "B", "src/two/three/c": "C"})
+        copy = files("src/*", "/app/")
+        after = at.perform(base, copy)
+        assert at.grown == []
+        top = at.store.snapshots.fs_path(after[-1]) / "app"
+        assert sorted(str(path.relative_to(top)) for path in top.rglob("*") if path.is_file()) == [
+            "one/a", "one/b", "three/c"
+        ]  # fmt: skip
+        assert at.facts(base, after) == at.facts(base, at.perform(base, copy, anew=True))
+        plant(at.context, {"src/two/one/a": "another"})
+        with pytest.raises(MetalorError, match="both land on"):
+            at.perform(base, copy)
 
 
 def test_an_access_list_is_passed_on_as_ever() -> None:
