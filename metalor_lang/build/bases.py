@@ -119,7 +119,7 @@ class Bases:
         self._pins = pins
         self._store = store
         self._folder = folder
-        self._unpacker = unpacker
+        self.unpacker = unpacker
         self._cache = cache or _no_memory
         self._on_wait = on_wait
         self._lock = Lock()
@@ -174,6 +174,12 @@ class Bases:
         record = self._store.steps.get(self.resolve(base, platform).key)
         return None if record is None else record.chain
 
+    def tree(self, base: RootfsBase, platform: Platform) -> "RootfsTree":
+        """The directory or archive of a base that was resolved; errors as `resolve`."""
+        tree = self.resolve(base, platform).tree
+        assert tree is not None
+        return tree
+
     def _unpack(self, resolved: Resolved, stop: Callable[[], bool]) -> StepRecord:
         from metalor_lang.build.rootfs import write_rootfs
         from metalor_lang.oci.unpack import unpack
@@ -187,7 +193,7 @@ class Bases:
                     selection = resolved.image.selection
                     layout = resolved.image.layout
                     try:
-                        if self._unpacker == "umoci":
+                        if self.unpacker == "umoci":
                             self._by_umoci(layout, selection.descriptor, draft.fs, stop)
                         else:
                             unpack(layout, selection.manifest, selection.config.diff_ids, root.fd, stop=stop)
@@ -198,7 +204,7 @@ class Bases:
         record = StepRecord(
             key=resolved.key,
             chain=(identity,),
-            parts={"kind": "base", "digest": resolved.info.digest, "unpacker": self._unpacker},
+            parts={"kind": "base", "digest": resolved.info.digest, "unpacker": self.unpacker},
             text=f"base {resolved.info.digest}",
             created=int(time.time()),
             duration_ms=int((time.monotonic() - began) * 1000),
@@ -244,7 +250,7 @@ class Bases:
             raise
         except MetalorError as error:
             raise input_error(error, base.transport) from error
-        key = base_key("image", list(image.selection.config.diff_ids), image.digest, self._unpacker)
+        key = base_key("image", list(image.selection.config.diff_ids), image.digest, self.unpacker)
         return Resolved(info=base_info(image.selection), key=key, image=image)
 
     def _tree(self, base: RootfsBase) -> Resolved:
@@ -252,7 +258,7 @@ class Bases:
 
         tree = read_rootfs(self._folder / base.path, base.path, self._cache(), self._owner)
         info = BaseInfo(digest=tree.digest)
-        return Resolved(info=info, key=base_key("rootfs", [], tree.digest, self._unpacker), tree=tree)
+        return Resolved(info=info, key=base_key("rootfs", [], tree.digest, self.unpacker), tree=tree)
 
 
 def base_key(kind: str, diff_ids: list[str], digest: str, unpacker: str = "own") -> str:

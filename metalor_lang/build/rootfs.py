@@ -117,7 +117,7 @@ def write_rootfs(tree: RootfsTree, target: Root) -> None:
         _write_tar(tree, target)
         return
     with Root.at(tree.path) as source:
-        copy_tree(source, target.fd, owners=_owners(tree.owner))
+        copy_tree(source, target.fd, owners=owners_of(tree.owner))
         if _tree_digest(source.fd, StatCache(), tree.owner) != tree.digest:
             raise MetalorError(
                 f"rootfs:{tree.shown} changed while it was copied", help="build again when nothing writes to it"
@@ -165,14 +165,14 @@ def _tar_digest(sha: str) -> str:
     return json_digest({"rootfs": "tar", "sha256": sha})
 
 
-def _owners(owner: Owner | None) -> Callable[[int, int], Owner]:
-    """What an owner is in the image."""
+def owners_of(owner: Owner | None) -> Callable[[int, int], Owner]:
+    """What an owner is in the image; `owner` as for `read_rootfs`."""
     uid_of, gid_of = owner or (0, 0)
     return lambda uid, gid: (0 if uid == uid_of else uid, 0 if gid == gid_of else gid)
 
 
 def _tree_digest(fd: int, cache: StatCache, owner: Owner | None) -> str:
-    owners = _owners(owner)
+    owners = owners_of(owner)
     rows: list[Json] = [_row(".", os.fstat(fd), "", read_xattrs(fd, "."), owners)]
     links: dict[tuple[int, int], str] = {}
     for entry in walk(fd):

@@ -15,6 +15,9 @@ class NoFiles:
     def changes(self, old: str, place: Place, at: str) -> Sequence[Cause]:
         return ()
 
+    def tree(self, old: str, stage: int) -> Sequence[Cause]:
+        return ()
+
 
 def account(plan: Plan) -> Account:
     return account_of(plan, recipe="test.metalor")

@@ -82,7 +82,8 @@ class Reasons:
     def _compare(self, found: Mapping[Place, StepRecord]) -> Comparison:
         before = Past(self._store).recall(self._whose)
         now = account_of(self._plan, recipe=self._whose.path, lock=lock_digest(Path(self._whose.path)))
-        return Comparison(before, now, self._misses(found), _Files(self._plan, self._contexts, self._store, before))
+        files = _Files(self._plan, self._contexts, self._store, self._bases, before)
+        return Comparison(before, now, self._misses(found), files)
 
     def _misses(self, found: Mapping[Place, StepRecord]) -> dict[Place, Miss]:
         """The steps that have no record that can be used, and the bases that are not there."""
@@ -113,12 +114,13 @@ class Reasons:
 
 
 class _Files:
-    """What contexts held, with the code for it brought in when it is first asked."""
+    """What contexts and trees held, with the code for it brought in when it is first asked."""
 
-    def __init__(self, plan: Plan, contexts: Folders, store: Store, before: Account | None) -> None:
+    def __init__(self, plan: Plan, contexts: Folders, store: Store, bases: Bases, before: Account | None) -> None:
         self._plan = plan
         self._contexts = contexts
         self._store = store
+        self._bases = bases
         self._ignores = before.ignores if before is not None else {}
 
     def changes(self, old: str, place: Place, at: str) -> Sequence[Cause]:
@@ -127,3 +129,11 @@ class _Files:
 
         files = FileChanges(self._plan, self._contexts.opened(), Listings(self._store), self._ignores)
         return files.changes(old, place, at)
+
+    def tree(self, old: str, stage: int) -> Sequence[Cause]:
+        from metalor_lang.build.accounts.treechanges import tree_changes
+
+        planned = self._plan.stages[stage]
+        assert isinstance(planned.base, RootfsBase)
+        tree = self._bases.tree(planned.base, planned.platform)
+        return tree_changes(old, tree, self._store, self._bases.unpacker)

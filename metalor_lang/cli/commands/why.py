@@ -17,7 +17,7 @@ from metalor_lang.digest import Json
 from metalor_lang.errors import Exit, UsageError
 from metalor_lang.hints import Final
 from metalor_lang.plan.graph import Plan, Step
-from metalor_lang.plan.why.causes import Reason
+from metalor_lang.plan.why.causes import Cause, Reason
 from metalor_lang.plan.why.words import causes_json, few_words, whole
 from metalor_lang.screen.text import one_line
 from metalor_lang.store.glance import Glance
@@ -126,6 +126,8 @@ class Answer:
             if not _configures(step) and (index, step.number) not in found
         ]
         self._places = {place for place, _ in self._runs}
+        self._told: set[tuple[Cause, ...]] = set()
+        """What was said of bases: many steps stand on one."""
 
     # --- for people -------------------------------------------------------------------------------------------------
 
@@ -158,7 +160,11 @@ class Answer:
         lines = [self._title(place)]
         if not reason.causes:
             if full or reason.root not in self._places:
-                lines.append(f"  because {self._root(reason)} {'changed' if reason.changed else 'would run again'}:")
+                told = f"  because {self._root(reason)} {'changed' if reason.changed else 'would run again'}"
+                if reason.first in self._told and not full:
+                    return [*lines, f"{told}, as said above"]
+                self._told.add(reason.first)
+                lines.append(f"{told}:")
                 return lines + [f"    {line}" for cause in reason.first for line in whole(cause)]
             lines.append(f"  because {self._root(reason)} {'changed' if reason.changed else 'would run again'}")
             return lines

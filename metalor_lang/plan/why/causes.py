@@ -50,12 +50,14 @@ class Code(StrEnum):
 
 
 class Change(StrEnum):
-    """What happened to a file."""
+    """What happened to a file; of a context neither owner nor time matters."""
 
     CONTENT = "content"
     MODE = "mode"
     KIND = "kind"
     TARGET = "target"
+    OWNER = "owner"
+    TIME = "time"
     NEW = "new"
     GONE = "gone"
     IGNORED = "ignored"
@@ -72,7 +74,7 @@ class Cause:
         old, new: the values; None where there is none (an argument that was not named, a base of scratch).
         change: of a file.
         via: the statement between: the ENV that an argument came through, the one that set a variable; of what comes
-            from outside, what became of the lock; of an ignored file, the rule.
+            from outside, what became of the lock; of an ignored file, the rule; of files that are not named, why.
         line: of `via` in the recipe, 0 where it is not there any more.
         more: how many other files changed beside this one, which are not listed.
 

@@ -4,7 +4,7 @@ Invariant: a step whose key changed has a cause, or stands behind a step that ha
 above it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from metalor_lang.plan.why.account import Account, Place, StageAccount, StepAccount
@@ -190,7 +190,11 @@ class Comparison:
         called = [each.digest if each.below is None and each.digest else each.base for each in (old, stage)]
         if old.base != stage.base:
             called = [old.base, stage.base]
-        return Found(causes=(Cause(code=Code.BASE, name=stage.base, old=called[0], new=called[1], via=self.by_lock),))
+        cause = Cause(code=Code.BASE, name=stage.base, old=called[0], new=called[1], via=self.by_lock)
+        inside: Sequence[Cause] = ()
+        if old.base == stage.base and stage.base.startswith("rootfs:"):
+            inside = self.files.tree(old.digest, stage.index)
+        return Found(causes=(cause, *inside))
 
     @property
     def by_lock(self) -> str:

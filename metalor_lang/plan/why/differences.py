@@ -26,7 +26,7 @@ Side = tuple[StageAccount, StepAccount]
 
 
 class Files(Protocol):
-    """Knows what the contents of contexts were."""
+    """Knows what the contents of contexts and of root file systems were."""
 
     def changes(self, old: str, place: Place, at: str) -> Sequence[Cause]:
         """What differs in a content.
@@ -38,6 +38,19 @@ class Files(Protocol):
 
         Returns:
             a cause for each file; nothing where it is not known what was there.
+
+        """
+        ...
+
+    def tree(self, old: str, stage: int) -> Sequence[Cause]:
+        """What differs in the root file system that a stage stands on.
+
+        Args:
+            old: digest of what it was.
+            stage: index.
+
+        Returns:
+            a cause for each file, or one that says why none is named; nothing where nobody looked.
 
         """
         ...

@@ -32,6 +32,8 @@ _FILE: Final = {
     Change.MODE: "{} changed its mode",
     Change.KIND: "{} became something else",
     Change.TARGET: "{} points elsewhere",
+    Change.OWNER: "{} belongs to another",
+    Change.TIME: "{} has another time",
     Change.NEW: "{} is new",
     Change.GONE: "{} is gone",
     Change.IGNORED: "{} is ignored now",
@@ -48,10 +50,20 @@ def few_words(reason: Reason, place: tuple[int, int]) -> str:
 
     """
     if not reason.causes:
-        what = _few(reason.first[0]) if not reason.root[1] else ""
-        return what or f"{_called(reason, place)} {'changed' if reason.changed else 'ran again'}"
-    first, others = reason.causes[0], len(reason.causes) - 1 + reason.causes[0].more
-    return _few(first) + (f", and {others} more" if others else "")
+        if not reason.root[1]:
+            return _first_of(reason.first)
+        return f"{_called(reason, place)} {'changed' if reason.changed else 'ran again'}"
+    return _first_of(reason.causes)
+
+
+def _first_of(causes: Sequence[Cause]) -> str:
+    """The first cause, and how many there are; of a base that is a tree, the first of its files that is known."""
+    if causes[0].code is Code.BASE and any(each.code is Code.FILE for each in causes):
+        causes = causes[1:]
+    others = len(causes) - 1 + sum(each.more for each in causes)
+    if len(causes) == 2 and causes[1].code is Code.FILES:
+        others = 0  # says only why no file is named
+    return _few(causes[0]) + (f", and {others} more" if others else "")
 
 
 def _called(reason: Reason, place: tuple[int, int]) -> str:
@@ -140,7 +152,7 @@ def _whole(cause: Cause) -> list[str]:
         case Code.FILE:
             return [_FILE[cause.change or Change.CONTENT].format(_safe(cause.name)) + _file_values(cause)]
         case Code.FILES:
-            return ["files changed; which ones is not known any more"]
+            return [cause.via or "files changed; which ones is not known any more"]
         case Code.FETCHED:
             return [f"{cause.name} gives something else: {_values(cause)}", *lock]
         case Code.EXPIRED:
@@ -154,8 +166,8 @@ def _whole(cause: Cause) -> list[str]:
 
 def _file_values(cause: Cause) -> str:
     match cause.change:
-        case Change.CONTENT | Change.MODE | Change.KIND | Change.TARGET:
-            return f": {_values(cause)}"
+        case Change.CONTENT | Change.MODE | Change.KIND | Change.TARGET | Change.OWNER:
+            return f": {_values(cause)}" if cause.old or cause.new else ""
         case Change.IGNORED | Change.NOT_IGNORED:
             return f": {cause.via}" if cause.via else ""
         case _:
