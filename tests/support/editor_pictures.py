@@ -1,8 +1,9 @@
-"""Pictures of a recipe in Vim and Emacs, as they show it in a terminal.
+"""Pictures of a recipe in Vim and Emacs, as they show it in a terminal, and in the colours of Visual Studio Code.
 
 `python -m tests.support.editor_pictures` writes them into docs/images/editors.
 """
 
+import json
 import os
 import shutil
 import sys
@@ -12,58 +13,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from metalor_lang.editors import emacs, vim
+import pyte
+
+from metalor_lang.editors import emacs, textmate, vim
+from metalor_lang.editors.model import model
 from tests.support.documents import ROOT
+from tests.support.highlighters.textmate_engine import per_character, tokens
+from tests.support.node.packages import modules
 from tests.support.recording import svg
 from tests.support.screens import Screen
 
 FOLDER = ROOT / "docs" / "images" / "editors"
-COLUMNS, ROWS = 112, 40
-RECIPE = """\
-# Pages are built in one stage and served from another.
-ARG BASE=docker.io/library/debian:12
-ARG TITLE="A small site"
-
-FROM ${BASE} AS pages
-WORKDIR /src
-COPY --exclude=drafts site/ ./
-ENV LANG=C.UTF-8 \\
-    # what the pages say at their end
-    FOOTER="made with \\"metalor\\", ${TITLE}"
-SH '''
-    mkdir -p /out
-    for page in pages/*.txt; do
-        name=$(basename "$page" .txt)
-        if grep -q '^# ' "$page"; then
-            printf '<title>%s – %s</title>\\n' "$TITLE" "$name"
-        fi > "/out/$name.html"
-    done
-    '''
-
-FROM scratch AS web
-COPY --from=pages /out /www
-FILE --chmod=644 /etc/site.conf \"\"\"
-    title = ${TITLE}
-    port  = 8080
-    \"\"\"
-USER 1000:1000
-EXPOSE 8080/tcp
-COPPY index.html /www
-LABEL org.opencontainers.image.title=${TITLE}
-TEST SH wget -q -O - http://127.0.0.1:8080/ | grep -q "$TITLE"
-CMD [
-    "/bin/busybox", "httpd",  # in the foreground
-    "-f", "-p", "8080",
-    "-h" "/www"
-]
-"""
+COLUMNS, ROWS = 88, 41
+RECIPE = (ROOT / "docs" / "images" / "highlighting.metalor").read_text(encoding="utf-8")
+THEME = "dark-plus"
+"""The theme that Visual Studio Code has where nobody chose another."""
 _VIM = (
-    "set rtp^={files} laststatus=0 noruler",
+    "set rtp^={files} laststatus=0 noruler fillchars+=eob:\\ ",
     "filetype plugin indent on",
     "syntax on",
     "set termguicolors background=dark",
     "colorscheme habamax",
     "highlight Normal guibg=NONE",
+    # The scheme's own greys are hard to read in a small picture.
+    "highlight Comment guifg=#949494 | highlight Special guifg=#6f9f9f | highlight Delimiter guifg=#6f9f9f",
 )
 _EMACS = """
 (progn (add-to-list 'load-path "{files}") (require 'metalor-mode)
@@ -112,11 +85,36 @@ def shown(program: Program, recipe: str = RECIPE) -> Iterator[Screen]:
         argv = [path, *program.argv[1:], file.name]
         screen = Screen(argv, folder=Path(folder), env=env, columns=COLUMNS, rows=ROWS)
         try:
-            screen.wait(r"^\]")
+            screen.wait(r"^CMD \[")
             screen.settle(0.5)
             yield screen
         finally:
             screen.close()
+
+
+def in_theme(theme: str = THEME, recipe: str = RECIPE) -> pyte.Screen:
+    """A screen with a recipe in the colours that a theme of Visual Studio Code gives the grammar's scopes."""
+    (done,) = tokens([recipe], textmate.text(model()), theme)
+    lines = recipe.splitlines()
+    screen = pyte.Screen(COLUMNS, len(lines))
+    screen.set_mode(pyte.modes.LNM)
+    stream, now = pyte.Stream(screen), ""
+    for char, look in zip(recipe.rstrip("\n"), per_character(recipe, done.lines)):
+        if look and look != now:
+            ink, style = look.split()
+            red, green, blue = (int(ink[at : at + 2], 16) for at in (1, 3, 5))
+            codes = [code for bit, code in ((1, 3), (2, 1), (4, 4)) if int(style) & bit]
+            stream.feed(f"\x1b[{';'.join(map(str, [0, *codes, 38, 2, red, green, blue]))}m")
+            now = look
+        stream.feed(char)
+    screen.cursor.hidden = True
+    return screen
+
+
+def paper(theme: str = THEME) -> str:
+    """The background of a theme."""
+    colours = json.loads((modules() / "tm-themes" / "themes" / f"{theme}.json").read_text(encoding="utf-8"))["colors"]
+    return str(colours["editor.background"]).lower()
 
 
 def main() -> None:
@@ -128,6 +126,9 @@ def main() -> None:
             screen.screen.cursor.hidden = True
             target.write_text(svg(screen.screen, f"A recipe in {program.name}"), encoding="utf-8")
         print(target.relative_to(ROOT))
+    target = FOLDER / "vscode.svg"
+    target.write_text(svg(in_theme(), "A recipe in Visual Studio Code", paper()), encoding="utf-8")
+    print(target.relative_to(ROOT))
 
 
 if __name__ == "__main__":

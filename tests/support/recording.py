@@ -185,14 +185,14 @@ _COLOURS = {
 _WIDE, _HIGH = 8.4, 18
 
 
-def svg(screen: pyte.Screen, title: str) -> str:
+def svg(screen: pyte.Screen, title: str, paper: str = PAPER) -> str:
     """A picture of a screen, every character in its cell."""
     width, height = screen.columns * _WIDE + 24, screen.lines * _HIGH + 24
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
         f'height="{height:g}" role="img">',
         f"<title>{escape(title)}</title>",
-        f'<rect width="100%" height="100%" rx="8" fill="{PAPER}"/>',
+        f'<rect width="100%" height="100%" rx="8" fill="{paper}"/>',
         f'<g font-family="{FONTS}" font-size="14" xml:space="preserve">',
     ]
     for y in range(screen.lines):

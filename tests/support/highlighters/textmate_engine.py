@@ -44,12 +44,12 @@ class Tokens(NamedTuple):
     depth: int
 
 
-def tokens(texts: Sequence[str], grammar: str) -> list[Tokens]:
-    """What the tokeniser says of some texts."""
+def tokens(texts: Sequence[str], grammar: str, theme: str = "") -> list[Tokens]:
+    """What the tokeniser says of some texts; with a theme (of tm-themes), colours and styles in place of scopes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "metalor.json")
         path.write_text(grammar, encoding="utf-8")
-        command = ["node", str(TOKENIZE), str(modules().parent), str(path)]
+        command = ["node", str(TOKENIZE), str(modules().parent), str(path), theme]
         done = subprocess.run(command, input=json.dumps(list(texts)), capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     return [Tokens(each["lines"], each["depth"]) for each in json.loads(done.stdout)]

@@ -25,4 +25,4 @@ def test_the_picture_of_a_recipe_shows_the_recipe() -> None:
     text = "".join("".join(each.itertext()) for each in shown)
     assert "".join(text.split()) == "".join(recipe.split()), "write it anew: make docs"
     colours = {"".join(each.itertext()).strip(): each.get("fill") for each in shown}
-    assert colours["FROM"] == colours["COPY"] != colours["${VERSION}"]
+    assert colours["FROM"] == colours["COPY"] == colours["END"] != colours["${MODE}"]

@@ -12,6 +12,7 @@ from metalor_lang import __version__
 from metalor_lang.editors import snippets, textmate
 from metalor_lang.editors.model import Model, Move, State, model
 from metalor_lang.editors.regex import Class, Literal
+from metalor_lang.lsp.colouring import ROLES
 from metalor_lang.lsp.settings import READERS, Settings, read_settings
 from metalor_lang.record import replace
 from metalor_lang.syntax import grammar
@@ -60,6 +61,12 @@ def test_scopes_and_names_agree() -> None:
     assert list(syntax["embeddedLanguages"]) == [textmate.scope(Role.SHELL)]
     assert len(set(textmate.SCOPES.values())) == len(textmate.SCOPES) == len(Role) - 1
     assert re.match(language["firstLine"], "RECIPE 1")
+
+
+def test_the_servers_tokens_say_nothing_that_the_grammar_does_not() -> None:
+    """So the editor is told not to ask for them: a theme's colours for them are others, and would come later."""
+    assert set(ROLES) < set(textmate.SCOPES)
+    assert MANIFEST["contributes"]["configurationDefaults"]["[metalor]"]["editor.semanticHighlighting.enabled"] is False
 
 
 def _list(client: str, name: str) -> list[str]:
