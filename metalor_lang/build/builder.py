@@ -56,7 +56,8 @@ class Builder:
     """One build of one plan.
 
     Args:
-        shared: what builds of one command, which differ in their platform, tell each other; None for a build alone.
+        shared: what builds of one command, which differ in their platform, tell each other; None for a build alone,
+            whose own stages may still have steps in common.
         ledger: says why a step runs; None where nobody asks.
 
     """
@@ -75,7 +76,7 @@ class Builder:
     ) -> None:
         self._ledger = ledger
         self._plan = plan
-        self._shared = shared
+        self._shared = shared if shared is not None else Shared()
         self._store = store
         self._performer = performer
         # One that is given may be the performer's as well: what a step writes is then told in its order too.
@@ -85,7 +86,7 @@ class Builder:
         self._recipe = recipe
         self._stopping = False
         self._tally = Tally()
-        self._records = Records(plan, store.steps, shared=shared, anew=options.no_cache)
+        self._records = Records(plan, store.steps, shared=self._shared, anew=options.no_cache)
         self._runs = self._commands = True
 
     def build(self) -> BuildResult:
@@ -305,7 +306,7 @@ class Builder:
         return record.chain
 
     def _wait_notice(self, job: Job) -> None:
-        if self._shared is not None and self._shared.runs(job.step.key):
+        if self._shared.runs(job.step.key):
             return  # the screen shows it already
         text = f"waiting for another build, which runs step {job.step.number} ({job.step.text.splitlines()[0]})"
         self._events.emit(Notice(text=text, title=job.stage.title))
@@ -314,8 +315,7 @@ class Builder:
         step, ref = job.step, job.ref
         self._events.emit(StepStarted(step=ref, emulated=emulated(job.stage, step), why=self._why(ref)))
         began = time.monotonic()
-        if self._shared is not None:
-            self._shared.begin(step.key)
+        self._shared.begin(step.key)
         try:
             after = self._performer.perform(job.stage, step, job.chain, job.chains, ref)
             took = _since(began)
@@ -338,8 +338,7 @@ class Builder:
             raise
         except (MetalorError, OSError) as error:
             raise self._fail(ref, failed_with(sayable(error), step, "E0604"), _since(began)) from error
-        if self._shared is not None:
-            self._shared.add(record)
+        self._shared.add(record)
         self._tally.add(ref, ran=True)
         return after
 

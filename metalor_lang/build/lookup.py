@@ -91,15 +91,15 @@ class Records:
     Args:
         plan: what is built.
         steps: the records of the store.
-        shared: what builds of one command tell each other; None for a build alone.
-        anew: take nothing but what one of those made.
+        shared: what steps of this command gave.
+        anew: take nothing else.
 
     Attributes:
         found: those of the steps that need not run.
 
     """
 
-    def __init__(self, plan: Plan, steps: Steps, *, shared: Shared | None, anew: bool) -> None:
+    def __init__(self, plan: Plan, steps: Steps, *, shared: Shared, anew: bool) -> None:
         self._plan = plan
         self._steps = steps
         self._shared = shared
@@ -152,7 +152,7 @@ class Records:
     def now(self, step: Step, chain: Chain, inputs: Chain) -> StepRecord | None:
         """The record of a step as the store has it now; arguments as `of`."""
         if self._anew:
-            record = self._shared.made(step.key) if self._shared is not None else None
+            record = self._shared.made(step.key)
         else:
             record = self._steps.get(step.key)
         return usable(record, step, chain, inputs, self._began)

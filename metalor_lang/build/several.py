@@ -61,7 +61,7 @@ def named(plans: Sequence[Plan]) -> tuple[Plan, ...]:
 
 
 class Shared:
-    """What builds of one command tell each other; its methods are called from their threads."""
+    """What steps of one command gave, its builds' for several platforms among them; safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -74,7 +74,7 @@ class Shared:
             self._running.add(key)
 
     def runs(self, key: str) -> bool:
-        """Whether one of us ran the step or runs it."""
+        """Whether the step ran or runs."""
         with self._lock:
             return key in self._running
 
@@ -84,8 +84,6 @@ class Shared:
             self._made[record.key] = record
 
     def made(self, key: str) -> StepRecord | None:
-        """What a step gave in one of us; used instead of running it again even where nothing may be taken from the
-        cache.
-        """
+        """What a step gave; used instead of running it again even where nothing may be taken from the cache."""
         with self._lock:
             return self._made.get(key)

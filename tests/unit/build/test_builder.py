@@ -10,6 +10,7 @@ import pytest
 from metalor_lang.build.builder import Builder
 from metalor_lang.build.cached import cached_steps
 from metalor_lang.build.events import (
+    Notice,
     Recorder,
     StepCached,
     StepFailed,
@@ -211,6 +212,15 @@ def test_a_build_that_finds_everything_starts_no_thread(store, monkeypatch):
     monkeypatch.setattr(threading.Thread, "start", start)
     result, performer, _ = build(store)
     assert (result.ran, performer.asked) == (0, [])
+
+
+def test_what_two_stages_have_in_common_runs_once_even_without_the_cache(store):
+    text = "FROM scratch AS a\nSH same\nFROM scratch AS b\nSH same\nFROM a\nCOPY --from=b /x /x\n"
+    for _ in range(2):
+        result, performer, events = build(store, text=text, no_cache=True, jobs=2)
+        assert sorted(performer.asked) == ["COPY --from=b /x /x", "SH same"]
+        assert result.stages[0].chain == result.stages[1].chain
+        assert not [event for event in events if isinstance(event, Notice)]  # nobody waits for another build
 
 
 def test_a_step_run_anew_makes_what_stands_on_it_miss(store):
