@@ -91,22 +91,11 @@ def _visible(char: str) -> str:
 
 def pattern(node: regex.Node) -> str:
     """A pattern in Emacs's spelling, its characters as they are."""
-    match node:
-        case regex.Literal(text):
-            return "".join(f"\\{char}" if char in r".*+?[^$\\" else char for char in text)
-        case regex.Class():
-            return _class(node)
-        case regex.Sequence(parts):
-            return "".join(_grouped(part) if isinstance(part, regex.Choice) else pattern(part) for part in parts)
-        case regex.Choice(options):
-            return r"\|".join(map(pattern, options))
-        case regex.Repeat(what, least, most):
-            single = isinstance(what, regex.Class) or (isinstance(what, regex.Literal) and len(what.text) == 1)
-            return (pattern(what) if single else _grouped(_in_runs(what, most))) + _count(least, most)
+    return regex.spelled(node, _SPELLING)
 
 
-def _grouped(node: regex.Node) -> str:
-    return rf"\(?:{pattern(node)}\)"
+def _escaped(char: str) -> str:
+    return f"\\{char}" if char in r".*+?[^$\\" else char
 
 
 def _in_runs(node: regex.Node, most: int | None) -> regex.Node:
@@ -140,3 +129,8 @@ def _class(node: regex.Class) -> str:
     if inner == "^" and not node.negated:
         return r"\^"
     return f"[{'^' * node.negated}{inner}]"
+
+
+_SPELLING: Final = regex.Spelling(
+    character=_escaped, characters=_class, group=r"\(?:{}\)", alternative=r"\|", count=_count, repeated=_in_runs
+)

@@ -1,6 +1,6 @@
 r"""The parser's automaton → the smallest one over colours: what every highlighter is printed from.
 
-Invariant: walking the model as `walker` does gives the colours of `tooling.highlight`, which come from the parser.
+Invariant: walking the model gives the colours of `tooling.highlight`, which come from the parser.
 
 In a state, the first of its moves whose pattern matches counts. Where none does, everything up to the end of
 the line is an error, and the next line starts in state 0. At the end of a line (`\n` or `\r\n`, before any move is

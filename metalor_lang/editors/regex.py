@@ -301,6 +301,49 @@ def _python_code(code: int) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spelling:
+    """How an engine writes what every engine has.
+
+    Args:
+        character: one that stands for itself.
+        characters: a class.
+        group: a group that captures nothing, around `{}`.
+        alternative: what stands between the options of a choice.
+        count: how often, given the least and the most.
+        repeated: what is to be repeated instead of a pattern, given it and the most.
+
+    """
+
+    character: Callable[[str], str]
+    characters: Callable[[Class], str]
+    group: str
+    alternative: str
+    count: Callable[[int, int | None], str]
+    repeated: Callable[[Node, int | None], Node] = lambda node, most: node
+
+
+def spelled(node: Node, by: Spelling) -> str:
+    """A pattern as an engine reads it."""
+    match node:
+        case Literal(text):
+            return "".join(map(by.character, text))
+        case Class():
+            return by.characters(node)
+        case Sequence(parts):
+            return "".join(grouped(part, by) if isinstance(part, Choice) else spelled(part, by) for part in parts)
+        case Choice(options):
+            return by.alternative.join(spelled(each, by) for each in options)
+        case Repeat(what, least, most):
+            single = isinstance(what, Class) or (isinstance(what, Literal) and len(what.text) == 1)
+            return (spelled(what, by) if single else grouped(by.repeated(what, most), by)) + by.count(least, most)
+
+
+def grouped(node: Node, by: Spelling) -> str:
+    """A pattern in a group that captures nothing."""
+    return by.group.format(spelled(node, by))
+
+
 def python(node: Node, code: Callable[[int], str] = _python_code) -> str:
     """A regular expression as Python's `re` reads it (without flags), with groups that capture nothing.
 
@@ -310,27 +353,17 @@ def python(node: Node, code: Callable[[int], str] = _python_code) -> str:
 
     """
 
-    def char(one: str, special: frozenset[str]) -> str:
+    def char(one: str, special: frozenset[str] = _SPECIAL) -> str:
         if one in special:
             return f"\\{one}"
         return _NAMES.get(one) or (one if " " <= one < "\x7f" else code(ord(one)))
 
-    def spelled(node: Node) -> str:
-        match node:
-            case Literal(text):
-                return "".join(char(one, _SPECIAL) for one in text)
-            case Class(ranges, negated):
-                ends = [[char(chr(end), _CLASS_SPECIAL) for end in dict.fromkeys(each)] for each in ranges]
-                return f"[{'^' * negated}{''.join(map('-'.join, ends))}]"
-            case Sequence(parts):
-                return "".join(f"(?:{spelled(part)})" if isinstance(part, Choice) else spelled(part) for part in parts)
-            case Choice(options):
-                return "|".join(map(spelled, options))
-            case Repeat(what, least, most):
-                single = isinstance(what, Class) or (isinstance(what, Literal) and len(what.text) == 1)
-                return (spelled(what) if single else f"(?:{spelled(what)})") + count(least, most)
+    def characters(node: Class) -> str:
+        ends = [[char(chr(end), _CLASS_SPECIAL) for end in dict.fromkeys(each)] for each in node.ranges]
+        return f"[{'^' * node.negated}{''.join(map('-'.join, ends))}]"
 
-    return spelled(node)
+    by = Spelling(character=char, characters=characters, group="(?:{})", alternative="|", count=count)
+    return spelled(node, by)
 
 
 def count(least: int, most: int | None) -> str:

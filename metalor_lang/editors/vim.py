@@ -40,7 +40,7 @@ LINKS: Final[Mapping[Role, str]] = {
 def files(model: Model) -> dict[str, str]:
     """Every file, by its path from the checkout's root."""
     out = {f"{FOLDER}/syntax/metalor.vim": syntax(model)}
-    arrays = _grouped(regex.Choice(tuple(map(regex.Literal, sorted(ARRAY_WORDS)))))
+    arrays = regex.grouped(regex.Choice(tuple(map(regex.Literal, sorted(ARRAY_WORDS)))), _SPELLING)
     for name in ("autoload", "compiler", "ftdetect", "ftplugin", "indent"):
         out[f"{FOLDER}/{name}/metalor.vim"] = filled(f"{name}/metalor.vim", ARRAYS=arrays)
     return out
@@ -93,22 +93,7 @@ def _string(text: str) -> str:
 
 def pattern(node: regex.Node) -> str:
     """A pattern in Vim's usual spelling (`magic`), between slashes."""
-    match node:
-        case regex.Literal(text):
-            return "".join(map(_escaped, text))
-        case regex.Class():
-            return _class(node)
-        case regex.Sequence(parts):
-            return "".join(_grouped(part) if isinstance(part, regex.Choice) else pattern(part) for part in parts)
-        case regex.Choice(options):
-            return r"\|".join(map(pattern, options))
-        case regex.Repeat(what, least, most):
-            single = isinstance(what, regex.Class) or (isinstance(what, regex.Literal) and len(what.text) == 1)
-            return (pattern(what) if single else _grouped(what)) + _count(least, most)
-
-
-def _grouped(node: regex.Node) -> str:
-    return rf"\%({pattern(node)}\)"
+    return regex.spelled(node, _SPELLING)
 
 
 def _count(least: int, most: int | None) -> str:
@@ -142,3 +127,8 @@ def _in_class(code: int) -> str:
     if chr(code) in r"\]^-/":
         return f"\\{chr(code)}"
     return chr(code) if 0x20 <= code < 0x7F else f"\\u{code:04x}"
+
+
+_SPELLING: Final = regex.Spelling(
+    character=_escaped, characters=_class, group=r"\%({}\)", alternative=r"\|", count=_count
+)

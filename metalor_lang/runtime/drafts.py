@@ -104,11 +104,6 @@ class DraftView:
                 self._root = Root(clone_directory(self.upper))
         return self._root
 
-    @property
-    def view_fd(self) -> int:
-        """The descriptor of `root` (`O_PATH`): a detached mount where the machine allows one."""
-        return self.root.fd
-
     def for_step(self) -> LayeredView:
         """What a step mounts as its root; `root` is given up until it is asked for again."""
         self._close()

@@ -17,7 +17,6 @@ from metalor_lang.kernel.paths import Root
 from metalor_lang.record import dataclass
 from metalor_lang.selftest.place import die_with
 
-_RENAME_EXCHANGE: Final = 2
 _LONGEST: Final = 15.0
 """Seconds in which each must have met the attack: on a busy machine the attacker may not run for a while."""
 
@@ -68,7 +67,7 @@ def _attack(root: Path) -> int:
         die_with(parent)
         fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
         while True:
-            syscalls.renameat2(fd, "way", fd, "link", _RENAME_EXCHANGE)
+            syscalls.renameat2(fd, "way", fd, "link", syscalls.RENAME_EXCHANGE)
     finally:
         os._exit(1)
 

@@ -181,8 +181,5 @@ STATEMENTS: tuple[StatementSpec, ...] = (
 
 BY_WORD: dict[str, StatementSpec] = {spec.word: spec for spec in STATEMENTS}
 
-INNER_WORDS = frozenset({"AS", "IN", "NOT"})
-"""Words of the language that stand inside a line only."""
-
 ARRAY_WORDS = frozenset({"RUN", "CMD", "ENTRYPOINT", "SHELL"})
 """Statements whose text after the flags is an exec array."""

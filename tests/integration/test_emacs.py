@@ -9,13 +9,13 @@ from typing import Any
 
 from metalor_lang.editors.emacs import FOLDER
 from metalor_lang.editors.model import model
-from metalor_lang.editors.walker import Walker
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.formatter import format_recipe
 from tests.integration.test_vim import RECIPE, right_recipes
 from tests.support.documents import ROOT
 from tests.support.highlighters.editors import run
 from tests.support.highlighters.texts import known
+from tests.support.highlighters.walker import Walker
 
 _BEFORE = """\
 ;; -*- lexical-binding: t -*-

@@ -10,13 +10,13 @@ from functools import cache
 import pytest
 
 from metalor_lang.editors.model import Model, model
-from metalor_lang.editors.walker import Walker
 from tests.support.highlighters import Colours, Engine, by_lark, by_parser, corpus, differences
 from tests.support.highlighters.broken import KINDS, broken
 from tests.support.highlighters.editors import EMACS, NEOVIM, VIM
 from tests.support.highlighters.pygments_engine import Pygments
 from tests.support.highlighters.textmate_engine import TextMate
 from tests.support.highlighters.texts import covering, known, nearly_right
+from tests.support.highlighters.walker import Walker
 
 ENGINES: list[Engine] = [Pygments(), TextMate(), VIM, NEOVIM, EMACS]
 TEXTS = {"covering": covering, "known": known, "nearly right": nearly_right}

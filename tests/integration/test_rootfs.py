@@ -61,7 +61,7 @@ def run(snapshotter: Snapshotter, steps: list[Callable[[str], None]], chain: tup
     for step in steps:
         with snapshotter.draft(chain) as draft:
             # The tests alone walk by path; whatever they make has no links out of the view.
-            step(f"/proc/self/fd/{draft.view_fd}")
+            step(f"/proc/self/fd/{draft.root.fd}")
             chain = draft.commit({}, epoch=EPOCH)
     return chain
 
@@ -229,7 +229,7 @@ def test_a_run_that_is_thrown_away_leaves_nothing(store: Store, kind: type[Overl
     with snapshotter.view(chain) as root:
         before = tree(root)
     with snapshotter.draft(chain) as draft:
-        change(f"/proc/self/fd/{draft.view_fd}")
+        change(f"/proc/self/fd/{draft.root.fd}")
     with snapshotter.view(chain) as root:
         assert tree(root) == before
     assert os.listdir(store.tmp) == []
@@ -430,7 +430,7 @@ def test_copying_clamps_only_what_the_step_changed(store: Store) -> None:
 
     for snapshotter in (OverlaySnapshotter(store), CopySnapshotter(store)):
         with snapshotter.draft(()) as draft:
-            newer(f"/proc/self/fd/{draft.view_fd}")
+            newer(f"/proc/self/fd/{draft.root.fd}")
             chain = draft.commit({})
         chain = run(snapshotter, [second], chain)
         with snapshotter.view(chain) as root:

@@ -65,7 +65,7 @@ def step(snapshotter: Snapshotter, runtime: NamespaceRuntime, chain: Chain, scri
     said: list[bytes] = []
     request = StepRequest(argv=("/bin/sh", "-ec", script), env=(("PATH", "/bin"),), cwd="/")
     with snapshotter.draft(chain) as draft:
-        status = runtime.run(draft.view_fd, request, Streams(output=said.append))
+        status = runtime.run(draft.root.fd, request, Streams(output=said.append))
         assert status.code == 0, (status, b"".join(said))
         return draft.commit({}, epoch=EPOCH)
 

@@ -14,13 +14,13 @@ import pytest
 
 from metalor_lang.editors.model import START, model
 from metalor_lang.editors.vim import FOLDER
-from metalor_lang.editors.walker import Walker
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.formatter import format_recipe
 from metalor_lang.syntax.parser import parse
 from tests.support.documents import ROOT
 from tests.support.highlighters.editors import run
 from tests.support.highlighters.texts import known
+from tests.support.highlighters.walker import Walker
 
 RECIPE = """\
 # What is said before the first stage belongs to none.

@@ -10,7 +10,7 @@ from functools import cache
 
 from metalor_lang.editors import regex
 from metalor_lang.editors.model import START, Model
-from metalor_lang.editors.walker import NEWLINE, REFUSAL, Step, Walker
+from tests.support.highlighters.walker import NEWLINE, REFUSAL, Step, Walker
 
 _LIKELY = "aZ0_-./:=@~日😀é$\\\"'#[]{}()<>|&;!%\u00a0\u2028\x01\x7f\u202e"
 """Characters that tell classes apart."""

@@ -3,12 +3,12 @@
 import pytest
 
 from metalor_lang.editors.model import START, Model, State, compiled, model
-from metalor_lang.editors.walker import NEWLINE, REFUSAL, Walker
 from metalor_lang.syntax.automaton import derive, table
 from metalor_lang.tooling.roles import Role, roles
 from tests.support.highlighters import by_lark, by_parser, corpus, differences
 from tests.support.highlighters.broken import KINDS, broken
 from tests.support.highlighters.texts import known, nearly_right
+from tests.support.highlighters.walker import NEWLINE, REFUSAL, Walker
 
 
 def test_every_terminal_of_the_automaton_has_a_role() -> None:
