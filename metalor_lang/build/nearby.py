@@ -3,7 +3,9 @@
 Invariant: a name that is given back is that of a file that is there.
 """
 
+import errno
 import os
+import shlex
 from difflib import get_close_matches
 
 DOCKERFILES = ("Dockerfile", "Containerfile")
@@ -15,8 +17,16 @@ def is_dockerfile(name: str) -> bool:
     return parts[-1] != "metalor" and any(word in (parts[0], parts[-1]) for word in DOCKERFILES)
 
 
-def recipe_near(path: str) -> str:
-    """One line of help for a path that is no readable file: the recipe that was meant, or nothing."""
+def recipe_near(path: str, number: int | None = errno.ENOENT) -> str:
+    """One line of help for a path that cannot be read: the recipe that was meant, or nothing.
+
+    Args:
+        path: as the user wrote it.
+        number: the errno of reading it.
+
+    """
+    if number not in (errno.ENOENT, errno.EISDIR, errno.ENOTDIR):
+        return f"see who may read it: ls -l {shlex.quote(path)}" if number == errno.EACCES else ""
     if os.path.isfile(f"{path}.metalor"):
         return f"did you mean {path}.metalor?"
     folder = path if os.path.isdir(path) else os.path.dirname(path)

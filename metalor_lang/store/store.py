@@ -221,6 +221,9 @@ class Store:
                 self._core.notice(f"removed {drafts} unfinished {what} of a build that was killed")
 
 
+_UNMAPPED: Final = 65534
+
+
 def _owner(name: str) -> str:
     match = _OWNED.match(name)
     return match.group(1) if match else ""
@@ -233,8 +236,10 @@ def _prepare(root: Path) -> None:
     if not stat.S_ISDIR(status.st_mode):
         raise NotADirectoryError(20, "not a directory", str(root))
     if status.st_uid != os.geteuid():
+        # In a user namespace all others look like this one, and the caller like root.
+        who = "" if status.st_uid == _UNMAPPED else f", user {status.st_uid}"
         raise StoreUnwritable(
-            f"the store {root} belongs to user {status.st_uid}, not to you (user {os.geteuid()})",
+            f"the store {root} is somebody else's{who}",
             help="choose a directory of your own: export METALOR_STORE=$HOME/metalor-store",
         )
     names = set(os.listdir(root))

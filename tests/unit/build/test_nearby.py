@@ -1,3 +1,5 @@
+import errno
+
 import pytest
 
 from metalor_lang.build.nearby import is_dockerfile, recipe_near
@@ -42,6 +44,13 @@ def test_a_path_that_is_no_recipe(files, path, help, tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
     assert recipe_near(path) == help
+
+
+def test_a_recipe_that_may_not_be_read_is_not_another_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "app.metalor").write_text("")
+    assert recipe_near("app.metalor", errno.EACCES) == "see who may read it: ls -l app.metalor"
+    assert recipe_near("app.metalor", errno.ELOOP) == ""
 
 
 def test_a_refused_dockerfile_says_convert(tmp_path, monkeypatch, capsys):

@@ -84,3 +84,16 @@ def test_an_existing_empty_directory_becomes_private(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir(mode=0o755)
     Store.open(tmp_path / "s").close()
     assert (tmp_path / "s").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_store_of_somebody_else_is_not_ours(mapped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Store.open(tmp_path / "s").close()
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    if not mapped:
+        monkeypatch.setattr("metalor_lang.store.store._UNMAPPED", os.getuid())
+    with pytest.raises(StoreUnwritable) as caught:
+        Store.open(tmp_path / "s")
+    number = f", user {os.getuid()}" if mapped else ""
+    assert caught.value.message == f"the store {tmp_path / 's'} is somebody else's{number}"
+    assert "METALOR_STORE" in caught.value.help
