@@ -5,14 +5,18 @@ Invariant: only prints; what is looked at is the table of `selftest.checks`, and
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from metalor_lang.errors import Exit
+from metalor_lang.hints import Final
 from metalor_lang.record import asdict
 from metalor_lang.screen.text import visible
 from metalor_lang.selftest.checks import Examined, Finding, examine
 from metalor_lang.selftest.measure import measure
 from metalor_lang.store.store import default_path
+
+_INDENT: Final = " " * 10
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,11 +43,22 @@ def _fine(findings: list[Finding]) -> bool:
 
 def _shown(each: Finding) -> Finding:
     mark = "ok      " if each.ok else "MISSING " if each.needed else "optional"
-    print(f"{mark}  {each.name}: {visible(each.detail)}", flush=True)
+    print(_folded(f"{mark}  {each.name}: {visible(each.detail)}"), flush=True)
     if not each.ok:
         for line in each.help.splitlines():
-            print(f"          {visible(line)}")
+            print(f"{_INDENT}{visible(line)}")  # whole, so that a command in it can be copied
     return each
+
+
+def _folded(text: str) -> str:
+    """For a person: as wide as the terminal. For a program: one finding a line."""
+    if not sys.stdout.isatty():
+        return text
+    from textwrap import fill
+
+    from metalor_lang.cli.options import width
+
+    return fill(text, width(), subsequent_indent=_INDENT, break_on_hyphens=False, drop_whitespace=True)
 
 
 def _security(it: Examined) -> int:
