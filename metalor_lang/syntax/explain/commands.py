@@ -7,6 +7,7 @@ import re
 import shlex
 
 from metalor_lang.diagnostics.model import Diagnostic, Edit
+from metalor_lang.source import Span
 from metalor_lang.syntax.explain.where import Where
 from metalor_lang.syntax.statements import ARRAY_WORDS
 
@@ -95,11 +96,15 @@ def exec_words(w: Where) -> Diagnostic | None:
         # A whole command line in quotes would be the name of one program.
         text = quoted[1] or quoted[2]
     array = _as_array(text)
+    if w.word == "RUN" and w.solid[0].type == "RUN" and (lasting := _lasting(text)):
+        edits = (Edit(span=Span(w.span(w.solid[0].start, w.solid[0].end).start, written.end), text=lasting),)
+        gone = f"RUN takes an exec array, and what `{text.split()[0]}` does is gone after its step"
+        return w.say("E0210", gone, f"write {lasting}", written, edits=edits)
     if w.word == "RUN":
         goes_on = text.endswith("\\")
         line = text.removesuffix("\\").rstrip() + (" …" if goes_on else "")
         help = "the lines below it stay as they are" if goes_on else f"or write RUN {array}"
-        edits: tuple[Edit, ...] = ()
+        edits = ()
         if (run := next((token for token in w.solid[:2] if token.type == "RUN"), None)) is not None:
             edits = (Edit(span=w.span(run.start, run.end), text="SH"),)
             if quoted is not None:
@@ -107,6 +112,14 @@ def exec_words(w: Where) -> Diagnostic | None:
         message = f"RUN takes an exec array; for shell text write `SH {shortened(line)}`"
         return w.say("E0210", message, help, written, edits=edits)
     return w.say("E0211", f"{w.word} takes an exec array, not shell text", f"write {w.word} {array}", written)
+
+
+def _lasting(text: str) -> str:
+    """The statement that does for all later steps what `cd` and `export` do for none; "" for other commands."""
+    if (folder := re.fullmatch(r"cd\s+(/[\w./-]*)", text)) is not None:
+        return f"WORKDIR {folder[1]}"
+    pair = re.fullmatch(r"export\s+([A-Za-z_]\w*=[\w./:-]*)", text, re.ASCII)
+    return f"ENV {pair[1]}" if pair is not None else ""
 
 
 def shortened(text: str) -> str:

@@ -75,6 +75,8 @@ def first_word(w: Where) -> Diagnostic | None:
         place = w.here(len(written) - w.at) if close == word else whole
         return w.say("E0201", f"unknown statement {written}", f"did you mean {close}?", place)
     guess = nearest(upper, BY_WORD)
+    if written.startswith(("//", "--", "/*", ";", "%")):
+        return w.say("E0201", f"unknown statement {written[:40]}", "a comment begins with #", whole)
     known = "a shell command stands behind SH; the statements are " + " ".join(BY_WORD)
     return w.say("E0201", f"unknown statement {written[:40]}", f"did you mean {guess}?" if guess else known, whole)
 
