@@ -96,6 +96,7 @@ def exec_words(w: Where) -> Diagnostic | None:
         # A whole command line in quotes would be the name of one program.
         text = quoted[1] or quoted[2]
     array = _as_array(text)
+    edits: tuple[Edit, ...] = ()
     if w.word == "RUN" and w.solid[0].type == "RUN" and (lasting := _lasting(text)):
         edits = (Edit(span=Span(w.span(w.solid[0].start, w.solid[0].end).start, written.end), text=lasting),)
         gone = f"RUN takes an exec array, and what `{text.split()[0]}` does is gone after its step"
@@ -104,7 +105,6 @@ def exec_words(w: Where) -> Diagnostic | None:
         goes_on = text.endswith("\\")
         line = text.removesuffix("\\").rstrip() + (" …" if goes_on else "")
         help = "the lines below it stay as they are" if goes_on else f"or write RUN {array}"
-        edits = ()
         if (run := next((token for token in w.solid[:2] if token.type == "RUN"), None)) is not None:
             edits = (Edit(span=w.span(run.start, run.end), text="SH"),)
             if quoted is not None:
