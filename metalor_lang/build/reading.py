@@ -95,7 +95,9 @@ def read_recipe(path: str, stdin_name: str | None = None) -> tuple[Path, SourceF
             raise shown from None
         from metalor_lang.build.nearby import recipe_near
 
-        raise UsageError(f"cannot read the recipe {path}: {error.strerror}", help=recipe_near(path, error.errno)) from None
+        raise UsageError(
+            f"cannot read the recipe {path}: {error.strerror}", help=recipe_near(path, error.errno)
+        ) from None
     return Path(path), *decode(path, data)
 
 
