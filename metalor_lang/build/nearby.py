@@ -27,6 +27,8 @@ def recipe_near(path: str, number: int | None = errno.ENOENT) -> str:
     """
     if number not in (errno.ENOENT, errno.EISDIR, errno.ENOTDIR):
         return f"see who may read it: ls -l {shlex.quote(path)}" if number == errno.EACCES else ""
+    if "://" in path:
+        return "a recipe is a file on this machine"
     if os.path.isfile(f"{path}.metalor"):
         return f"did you mean {path}.metalor?"
     folder = path if os.path.isdir(path) else os.path.dirname(path)

@@ -143,7 +143,8 @@ def remember(store: Store, made: Sequence[Sketch]) -> bytes:
     """
     folder = store.root / "refs"
     folder.mkdir(mode=0o700, exist_ok=True)
-    body = json.dumps({"format": _FORMAT, "images": [asdict(each) for each in made]}, ensure_ascii=False).encode()
+    # In ASCII: a file's name need not be UTF-8, and the recipe is called by it.
+    body = json.dumps({"format": _FORMAT, "images": [asdict(each) for each in made]}).encode()
     path = _ref_path(store, made[0].name)
     before = b""
     with contextlib.suppress(OSError):
@@ -173,8 +174,9 @@ def recall(store: Store, name: str) -> tuple[Sketch, ...]:
         found = _sketches_of(json.loads(path.read_bytes()))
     except FileNotFoundError:
         known = ", ".join(sorted(names(store))) or "none"
+        registry = f"; an image of a registry is written docker://{name}" if ":" in name else ""
         raise UsageError(
-            f"nothing was built under the name {name!r}", help=f"build it first; the store has: {known}"
+            f"nothing was built under the name {name!r}", help=f"build it first; the store has: {known}{registry}"
         ) from None
     except (ValueError, KeyError, TypeError):
         raise UsageError(f"what was remembered of {name!r} cannot be read", help="build it again") from None
@@ -231,13 +233,13 @@ def names(store: Store) -> tuple[str, ...]:
     """The names that something was built under."""
     folder = store.root / "refs"
     try:
-        return tuple(bytes.fromhex(each.stem).decode() for each in folder.glob("*.json"))
+        return tuple(bytes.fromhex(each.stem).decode("utf-8", "surrogateescape") for each in folder.glob("*.json"))
     except (OSError, ValueError):
         return ()
 
 
 def _ref_path(store: Store, name: str) -> Path:
-    return store.root / "refs" / f"{name.encode().hex()}.json"
+    return store.root / "refs" / f"{name.encode('utf-8', 'surrogateescape').hex()}.json"
 
 
 def _sketches_of(body: Mapping[str, Any]) -> tuple[Sketch, ...]:

@@ -4,6 +4,7 @@ Invariant: knows no subcommand by name, and calls nothing wrong that the parser 
 parser says in its own words (`tests/property/test_words_agree.py`).
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
@@ -40,7 +41,7 @@ def fault(command: Command, words: Sequence[str]) -> UsageError | None:
                 name, joined, value = word[:2], word[2:], word[2:]
             option = options.get(name)
             if option is None:
-                return _unknown(command, options, name if long else word)
+                return _unknown(command, options, name if long else word, word)
             if not option.metavar:
                 if joined and long:
                     return UsageError(f"{name} takes no value", help=f"write {name}")
@@ -60,7 +61,9 @@ def _is_option(word: str, options: Mapping[str, Option]) -> bool:
     return " " not in word and not word[1:].replace(".", "", 1).isdigit()
 
 
-def _unknown(command: Command, options: Mapping[str, Option], name: str) -> UsageError:
+def _unknown(command: Command, options: Mapping[str, Option], name: str, word: str) -> UsageError:
+    if os.path.exists(word):
+        return UsageError(f"`metalor {command.name}` has no option {word}", help=f"for the file write ./{word}")
     habits = OPTIONS.get(command.name, {})
     close = get_close_matches(name, options, 1)
     text = (

@@ -25,6 +25,7 @@ from metalor_lang.errors import (
 )
 from metalor_lang.hints import Final
 from metalor_lang.screen.color import color
+from metalor_lang.screen.streams import any_text
 
 PIPE_CLOSED: Final = 141
 GARBAGE: Final = (50_000, 20, 50)
@@ -34,6 +35,7 @@ GARBAGE: Final = (50_000, 20, 50)
 def entry() -> None:
     """Entry point of the installed command."""
     gc.set_threshold(*GARBAGE)
+    any_text()
     status = main(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):

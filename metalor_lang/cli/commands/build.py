@@ -106,10 +106,21 @@ def run(arguments: "argparse.Namespace") -> int:
     if image is not None:
         print(image.digest)
     elif not outputs:
-        again = arguments.recipe if arguments.recipe != "-" else session.name
-        print(f"{session.name} is in the store; run it: metalor run {again}")
-        print(f"write it as an image: metalor export {session.name} oci:{session.name}-image:latest")
+        print(in_store(session.name, arguments.recipe))
     return done
+
+
+def in_store(name: str, recipe: str) -> str:
+    """What can be done with an image that was not written; the commands can be pasted."""
+    from shlex import quote
+
+    from metalor_lang.screen.text import visible
+
+    again = recipe if recipe != "-" else name
+    known = again if name.startswith("-") else name
+    text = f"{name} is in the store; run it: metalor run {quote(again)}\n"
+    text += f"write it as an image: metalor export {quote(known)} {quote(f'oci:{name}-image:latest')}"
+    return "\n".join(visible(line) for line in text.split("\n"))
 
 
 def _list_skipped(results: Sequence[BuildResult], source: SourceFile) -> None:

@@ -35,6 +35,7 @@ def test_what_is_a_dockerfile(name, whether):
         (["sub/a.metalor", "sub/b.metalor"], "sub/", "did you mean sub/a.metalor or sub/b.metalor?"),
         (["sub/Dockerfile"], "sub", "turn its Dockerfile into a recipe: metalor convert sub/Dockerfile -o app.metalor"),
         (["sub/x.txt"], "sub", ""),
+        ([], "https://example.org/app.metalor", "a recipe is a file on this machine"),
         ([], "none/app.metalor", "there is no folder none either"),
     ],
 )
