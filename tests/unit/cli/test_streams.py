@@ -74,3 +74,16 @@ def test_what_can_be_done_next_can_be_pasted(name: str, recipe: str, run: str, e
     first, second = in_store(name, recipe).split("\n")
     assert first == f"{name} is in the store; run it: metalor run {run}"
     assert second == f"write it as an image: metalor export {export}"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_no_failure(closed: str, tmp_path: Path) -> None:
+    (tmp_path / "app.metalor").write_text("FROM scratch\nRUN x\n")
+    for words, status in (("--help", 0), ("check app.metalor", 1), ("fmt --check app.metalor", 1)):
+        done = subprocess.run(
+            ["bash", "-c", f'"$0" -m metalor_lang {words} {closed}', sys.executable],
+            cwd=tmp_path, env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == status, done.stderr
+        assert [path.name for path in tmp_path.iterdir()] == ["app.metalor"]
+        assert b"Traceback" not in done.stderr and b"bug" not in done.stderr
