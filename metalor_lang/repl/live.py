@@ -26,7 +26,10 @@ class Output(Live):
         with self.lock:
             match event:
                 case StepStarted(step=step):
-                    self.start(step)
+                    from metalor_lang.repl.former import UNSAID  # loaded by whoever runs a step
+
+                    known = event.why is None or event.why.code in UNSAID
+                    self.start(step, event.why.words if event.why is not None and not known else "")
                 case StepOutput(step=step):
                     lines = self.take(step, event.data)
                     if lines:
