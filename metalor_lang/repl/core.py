@@ -314,7 +314,7 @@ class Core:
             if breaks and index and item.serial in self.breaks:
                 return
             if item.cell is not None and item.cell.before is version.line and not anew:
-                ahead = None
+                ahead, again = None, True
                 line = item.cell
                 logs: tuple[str, ...] = ()
             else:
@@ -327,7 +327,7 @@ class Core:
                 if not isinstance(result, Entry):
                     yield result
                     return
-                line = after(version.line, result)
+                line, again = after(version.line, result), False
                 self.attempts.carried(
                     ahead, index - first, version.line, line, version.place, last=queue(index) is None
                 )
@@ -335,7 +335,8 @@ class Core:
             version = replace(version, line=line, queue=queue(index))
             (keep or self.push)(version)
             self.attempts.stumble = None
-            yield Done(entry=line.entry, number=line.count, logs=logs, above=typed is not None and len(todo) == 1)
+            above = typed is not None and len(todo) == 1
+            yield Done(entry=line.entry, number=line.count, logs=logs, above=above, again=again)
 
     def _logs(self, entry: Entry) -> tuple[str, ...]:
         cached = [part for part in entry.flat if part.cached and part.kind in ("run", "sh", "test")]

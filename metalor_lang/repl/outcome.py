@@ -111,13 +111,14 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """A statement was carried out and is kept.
+    """A statement was carried out and is kept, or one that waited is there again.
 
     Args:
         entry: what it gave.
         number: of the statement in the recipe, from 1.
         logs: where the output of steps lies that were taken from the store; of those that ran just now there is none.
         above: it stands on the screen just above, where it was typed.
+        again: it was carried out earlier, on the very same statements; nothing ran.
 
     """
 
@@ -125,6 +126,7 @@ class Done:
     number: int
     logs: tuple[str, ...] = ()
     above: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ def told(result: Result, logs: Callable[[str], Path] | None, *, painted: bool, w
     """
     match result:
         case Done(entry=entry) if entry.kind != "test":
-            known = [part for part in entry.flat if part.cached and part.key] if logs is not None else []
+            known = [part for part in entry.flat if part.cached and part.key and not result.again]
             before = "".join(recalled(logs(part.key)) for part in known if logs is not None)
             passed = render(result, color=painted, width=width)
             return before + passed + _done(result, painted=painted, width=width)
@@ -43,13 +43,13 @@ def told(result: Result, logs: Callable[[str], Path] | None, *, painted: bool, w
 def _done(done: Done, *, painted: bool, width: int) -> str:
     """A mark, the number, the statement if one does not see it, why it ran where that is news, and how long it took."""
     entry = done.entry
-    if entry.cached:
-        mark, colour, note = "=", 36, "cached"
+    if done.again or entry.cached:
+        mark, colour, note = "=", 36, "as before" if done.again else "cached"
     elif entry.duration_ms:
         mark, colour, note = "✓", 32, duration(entry.duration_ms)
     else:
         mark, colour, note = "·", 2, ""
-    notes = "".join(f"  {word}" for word in (entry.why, note) if word)
+    notes = "".join(f"  {word}" for word in ("" if done.again else entry.why, note) if word)
     room = width - width_of(f"{mark} {done.number}  {notes}")
     text = "" if done.above else f"  {fit(one_line(entry.statement), max(room, _LEAST))}"
     if not painted:

@@ -121,3 +121,18 @@ def test_what_is_carried_out_without_being_typed_says_what_it_is(session):
     assert lines[1].endswith(": TEST SH look")
     assert lines[2].endswith(": TEST SH see $N  with N=x"), "a round says its values"
     assert "5  FOR N IN x" in lines[3]
+
+
+def test_what_is_there_again_did_not_run_just_now(session):
+    session.feed("FROM scratch\nSH one\nTEST SH look\nSH two")
+    session.feed(":goto 1")
+    assert shown(session.feed(":continue")) == [
+        "= 2  SH one  as before",
+        "passed before: TEST SH look",
+        "= 4  SH two  as before",
+    ]
+
+
+def test_what_has_not_run_is_offered_without_an_empty_line(session):
+    session.performer.fail.add("SH bad")
+    assert session.feed("FROM scratch\nSH bad\n\nSH never\n").unrun == "SH never"
