@@ -49,7 +49,7 @@ from metalor_lang.store.records import StepRecord
 from metalor_lang.store.store import Store
 
 if TYPE_CHECKING:
-    from metalor_lang.build.accounts.ledger import Ledger
+    from metalor_lang.build.accounts.ledger import Answering
 
 
 class Builder:
@@ -72,7 +72,7 @@ class Builder:
         options: Options,
         recipe: str,
         shared: Shared | None = None,
-        ledger: "Ledger | None" = None,
+        ledger: "Answering | None" = None,
     ) -> None:
         self._ledger = ledger
         self._plan = plan

@@ -16,7 +16,7 @@ from metalor_lang.repl.faults import Stumble, Typed, mistake, placed
 from metalor_lang.repl.ground import Ground
 from metalor_lang.repl.outcome import Entry, Failure, Interruption, Refusal, Result
 from metalor_lang.repl.planning import joined
-from metalor_lang.repl.timeline import Version, Waiting, cells, entries, length
+from metalor_lang.repl.timeline import Cell, Line, Queue, Version, Waiting, cells, entries, length, waiting
 
 _LOOK: Final = "nothing of it is kept; `:shell --failed` looks at what it left behind"
 
@@ -45,8 +45,8 @@ class Attempts:
         """End the step that runs; the second call kills it. False when none runs."""
         return self._carrier.stop()
 
-    def ahead(self, version: Version[Ground], texts: Sequence[str]) -> Ahead:
-        """Plans of a version's recipe with the statements of some texts behind it."""
+    def ahead(self, version: Version[Ground], texts: Sequence[str], behind: Queue) -> Ahead:
+        """Plans of a version's recipe with the statements of some texts after it; what waits behind those is left."""
         before = entries(version.line)
         return Ahead(
             [entry.text for entry in before],
@@ -54,7 +54,12 @@ class Attempts:
             args=version.args,
             ground=version.place,
             known=[answer for entry in before for answer in entry.answers],
+            waits=frozenset(item.serial for item in waiting(behind)),
         )
+
+    def carried(self, ahead: Ahead, index: int, before: Line, item: Cell, ground: Ground, *, last: bool) -> None:
+        """Note that a statement was carried out; the first two arguments as of `carry`, the others as `Carrier`'s."""
+        self._carrier.carried(ahead.upto(index), before, item, ground, last=last)
 
     def carry(
         self, ahead: Ahead, index: int, version: Version[Ground], item: Waiting, typed: Typed | None, *, anew: bool
@@ -81,6 +86,7 @@ class Attempts:
                 version.place,
                 serial=item.serial,
                 text=item.text,
+                waits=ahead.waits,
                 anew=anew,
             )
         except Refused as error:

@@ -5,6 +5,7 @@ Invariant: a step runs by the builder itself, so that its key, its record and it
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from metalor_lang.build.builder import Builder
 from metalor_lang.build.events import EventSink
@@ -22,7 +23,9 @@ from metalor_lang.plan.graph import (
     PlannedStage,
     Step,
 )
+from metalor_lang.plan.why.words import AS_ASKED
 from metalor_lang.record import replace
+from metalor_lang.repl.former import BASE, UNSAID, Former, Late, lines_of
 from metalor_lang.repl.ground import Ground
 from metalor_lang.repl.outcome import BLOCKS, Entry
 from metalor_lang.repl.planning import Part, Planned, joined, plan_recipe
@@ -50,12 +53,21 @@ class Ahead:
         done: texts of the statements that are carried out.
         todo: texts of those that are to come.
         args, ground, known: as for `plan_recipe`.
+        waits: serials of the statements that wait behind them.
 
     """
 
     def __init__(
-        self, done: Sequence[str], todo: Sequence[str], *, args: Mapping[str, str], ground: Ground, known: Sequence[str]
+        self,
+        done: Sequence[str],
+        todo: Sequence[str],
+        *,
+        args: Mapping[str, str],
+        ground: Ground,
+        known: Sequence[str],
+        waits: frozenset[int],
     ) -> None:
+        self.waits = waits
         self._texts = (*done, *todo)
         self._done = len(done)
         self._args = args
@@ -109,6 +121,7 @@ class Carrier:
         self._performers = performers
         self._events = events
         self._builder: Builder | None = None
+        self._former = Former(store)
 
     def stop(self) -> bool:
         """End the step that runs; the second call kills it. False when none runs."""
@@ -119,7 +132,16 @@ class Carrier:
         return True
 
     def carry(
-        self, planned: Planned, index: int, line: Line, ground: Ground, *, serial: int, text: str, anew: bool = False
+        self,
+        planned: Planned,
+        index: int,
+        line: Line,
+        ground: Ground,
+        *,
+        serial: int,
+        text: str,
+        waits: frozenset[int],
+        anew: bool = False,
     ) -> Entry:
         """Carry a statement, or a whole block, out on the line before it.
 
@@ -130,6 +152,7 @@ class Carrier:
             ground: what it was planned with.
             serial: of the entry.
             text: of the entry.
+            waits: as for `Former.reasons`.
             anew: take nothing from the store.
 
         Raises:
@@ -138,8 +161,9 @@ class Carrier:
         """
         head, last, ends = planned.heads[index], line.entry if line is not None else None, chains(line)
         done: list[Entry] = []
+        reasons = Late(partial(self._former.reasons, planned, line, ground, waits))
         for part in planned.parts[index]:
-            last = self._one(planned, part, last, ends, ground, anew=anew)
+            last = self._one(planned, part, last, ends, ground, reasons, anew=anew)
             ends[last.stage] = last.chain
             done.append(last)
         if head.word.lower() not in BLOCKS:
@@ -154,12 +178,27 @@ class Carrier:
             duration_ms=sum(entry.duration_ms for entry in done),
             answers=planned.answers(index),
             outside=tuple(dict.fromkeys(place for entry in done for place in entry.outside)),
+            why=next((entry.why for entry in done if entry.why), ""),
+            causes=(),
+            values=(),
             serial=serial,
             parts=tuple(done),
         )
 
+    def carried(self, planned: Planned, before: Line, line: Line, ground: Ground, *, last: bool) -> None:
+        """Note what was carried out, for the reasons of what will be; arguments as `Former.carried`."""
+        self._former.carried(planned, before, line, ground, last=last)
+
     def _one(
-        self, planned: Planned, part: Part, last: Entry | None, ends: Mapping[int, Chain], ground: Ground, *, anew: bool
+        self,
+        planned: Planned,
+        part: Part,
+        last: Entry | None,
+        ends: Mapping[int, Chain],
+        ground: Ground,
+        reasons: Late,
+        *,
+        anew: bool,
     ) -> Entry:
         """Carry out one statement, or one of a block, behind what stands `last`."""
         node, stage, step = part.node, part.stage, part.step
@@ -168,6 +207,7 @@ class Carrier:
             statement=print_statement(node),
             kind=step.kind.value if step is not None else node.word.lower(),
             answers=part.answers,
+            values=step.origin.values if step is not None and step.origin is not None else (),
         )
         if planned.plan is None or stage is None:
             return entry
@@ -177,7 +217,7 @@ class Carrier:
             assert last is not None
             return replace(entry, start=last.start, chain=last.chain, state=last.state)
         began = time.monotonic()
-        builder = self._builder = self._make(planned.plan, ground, anew=anew)
+        builder = self._builder = self._make(planned.plan, ground, reasons, anew=anew)
         try:
             if step is None:
                 cached = self._unpacked(stage, ground)
@@ -191,9 +231,17 @@ class Carrier:
         finally:
             self._builder = None
         took = int((time.monotonic() - began) * 1000)
-        return replace(entry, start=start, chain=chain, cached=cached, duration_ms=took)
+        entry = replace(entry, start=start, chain=chain, cached=cached, duration_ms=took)
+        if cached or not (step is None or step.kind.acts):
+            return entry
+        if anew:
+            return replace(entry, causes=(AS_ASKED,))
+        place = stage.index, step.number if step is not None else BASE
+        causes = lines_of(reasons.made, planned, place)
+        why = reasons.why(place, {})
+        return replace(entry, causes=causes, why=why.words if causes and why.code not in UNSAID else "")
 
-    def _make(self, plan: Plan, ground: Ground, *, anew: bool) -> Builder:
+    def _make(self, plan: Plan, ground: Ground, reasons: Late, *, anew: bool) -> Builder:
         return Builder(
             plan,
             store=self._store,
@@ -201,6 +249,7 @@ class Carrier:
             events=self._events,
             options=Options(jobs=1, no_cache=anew),
             recipe=ground.name,
+            ledger=reasons,
         )
 
     def _unpacked(self, stage: PlannedStage, ground: Ground) -> bool:

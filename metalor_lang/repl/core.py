@@ -12,7 +12,7 @@ from metalor_lang.build.events import EventSink
 from metalor_lang.build.reading import RecipeOptions
 from metalor_lang.record import replace
 from metalor_lang.repl.attempts import Attempts
-from metalor_lang.repl.carry import Carrier, Performers
+from metalor_lang.repl.carry import Ahead, Carrier, Performers
 from metalor_lang.repl.faults import Failed, Stumble, Typed
 from metalor_lang.repl.ground import Ground
 from metalor_lang.repl.journal import Journal, Story, Written
@@ -308,27 +308,35 @@ class Core:
         anew: bool = False,
     ) -> Iterator[Result]:
         version = start or self.now
-        ahead, first = None, 0
+        ahead: Ahead | None = None
+        first = 0
         for index, item in enumerate(todo):
             if breaks and index and item.serial in self.breaks:
                 return
             if item.cell is not None and item.cell.before is version.line and not anew:
-                ahead = None
+                ahead, again = None, True
                 line = item.cell
                 logs: tuple[str, ...] = ()
             else:
                 if ahead is None:
-                    ahead, first = self.attempts.ahead(version, [each.text for each in todo[index:]]), index
+                    ahead, first = (
+                        self.attempts.ahead(version, [each.text for each in todo[index:]], queue(len(todo) - 1)),
+                        index,
+                    )
                 result = self.attempts.carry(ahead, index - first, version, item, typed and typed(index), anew=anew)
                 if not isinstance(result, Entry):
                     yield result
                     return
-                line = after(version.line, result)
+                line, again = after(version.line, result), False
+                self.attempts.carried(
+                    ahead, index - first, version.line, line, version.place, last=queue(index) is None
+                )
                 logs = self._logs(result)
             version = replace(version, line=line, queue=queue(index))
             (keep or self.push)(version)
             self.attempts.stumble = None
-            yield Done(entry=line.entry, number=line.count, logs=logs)
+            above = typed is not None and len(todo) == 1
+            yield Done(entry=line.entry, number=line.count, logs=logs, above=above, again=again)
 
     def _logs(self, entry: Entry) -> tuple[str, ...]:
         cached = [part for part in entry.flat if part.cached and part.kind in ("run", "sh", "test")]

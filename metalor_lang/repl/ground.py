@@ -10,6 +10,7 @@ from pathlib import Path
 
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.events import EventSink, Notice
+from metalor_lang.build.folders import Folders
 from metalor_lang.build.inputs import BuildInputs
 from metalor_lang.build.locked import RecipeLock
 from metalor_lang.build.reading import RecipeOptions, one_platform, open_contexts, recipe_name
@@ -88,6 +89,11 @@ class Ground:
             pins=self._lock.digest,
             on_wait=lambda _: self._events.emit(Notice(text="waiting for another build, which fetches the same base")),
         )
+
+    @property
+    def folders(self) -> Folders:
+        """The folders, opened when something in them is looked at."""
+        return self._folders
 
     @property
     def contexts(self) -> "LocalContexts":

@@ -115,8 +115,14 @@ def open_session(
 
 
 @contextmanager
-def interrupts_to(session: Session) -> Iterator[None]:
-    """While a text is fed, Ctrl-C is for the step that runs; where none runs it ends the feeding (signal(3))."""
+def interrupts_to(session: Session, told: Callable[[], None] | None = None) -> Iterator[None]:
+    """While a text is fed, Ctrl-C is for the step that runs; where none runs it ends the feeding (signal(3)).
+
+    Args:
+        session: whose step it is.
+        told: called in the signal handler when a step was asked to end.
+
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -124,6 +130,8 @@ def interrupts_to(session: Session) -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         if not session.interrupt():
             raise KeyboardInterrupt
+        if told is not None:
+            told()
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

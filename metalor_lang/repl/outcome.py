@@ -36,6 +36,9 @@ class Entry:
         answers: digests of what it took from contexts, in order; what it will be planned with from now on.
         base, platform: of its stage.
         outside: what it may have changed that no snapshot holds, in words.
+        values: of the loop variables and parameters that it names.
+        why: it ran, in a few words; "" where that is no news.
+        causes: why it ran, in whole lines.
         serial: number of the statement in the order of typing; it stays when the statement is carried out again.
         parts: what a block stands for, one entry each (their texts are empty), if it is one; the block's own fields
             are those of the last part, its key is "".
@@ -57,6 +60,9 @@ class Entry:
     base: str = ""
     platform: str = ""
     outside: tuple[str, ...] = ()
+    values: tuple[tuple[str, str], ...] = ()
+    why: str = ""
+    causes: tuple[str, ...] = ()
     serial: int = 0
     parts: "tuple[Entry, ...]" = ()
 
@@ -105,18 +111,22 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """A statement was carried out and is kept.
+    """A statement was carried out and is kept, or one that waited is there again.
 
     Args:
         entry: what it gave.
         number: of the statement in the recipe, from 1.
         logs: where the output of steps lies that were taken from the store; of those that ran just now there is none.
+        above: it stands on the screen just above, where it was typed.
+        again: it was carried out earlier, on the very same statements; nothing ran.
 
     """
 
     entry: Entry
     number: int
     logs: tuple[str, ...] = ()
+    above: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from metalor_lang.repl.outcome import (
     Said,
     Table,
 )
-from metalor_lang.screen.text import duration, fit, one_line, output_line, width_of
+from metalor_lang.screen.text import duration, fit, one_line, output_line, width_of, with_values
 
 _BOLD: Final = "1"
 _DIM: Final = "2"
@@ -81,12 +81,12 @@ class _Paint:
 
 
 def _done(done: Done, paint: _Paint, width: int) -> str:
-    return "".join(_passed(part, paint, width) for part in done.entry.flat if part.kind == "test")
+    return "".join(_passed(part, done.again, paint, width) for part in done.entry.flat if part.kind == "test")
 
 
-def _passed(entry: Entry, paint: _Paint, width: int) -> str:
-    how = "passed before" if entry.cached else f"passed in {duration(entry.duration_ms)}"
-    return f"{paint(_GREEN, how)}: {fit(one_line(entry.statement), width - len(how) - 2)}\n"
+def _passed(entry: Entry, again: bool, paint: _Paint, width: int) -> str:
+    how = "passed before" if entry.cached or again else f"passed in {duration(entry.duration_ms)}"
+    return f"{paint(_GREEN, how)}: {fit(one_line(entry.statement) + with_values(entry.values), width - len(how) - 2)}\n"
 
 
 def _failure(failure: Failure, paint: _Paint, width: int) -> str:

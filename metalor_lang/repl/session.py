@@ -89,7 +89,7 @@ class Session:
             new = self._heard(self._core.type([piece.text for piece in group], spots.__getitem__))
             at += sum(isinstance(each, Done) for each in new)
             results += new
-        rest = text[found[at].start + len(found[at].text) :].lstrip("\n") if went_wrong(results) else ""
+        rest = text[found[at].start + len(found[at].text) :].strip("\n") if went_wrong(results) else ""
         return Outcome(results=tuple(results), unrun=rest)
 
     def begin(self, recipe: str, *, failed: Failed | None = None) -> Outcome:

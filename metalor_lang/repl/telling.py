@@ -8,12 +8,14 @@ from pathlib import Path
 
 from metalor_lang.hints import Final
 from metalor_lang.record import replace
-from metalor_lang.repl.outcome import Done, Entry, Failure, Result
+from metalor_lang.repl.outcome import Done, Failure, Result
 from metalor_lang.repl.render import render
-from metalor_lang.screen.text import duration, output_line, visible
+from metalor_lang.screen.text import duration, fit, one_line, output_line, visible, width_of
 
 _MOST: Final = 40
 """Lines that are shown of what a step wrote before."""
+_LEAST: Final = 20
+"""Columns that are left for a statement beside what is said of it."""
 
 
 def told(result: Result, logs: Callable[[str], Path] | None, *, painted: bool, width: int) -> str:
@@ -28,26 +30,31 @@ def told(result: Result, logs: Callable[[str], Path] | None, *, painted: bool, w
     """
     match result:
         case Done(entry=entry) if entry.kind != "test":
-            known = [part for part in entry.flat if part.cached and part.key] if logs is not None else []
+            known = [part for part in entry.flat if part.cached and part.key and not result.again]
             before = "".join(recalled(logs(part.key)) for part in known if logs is not None)
             passed = render(result, color=painted, width=width)
-            return before + passed + _done(entry, result.number, painted=painted)
+            return before + passed + _done(result, painted=painted, width=width)
         case Failure():
             return render(replace(result, tail=()), color=painted, width=width)
         case _:
             return render(result, color=painted, width=width)
 
 
-def _done(entry: Entry, number: int, *, painted: bool) -> str:
-    """A mark, the number, and how long it took."""
-    if entry.cached:
-        mark, colour, note = "=", 36, "cached"
+def _done(done: Done, *, painted: bool, width: int) -> str:
+    """A mark, the number, the statement if one does not see it, why it ran where that is news, and how long it took."""
+    entry = done.entry
+    if done.again or entry.cached:
+        mark, colour, note = "=", 36, "as before" if done.again else "cached"
     elif entry.duration_ms:
         mark, colour, note = "✓", 32, duration(entry.duration_ms)
     else:
         mark, colour, note = "·", 2, ""
-    rest = f"{number}  {note}".rstrip()
-    return f"\x1b[{colour}m{mark}\x1b[0m \x1b[2m{rest}\x1b[0m\n" if painted else f"{mark} {rest}\n"
+    notes = "".join(f"  {word}" for word in ("" if done.again else entry.why, note) if word)
+    room = width - width_of(f"{mark} {done.number}  {notes}")
+    text = "" if done.above else f"  {fit(one_line(entry.statement), max(room, _LEAST))}"
+    if not painted:
+        return f"{mark} {done.number}{text}{notes}\n"
+    return f"\x1b[{colour}m{mark}\x1b[0m \x1b[2m{done.number}\x1b[0m{text}\x1b[2m{notes}\x1b[0m\n"
 
 
 def recalled(log: Path) -> str:

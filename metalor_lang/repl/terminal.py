@@ -109,7 +109,7 @@ class Terminal:
         """Let the session work; whether the person leaves."""
         from metalor_lang.repl.opening import interrupts_to
 
-        with self._silent(), interrupts_to(session):
+        with self._silent(), interrupts_to(session, self.events.ending):
             outcome = act()
         self.events.still()
         if outcome.unrun and self._prompt is not None:

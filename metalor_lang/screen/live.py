@@ -64,7 +64,12 @@ class _Running:
 
 
 class Live:
-    """The running steps, drawn at the end of a terminal; every method but `close` wants the lock to be held."""
+    """The running steps, drawn at the end of a terminal; every method but `close` wants the lock to be held.
+
+    Attributes:
+        note: what is said below each step that runs, until the next one starts.
+
+    """
 
     def __init__(self, out: TextIO) -> None:
         self.lock = Lock()
@@ -74,6 +79,7 @@ class Live:
         self._drawn = 0
         self._tick = 0
         self._color = color(out)
+        self.note = ""
         self._stop: threading.Event | None = None
         self._thread: threading.Thread | None = None
 
@@ -88,6 +94,7 @@ class Live:
 
     def start(self, step: StepRef, why: str = "") -> None:
         """A step runs from now on; `why` is shown until it writes something."""
+        self.note = ""
         self._running[name_of(step)] = _Running(step, why)
         self.redraw([])
         if self._thread is None:
@@ -130,6 +137,10 @@ class Live:
         self._running.clear()
         return [rest for rest in rests if rest]
 
+    def called(self, step: StepRef) -> str:
+        """What a running step is called."""
+        return f"{label(step)} {words_of(step)}"
+
     def paint(self, number: int, text: str) -> str:
         """Text in a colour (SGR number), where colours are wanted."""
         return f"\x1b[{number}m{text}\x1b[0m" if self._color else text
@@ -155,8 +166,10 @@ class Live:
         frame = _FRAME[self._tick % len(_FRAME)]
         for running in self._running.values():
             passed = duration(int((now - running.started) * 1000))
-            text = fit(f"{label(running.step)} {words_of(running.step)}", max(width - len(passed) - 4, 10))
+            text = fit(self.called(running.step), max(width - len(passed) - 4, 10))
             lines.append(f"{self.paint(33, frame)} {text}  {self.paint(2, passed)}")
             if running.last:
                 lines.append(self.paint(2, fit("    " + running.last, width)))
+            if self.note:
+                lines.append(self.paint(33, fit("    " + self.note, width)))
         return lines

@@ -117,6 +117,21 @@ def test_what_was_run_anew_is_what_a_build_takes(workshop):
     assert (workshop.path / "session.tar").read_bytes() == (workshop.path / "built.tar").read_bytes()
 
 
+def test_a_recipe_that_is_taken_up_is_compared_with_its_last_build(workshop):
+    """The words are those of `metalor why`, which is asked first."""
+    workshop.recipe("ARG V=1\nFROM BASE AS app\nSH echo $V\nSH echo more\n")
+    workshop.run("build", "app.metalor")
+    workshop.recipe("ARG V=2\nFROM BASE AS app\nSH echo $V\nSH echo more\n")
+    asked = workshop.run("why", "app.metalor").stdout.splitlines()
+    assert asked[2] == "  argument V: 1 → 2" and asked[4] == "  because step 1 of app (line 3) changed"
+    said = workshop.run("repl", "app.metalor", "-c", ":why 3\n:why 4").stdout.splitlines()
+    assert said[said.index("3: SH echo $V") + 2] == "  argument V: 1 → 2"
+    assert said[said.index("4: SH echo more") + 2 :][:2] == [
+        "  because statement 3 (SH echo $V) changed:",
+        "    argument V: 1 → 2",
+    ]
+
+
 def test_statuses(workshop):
     workshop.run("repl", "-c", "FROM nope", status=1)
     workshop.run("repl", "-c", ":nope", status=2)

@@ -4,6 +4,7 @@ Invariant: called when everything has been told; what cannot be read or written 
 """
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from metalor_lang.build.accounts.ledger import Whose
@@ -14,7 +15,7 @@ from metalor_lang.build.locked import lock_digest
 from metalor_lang.build.lookup import Place
 from metalor_lang.errors import MetalorError
 from metalor_lang.hints import TYPE_CHECKING, Final
-from metalor_lang.plan.graph import BindMount, CopyFiles, Exec, Plan
+from metalor_lang.plan.graph import BindMount, CopyFiles, Exec, Plan, Step
 from metalor_lang.plan.why.account import account_of
 from metalor_lang.store.store import Store
 
@@ -44,7 +45,7 @@ def keep(
         contexts: of the recipe.
 
     """
-    listings, ignores = _taken(plan, contexts)
+    ignores = keep_taken([step for stage in plan.stages.values() for step in stage.steps], store, contexts)
     account = account_of(
         plan,
         recipe=whose.path,
@@ -54,25 +55,21 @@ def keep(
         when=int(time.time()),
     )
     Past(store).note(whose, signature or _UNFINISHED, account)
-    kept = Listings(store)
-    for listing in listings:
-        kept.keep(listing.kept)
 
 
-def _taken(plan: Plan, folders: Folders) -> "tuple[list[Listing], dict[str, str]]":
-    """What steps took from contexts, and the rules that hid other files of these."""
+def keep_taken(steps: Iterable[Step], store: Store, folders: Folders) -> dict[str, str]:
+    """Keep what steps took from contexts; gives, by context, the rules that hid other files of it."""
     taken: list[CopyFiles | BindMount] = []
-    for stage in plan.stages.values():
-        for step in stage.steps:
-            match step.action:
-                case CopyFiles(stage=None):
-                    taken.append(step.action)
-                case Exec(mounts=mounts):
-                    taken += [each for each in mounts if isinstance(each, BindMount) and each.stage is None]
-                case _:
-                    pass
+    for step in steps:
+        match step.action:
+            case CopyFiles(stage=None):
+                taken.append(step.action)
+            case Exec(mounts=mounts):
+                taken += [each for each in mounts if isinstance(each, BindMount) and each.stage is None]
+            case _:
+                pass
     if not taken:
-        return [], {}
+        return {}
     contexts = folders.opened()
     listings: list[Listing] = []
     for each in taken:
@@ -90,4 +87,7 @@ def _taken(plan: Plan, folders: Folders) -> "tuple[list[Listing], dict[str, str]
             ignores[name] = contexts.rules(name)
         except MetalorError:
             continue
-    return listings, {name: text for name, text in ignores.items() if text}
+    kept = Listings(store)
+    for listing in listings:
+        kept.keep(listing.kept)
+    return {name: text for name, text in ignores.items() if text}

@@ -15,7 +15,7 @@ from metalor_lang.build.lookup import Place
 from metalor_lang.build.tally import Tally
 from metalor_lang.digest import sha256
 from metalor_lang.guards import Lock
-from metalor_lang.hints import TYPE_CHECKING, Final
+from metalor_lang.hints import TYPE_CHECKING, Final, Protocol
 from metalor_lang.plan.graph import Plan, Step
 from metalor_lang.record import dataclass
 from metalor_lang.store.store import Store
@@ -88,6 +88,14 @@ def noted(store: Store, whose: Whose, signature: bytes) -> bool:
             return stream.read(len(MAGIC) + SUM) == MAGIC + signature
     except OSError:
         return False
+
+
+class Answering(Protocol):
+    """Who says why steps run."""
+
+    def why(self, place: Place, found: Mapping[Place, "StepRecord"]) -> Why:
+        """Why a step runs, in a few words; arguments as of `Ledger.why`."""
+        ...
 
 
 class Ledger:

@@ -5,7 +5,7 @@ built needs no comparison. An answer is never an error: what is not known is sai
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from metalor_lang.build.accounts.ledger import Whose
@@ -43,10 +43,27 @@ class Reasons:
         bases: of the build.
         contexts: of the recipe.
         whose: which builds it is compared with.
+        before: what it is compared with instead.
+        done: steps that are there, whatever the store says.
+        names: what steps are called where they have other names than their numbers.
 
     """
 
-    def __init__(self, plan: Plan, *, store: Store, bases: Bases, contexts: Folders, whose: Whose) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        store: Store,
+        bases: Bases,
+        contexts: Folders,
+        whose: Whose,
+        before: Account | None = None,
+        done: Container[Place] = frozenset(),
+        names: Mapping[Place, str] | None = None,
+    ) -> None:
+        self._before = before
+        self._done = done
+        self._names = names or {}
         self._plan = plan
         self._store = store
         self._bases = bases
@@ -65,7 +82,7 @@ class Reasons:
         """
         reason = self.reason(place, found)
         code = reason.causes[0].code if reason.causes else "behind"
-        return Why(code=str(code), words=few_words(reason, place))
+        return Why(code=str(code), words=few_words(reason, place, self._names.get(reason.root, "")))
 
     def reason(self, place: Place, found: Mapping[Place, StepRecord]) -> Reason:
         """Why a step runs; arguments as `why`."""
@@ -80,7 +97,7 @@ class Reasons:
         return self._comparison.before if self._comparison is not None else None
 
     def _compare(self, found: Mapping[Place, StepRecord]) -> Comparison:
-        before = Past(self._store).recall(self._whose)
+        before = self._before or Past(self._store).recall(self._whose)
         now = account_of(self._plan, recipe=self._whose.path, lock=lock_digest(Path(self._whose.path)))
         files = _Files(self._plan, self._contexts, self._store, self._bases, before)
         return Comparison(before, now, self._misses(found), files)
@@ -95,7 +112,7 @@ class Reasons:
                 misses[index, 0] = Miss(why=Missing.NO_BASE)
             for step in stage.steps:
                 place = index, step.number
-                if not step.kind.acts or place in found:
+                if not step.kind.acts or place in found or place in self._done:
                     continue
                 record = look(step.key)
                 fresh = step.action.fresh if isinstance(step.action, Exec) else None

@@ -18,7 +18,7 @@ from metalor_lang.errors import Exit, UsageError
 from metalor_lang.hints import Final
 from metalor_lang.plan.graph import Plan, Step
 from metalor_lang.plan.why.causes import Cause, Reason
-from metalor_lang.plan.why.words import causes_json, few_words, whole
+from metalor_lang.plan.why.words import CONFIGURES, IN_STORE, causes_json, few_words, told
 from metalor_lang.screen.text import one_line
 from metalor_lang.store.glance import Glance
 from metalor_lang.store.records import StepRecord
@@ -150,25 +150,19 @@ class Answer:
     def _one(self, chosen: Place) -> list[str]:
         step = self._step(chosen)
         if _configures(step):
-            return [self._title(chosen), "  only changes the configuration: it never runs"]
+            return [self._title(chosen), f"  {CONFIGURES}"]
         if chosen in self._found:
-            return [self._title(chosen), "  its result is in the store: it would not run"]
+            return [self._title(chosen), f"  {IN_STORE}"]
         return self._block(chosen, full=True)
 
     def _block(self, place: Place, full: bool = False) -> list[str]:
         reason = self._reasons.reason(place, self._found)
-        lines = [self._title(place)]
-        if not reason.causes:
-            if full or reason.root not in self._places:
-                told = f"  because {self._root(reason)} {'changed' if reason.changed else 'would run again'}"
-                if reason.first in self._told and not full:
-                    return [*lines, f"{told}, as said above"]
-                self._told.add(reason.first)
-                lines.append(f"{told}:")
-                return lines + [f"    {line}" for cause in reason.first for line in whole(cause)]
-            lines.append(f"  because {self._root(reason)} {'changed' if reason.changed else 'would run again'}")
-            return lines
-        return lines + [f"  {line}" for cause in reason.causes for line in whole(cause)]
+        first = full or (reason.root not in self._places and reason.first not in self._told)
+        lines = told(reason, self._root(reason), again="would run again", first=first)
+        if not reason.causes and reason.root not in self._places:
+            lines = lines if first else [f"{lines[0]}, as said above"]
+            self._told.add(reason.first)
+        return [self._title(place), *(f"  {line}" for line in lines)]
 
     def _root(self, reason: Reason) -> str:
         index, number = reason.root

@@ -1,4 +1,4 @@
-"""The words for why a step runs: a few for the progress of a build, whole lines for `metalor why`.
+"""The words for why a step runs: a few for the progress of a build, whole lines for `metalor why` and the prompt.
 
 Invariant: the only place where causes become words; no text holds a line break or a control character, and values whose
 names look like secrets' are hidden already.
@@ -9,6 +9,11 @@ from collections.abc import Sequence
 from metalor_lang.digest import Json
 from metalor_lang.hints import Final
 from metalor_lang.plan.why.causes import Cause, Change, Code, Reason
+
+CONFIGURES: Final = "only changes the configuration: it never runs"
+IN_STORE: Final = "its result is in the store: it would not run"
+WAS_IN_STORE: Final = "its result was in the store: it did not run"
+AS_ASKED: Final = "as was asked for: nothing was taken from the store"
 
 _DIGEST: Final = 12
 _LONG: Final = 60
@@ -41,18 +46,19 @@ _FILE: Final = {
 }
 
 
-def few_words(reason: Reason, place: tuple[int, int]) -> str:
+def few_words(reason: Reason, place: tuple[int, int], name: str = "") -> str:
     """Why a step runs, in the few words that a line of progress has room for.
 
     Args:
         reason: why.
         place: of the step.
+        name: what the step where it began is called, where steps have other names than their numbers.
 
     """
     if not reason.causes:
         if not reason.root[1]:
             return _first_of(reason.first)
-        return f"{_called(reason, place)} {'changed' if reason.changed else 'ran again'}"
+        return f"{name or _called(reason, place)} {'changed' if reason.changed else 'ran again'}"
     return _first_of(reason.causes)
 
 
@@ -113,6 +119,24 @@ _TITLES: Final = {
     Code.PLATFORM: "platform",
     Code.EPOCH: "epoch",
 }
+
+
+def told(reason: Reason, root: str, *, again: str, first: bool = True) -> list[str]:
+    """Why a step runs, in whole lines; what belongs to a line above begins with two spaces.
+
+    Args:
+        reason: why.
+        root: what the step where it began is called.
+        again: what is said of that one where it is what it was, as `ran again`.
+        first: whether to say what happened there, too.
+
+    """
+    if reason.causes:
+        return [line for cause in reason.causes for line in whole(cause)]
+    because = f"because {root} {'changed' if reason.changed else again}"
+    if not first:
+        return [because]
+    return [f"{because}:", *(f"  {line}" for cause in reason.first for line in whole(cause))]
 
 
 def whole(cause: Cause) -> list[str]:

@@ -7,15 +7,12 @@ from collections.abc import Iterator
 
 from metalor_lang.build.perform import DEFAULT_PATH
 from metalor_lang.build.users import resolve
-from metalor_lang.digest import Json, canonical_json
-from metalor_lang.plan.graph import Step
+from metalor_lang.plan.why.words import CONFIGURES, WAS_IN_STORE
 from metalor_lang.repl.acts.words import bare, no_words, step_of
 from metalor_lang.repl.core import Core
 from metalor_lang.repl.outcome import Entry, Mistake, Result, Said, Table
-from metalor_lang.repl.planning import plan_recipe
 from metalor_lang.repl.timeline import Line, cells, entries, waiting
-from metalor_lang.screen.text import duration, one_line, size
-from metalor_lang.store.records import StepRecord
+from metalor_lang.screen.text import duration, one_line, size, with_values
 
 _LONGEST_VALUE = 60
 
@@ -145,69 +142,29 @@ def why(core: Core, words: str) -> Iterator[Result]:
     if not number:
         yield Mistake(message="there is no statement yet", help="begin with a base: FROM debian:12")
         return
-    done = core.entries
-    planned = plan_recipe(
-        [entry.text for entry in done], args=core.now.args, ground=core.now.place, known=core.known()
-    )  # fmt: skip
-    entry, parts = done[number - 1], planned.parts[number - 1]
-    if not entry.block:
-        yield Said(lines=(f"{number}: {one_line(entry.statement)}", *_about(core, entry, parts[0].step)))
-        return
+    entry = core.entries[number - 1]
     lines = [f"{number}: {one_line(entry.statement)}"]
-    for each, part in zip(entry.parts, parts):
-        lines.append(f"  {one_line(each.statement)}")
-        lines += [f"    {line}" for line in _about(core, each, part.step)]
-    yield Said(lines=tuple(lines) if parts else (*lines, "it comes to no statement: nothing has to run"))
-
-
-def _about(core: Core, entry: Entry, step: Step | None) -> Iterator[str]:
-    if step is None or entry.kind == "config":
-        yield "it changes the configuration only: nothing has to run" if step else _about_base(entry)
+    if not entry.block:
+        yield Said(lines=(*lines, *_about(entry)))
         return
-    if entry.cached:
-        yield "it did not run: the store has the result of a step with the same parts, on the same files"
+    for part in entry.parts:
+        lines.append(f"  {one_line(part.statement)}{with_values(part.values)}")
+        lines += [f"    {line}" for line in _about(part)]
+    yield Said(lines=tuple(lines) if entry.parts else (*lines, "it comes to no statement: nothing has to run"))
+
+
+def _about(entry: Entry) -> Iterator[str]:
+    if not entry.key and entry.kind != "config":
+        yield "it is a name for what comes: nothing has to run"
+    elif entry.kind == "config":
+        yield CONFIGURES
+    elif entry.kind == "from":
+        yield "the base is in the store, unpacked" if entry.cached else "the base was unpacked into the store"
+        yield from (f"  {line}" for line in entry.causes)
+    elif entry.cached:
+        yield WAS_IN_STORE
     else:
-        yield f"it ran, in {duration(entry.duration_ms)}"
-        other = _other(core, step)
-        if other is None:
-            yield "the store had no step like it"
-        else:
-            yield f"the store had one like it, made for {other.recipe or 'a base'}; what differs:"
-            yield from (f"  {each}" for each in _differences(other.parts, step.parts))
-    yield f"key {step.key}"
-
-
-def _about_base(entry: Entry) -> str:
-    if entry.kind != "from":
-        return "it is a name for what comes: nothing has to run"
-    return "the base is in the store, unpacked" if entry.cached else "the base was unpacked into the store"
-
-
-def _other(core: Core, step: Step) -> StepRecord | None:
-    """The newest record of the same statement under another key."""
-    alike = [
-        found.record
-        for found in core.store.steps.all()
-        if found.record.text == step.text and found.record.key != step.key
-    ]
-    return max(alike, key=lambda record: record.created, default=None)
-
-
-def _differences(old: "dict[str, Json] | object", new: "dict[str, Json] | object") -> Iterator[str]:
-    assert isinstance(old, dict) and isinstance(new, dict)
-    for name in sorted({*old, *new}):
-        one, two = old.get(name), new.get(name)
-        if one == two:
-            continue
-        if name == "base":
-            yield "base: the files that it stands on are made from something else"
-        elif isinstance(one, dict) and isinstance(two, dict):
-            for key in sorted({*one, *two}):
-                if one.get(key) != two.get(key):
-                    yield f"{name} {key}: {_json(one.get(key))} → {_json(two.get(key))}"
-        else:
-            yield f"{name}: {_json(one)} → {_json(two)}"
-
-
-def _json(value: Json) -> str:
-    return "nothing" if value is None else _short(canonical_json(value).decode())
+        yield f"it ran, in {duration(entry.duration_ms)}" + (":" if entry.causes else "")
+        yield from (f"  {line}" for line in entry.causes)
+    if entry.key and entry.kind not in ("config", "from"):
+        yield f"key {entry.key}"

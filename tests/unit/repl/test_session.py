@@ -248,7 +248,7 @@ def test_a_block_costs_one_plan(session, monkeypatch):
     session.feed("FROM scratch\n" + "".join(f"SH echo {number}\n" for number in range(50)))
     assert count == 1 and session.view.position == 51
     outcome = session.feed("".join(f"SH more {number}\n" for number in range(20)) + "ENV A=${B}\nSH x\n")
-    assert count == 5 and len(outcome.results) == 21 and outcome.unrun == "SH x\n"
+    assert count == 5 and len(outcome.results) == 21 and outcome.unrun == "SH x"
 
 
 def test_check_places_errors_in_the_text(session):
