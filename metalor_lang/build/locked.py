@@ -98,7 +98,8 @@ def read_lock_file(recipe: Path) -> "tuple[Lock | None, SourceFile | None, tuple
     except OSError as error:
         if (shown := machine_error(error, "the lock cannot be read")) is not None:
             raise shown from None
-        raise UsageError(f"cannot read the lock {path}: {error.strerror}") from None
+        help = f"a lock is a file that {lock_command(recipe)} writes: put away what lies there, or let it be read"
+        raise UsageError(f"cannot read the lock {path}: {error.strerror}", help=help) from None
     from metalor_lang.plan.lockfile import read_lock
     from metalor_lang.syntax.characters import decode
 

@@ -12,6 +12,9 @@ TYPE_CHECKING = False  # type checkers know the name; the helper would pay for w
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ROOTLESS_UID = "_CONTAINERS_ROOTLESS_UID"
+"""The variable by which tools for containers know, in a user namespace, whose it is."""
+
 # A line of a map (user_namespaces(7)): first id inside, first id outside, how many.
 Row = tuple[int, int, int]
 

@@ -9,11 +9,12 @@ HEALTHCHECK and SHELL; the files are then moved into a layout.
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from metalor_lang.hints import Final
 from metalor_lang.kernel.process import run_tool
+from metalor_lang.kernel.userns import ROOTLESS_UID
 from metalor_lang.oci.errors import FetchFailed
 from metalor_lang.oci.layout import Layout
 from metalor_lang.oci.spec import LAYERS, OCI_LAYERS, Compression, Descriptor, Manifest
@@ -115,12 +116,33 @@ def _said(stderr: str) -> str:
 def skopeo_copy(source: str, destination: str, *flags: str, every_platform: bool = False) -> None:
     """Copy one image (or an index with every image of it) by skopeo, quietly; raises ToolMissing, ToolFailed."""
     whole = ["--all", "--preserve-digests"] if every_platform else []
-    run_tool(["skopeo", *_settings(), *flags, "copy", "--quiet", *whole, source, destination])
+    command = ["skopeo", *_settings(), *flags, "copy", "--quiet", *whole, source, destination]
+    run_tool(command, env=environment(os.environ))
 
 
 def skopeo_inspect(source: str, *flags: str) -> bytes:
     """The bytes of a manifest or index as the registry has them, with `--config` of its config; raises as above."""
-    return run_tool(["skopeo", *_settings(), "inspect", "--raw", *flags, source]).stdout
+    command = ["skopeo", *_settings(), "inspect", "--raw", *flags, source]
+    return run_tool(command, env=environment(os.environ)).stdout
+
+
+def environment(ours: Mapping[str, str]) -> dict[str, str]:
+    """The environment that skopeo is run with.
+
+    In the namespace of an ordinary user it would look for the superuser's passwords, whose folder the user may not
+    enter, and give up. See containers-auth.json(5) for the places that it looks in.
+    """
+    uid = ours.get(ROOTLESS_UID)
+    if uid is None or "REGISTRY_AUTH_FILE" in ours or "XDG_RUNTIME_DIR" in ours:
+        return dict(ours)
+    home = ours.get("HOME", "/")
+    own = os.path.join(ours.get("XDG_CONFIG_HOME") or os.path.join(home, ".config"), "containers/auth.json")
+    places = (f"/run/containers/{uid}/auth.json", own, os.path.join(home, ".docker/config.json"))
+    return {**ours, "REGISTRY_AUTH_FILE": next(filter(_readable, places), own)}
+
+
+def _readable(path: str) -> bool:
+    return os.access(path, os.R_OK)
 
 
 def _settings() -> list[str]:

@@ -224,6 +224,7 @@ def _shift(path: Path, disk: int) -> str:
 def _rootless(path: Path, ids: "subids.SubIds") -> World:
     from metalor_lang.runtime import subids
 
+    uid = os.geteuid()
     try:
         userns.enter(syscalls.CLONE_NEWNS, ids.write_maps)
         syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_SLAVE)
@@ -233,6 +234,8 @@ def _rootless(path: Path, ids: "subids.SubIds") -> World:
             f"this machine gives an ordinary user no user namespace: {known or error.strerror}",
             help="run it with sudo, or see `metalor doctor`",
         ) from None
+    # What skopeo asks for who we are outside: else it looks for what is the superuser's, and may not read it.
+    os.environ.setdefault(userns.ROOTLESS_UID, str(uid))
     owner = (subids.COUNT, subids.COUNT)
     if os.stat(path).st_uid == owner[0]:
         _give(path, owner[0])

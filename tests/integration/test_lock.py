@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -612,26 +613,73 @@ def test_the_page_of_the_format_shows_a_lock_and_names_every_fact(world):
     assert tuple(rows) == (*SECTIONS, *FACTS)
 
 
+def as_user(world, home, script):
+    """Run shell text as an ordinary user, in whose PATH `metalor` is this project's."""
+    home.mkdir(exist_ok=True)
+    (home / "bin").mkdir(exist_ok=True)
+    (home / "bin/metalor").write_text(f'#!/bin/sh\nexec {" ".join(METALOR)} "$@"\n')
+    (home / "bin/metalor").chmod(0o755)
+    conf = shutil.copy(world.folder / "registries.conf", home)
+    environment = {"CONTAINERS_REGISTRIES_CONF": str(conf), "PATH": f"{home}/bin:{os.environ['PATH']}"}
+    return run_as_user(["sh", "-c", script], home, env=environment)
+
+
 def test_an_ordinary_user_has_a_lock_of_his_own(world, shop, tmp_path):
     world.first()
     home = tmp_path / "home"
     home.mkdir()
     shutil.copy(shop.path / "app.metalor", home)
-    conf = shutil.copy(world.folder / "registries.conf", home)
-    done = run_as_user(
-        [
-            "sh",
-            "-c",
-            'umask 027; "$@" && stat -c "%U %a" app.lock && "$@" --check',
-            "sh",
-            *METALOR,
-            "lock",
-            "app.metalor",
-        ],
-        home,
-        env={"CONTAINERS_REGISTRIES_CONF": str(conf), "REGISTRY_AUTH_FILE": str(home / "none.json")},
-    )
+    script = 'umask 027; metalor lock app.metalor && stat -c "%U %a" app.lock && metalor lock app.metalor --check'
+    done = as_user(world, home, script)
     assert done.returncode == 0, done.stderr
     assert f"\n{NAME} 640\n" in done.stdout and done.stdout.endswith("app.lock is up to date\n")
     shop.run("lock", "app.metalor")
     assert (home / "app.lock").read_bytes() == (shop.path / "app.lock").read_bytes()
+
+
+def test_an_ordinary_user_locks_several_platforms_and_builds_where_nothing_may_be_written(world, tmp_path):
+    world.first()
+    push(f"oci:{base('busybox-multi')}:12", f"{world.host}/multi:1", "--all")
+    home = tmp_path / "home"
+    (home / "here").mkdir(parents=True)
+    (home / "here/app.metalor").write_text(f"FROM {world.host}/multi:1\nCOPY . /all/\n")
+    (home / "here/file").touch()
+    both = "--platform linux/amd64,linux/arm64"
+    done = as_user(world, home, f"chmod 555 here; metalor lock here/app.metalor {both}")
+    assert (done.returncode, (home / "here/app.lock").exists()) == (3, False)
+    assert f"error: cannot write here/app.lock: {home}/here may not be written by you\n" in done.stderr
+    assert f"cp -r {home}/here copy; metalor lock copy/app.metalor" in " ".join(done.stderr.split())
+    done = as_user(world, home, f"""set -e; chmod 755 here; metalor lock here/app.metalor {both}; chmod 555 here
+metalor build here/app.metalor --locked {both} 2>/dev/null; metalor check here/app.metalor --locked
+metalor lock here/app.metalor; metalor lock here/app.metalor --check
+metalor why here/app.metalor; metalor build here/app.metalor --locked --expect-cached 2>/dev/null
+ls here; metalor lock here/app.metalor --platform linux/amd64
+""")  # fmt: skip
+    assert done.returncode == 3 and "may not be written by you" in done.stderr
+    assert done.stdout.count("here/app.lock is up to date\n") == 2 and "nothing would run" in done.stdout
+    assert done.stdout.endswith("app.lock\napp.metalor\nfile\n")
+    lock = read(home / "here/app.lock")
+    assert [str(each) for each in lock.platforms] == ["linux/amd64", "linux/arm64"]
+
+
+def test_a_folder_that_is_mounted_read_only_says_so(shop):
+    (shop.path / "ro").mkdir()
+    shop.recipe("FROM BASE\n", name="ro/app")
+    mounted = 'mount --bind ro ro && mount -o remount,ro,bind ro && exec "$@"'
+    words = ("unshare", "--mount", "sh", "-c", mounted, "sh", *METALOR, "lock", "ro/app.metalor")
+    done = subprocess.run(words, cwd=shop.path, env=shop.environment(), capture_output=True, text=True)
+    assert done.returncode == 3 and f"{shop.path}/ro is mounted read-only\n" in done.stderr
+    assert "METALOR_STORE" not in done.stderr
+
+
+def test_update_of_a_name_that_is_not_there_says_what_may_be_meant(world, shop):
+    world.first()
+    (shop.path / "x.metalor").write_text("DEFINE x\nEND\n")
+    shop.recipe("IMPORT x.metalor AS x\n" + (shop.path / "app.metalor").read_text())
+    shop.run("lock", "app.metalor")
+    url, tools = f"{world.web.http}/data", f"{world.git.url}/tools"
+    for name, help in (("data", f"did you mean {url}?"), ("tools", f"it has {tools}, {tools} main"), ("main", tools)):
+        done = shop.run("lock", "app.metalor", "--update", name, status=2)
+        assert f"the lock has no {name}\n" in done.stderr and help in " ".join(done.stderr.split())
+    # An import is looked at each time: naming one is no mistake.
+    assert shop.run("lock", "app.metalor", "--update", "x.metalor").stdout == "app.lock is up to date\n"

@@ -84,6 +84,9 @@ def make_account(home: str | Path, reach: set[Path], subids: str = SUBIDS) -> No
         _replace(folder, "subgid", subids)
     finally:
         shutil.rmtree(folder)
+    for place in ("/run/containers", "/var/lib/containers"):
+        if Path(place).exists():  # the superuser's, as where podman or skopeo ran as root
+            syscalls.mount("tmpfs", place, "tmpfs", 0, "mode=700")
     _open_ways({Path(sys.base_prefix), Path(sys.prefix), Path.cwd(), *reach})
 
 

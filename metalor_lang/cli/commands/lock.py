@@ -3,8 +3,10 @@
 Invariant: the file is replaced whole and only when it says something else; --check writes nothing and asks no server.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 
 from metalor_lang.build.bases import Bases
 from metalor_lang.build.failures import Refused
@@ -57,6 +59,9 @@ def run(arguments: "argparse.Namespace") -> int:
     old, text, damage = read_lock_file(path)
     if text is not None and damage:
         raise Refused(damage, text)
+    refusal = _refusal(path)
+    if old is None and refusal is not None and not arguments.check:
+        raise refusal
     platforms = _platforms(options, old)
     anew = _anew(arguments, old or Lock())
     with (
@@ -76,6 +81,8 @@ def run(arguments: "argparse.Namespace") -> int:
         if old is not None and not (differing := changes(old, new)) and old.platforms == new.platforms:
             print(f"{lock_path(path)} is up to date")
             return Exit.DONE
+        if refusal is not None:
+            raise refusal
         try:
             replace_text(lock_path(path), write_lock(new), world.owner)
         except OSError as error:
@@ -86,6 +93,18 @@ def run(arguments: "argparse.Namespace") -> int:
         print(_line(change))
     print(f"{lock_path(path)}: {_counted(differing, new)}")
     return Exit.DONE
+
+
+def _refusal(recipe: Path) -> MachineError | None:
+    """Why a lock cannot be written, None where it can: asked before a namespace makes us the superuser of our files."""
+    lock = lock_path(recipe)
+    folder = lock.resolve().parent
+    if os.access(folder, os.W_OK | os.X_OK):
+        return None
+    reason = "is mounted read-only" if os.statvfs(folder).f_flag & os.ST_RDONLY else "may not be written by you"
+    copy = lock_command(Path("copy", recipe.name))
+    help = f"lock a copy, and put its lock there: cp -r {quote(str(folder))} copy; {copy}"
+    return MachineError(f"cannot write {lock}: {folder} {reason}", help=help)
 
 
 def _platforms(options: RecipeOptions, old: Lock | None) -> tuple[Platform, ...]:
@@ -101,12 +120,14 @@ def _anew(arguments: "argparse.Namespace", old: Lock) -> Callable[[str], bool]:
         everything: bool = arguments.update
         return lambda name: everything
     branches = (f"{url} {branch}" for url, found in old.commits.items() for branch in found)
-    there = {*old.bases, *old.fetched, *old.commits, *branches}
+    there = sorted({*old.bases, *old.fetched, *old.commits, *branches, *old.imports})
     for name in named:
         if name not in there:
-            near = nearest(name, sorted(there))
-            listed = ", ".join(sorted(there)) or "nothing"
-            help = f"did you mean {near}?" if near else f"it has {listed}"
+            like = [each for each in there if name in each]
+            near = like[0] if like else nearest(name, there)
+            help = (
+                f"did you mean {near}?" if near and len(like) < 2 else f"it has {', '.join(like or there) or 'nothing'}"
+            )
             raise UsageError(f"the lock has no {name}", help=help)
     return lambda name: name in named
 
