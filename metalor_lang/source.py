@@ -62,6 +62,23 @@ class SourceFile:
             starts.append(at)
         return tuple(starts)
 
+    def edited(self, start: int, end: int, text: str) -> "SourceFile":
+        """The file with a text in place of the characters from `start` to `end`.
+
+        Where lines start is known of it when it was known before: only what the edit touches is looked through.
+        """
+        after = SourceFile(self.path, self.text[:start] + text + self.text[end:])
+        known: tuple[int, ...] | None = self.__dict__.get("starts")
+        if known is not None:
+            grown = len(text) - (end - start)
+            behind = known[bisect_right(known, end) :]
+            after.__dict__["starts"] = (
+                *known[: bisect_right(known, start)],
+                *(start + at for at in SourceFile("", text).starts[1:]),
+                *((at + grown for at in behind) if grown else behind),
+            )
+        return after
+
     @property
     def line_count(self) -> int:
         """How many lines the text has; a final newline does not start another one."""

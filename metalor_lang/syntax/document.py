@@ -50,6 +50,8 @@ class Document:
         """For each: a place in the roomy text is one in the text and this; none is less than the one before."""
         self._exact: list[Statement | None] = []
         """For each: its statement at its places in the text, where that is known."""
+        self._roomy: SourceFile | None = None
+        """The roomy text, where it has been put together."""
         self._alone = False
         """Whether every unit depends on its own text only."""
         self._read_all()
@@ -69,7 +71,7 @@ class Document:
         before = self.source.text
         if not 0 <= start <= end <= len(before):
             raise ValueError(f"not a range of the text: {start}..{end}")
-        self.source = SourceFile(self.source.path, before[:start] + text + before[end:])
+        self.source = self.source.edited(start, end, text)
         # What is made takes the place of as much that goes: a collection in between would walk it all, and find none.
         collects = gc.isenabled()
         gc.disable()
@@ -91,15 +93,19 @@ class Document:
 
     def roomy(self) -> tuple[Recipe, tuple[Diagnostic, ...]]:
         """As `parsed`, but of the roomy text; `placed` says where things are."""
+        source = self._roomy = self._roomy or self._with_blanks()
+        statements = [unit[2] for unit in self._units if unit[2] is not None]
+        return self._gathered(source, statements, [unit[3] for unit in self._units if unit[3] is not None])
+
+    def _with_blanks(self) -> SourceFile:
+        """The roomy text, put together from the start."""
         text: list[str] = []
         done, before = 0, 0
         for unit, shift in zip(self._units, self._shifts):
             end = unit[1] - shift
             text += (" " * (shift - before), self.text[done:end])
             done, before = end, shift
-        source = SourceFile(self.source.path, "".join((*text, self.text[done:])))
-        statements = [unit[2] for unit in self._units if unit[2] is not None]
-        return self._gathered(source, statements, [unit[3] for unit in self._units if unit[3] is not None])
+        return SourceFile(self.source.path, "".join((*text, self.text[done:])))
 
     def placed(self, diagnostics: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
         """Diagnostics of the roomy text as those of the text."""
@@ -117,6 +123,7 @@ class Document:
     def _read_all(self) -> None:
         self._early = [*bad_characters(self.source), *directives(self.source)]
         reading = Reading(self.source, [each.span.start for each in self._early])
+        self._roomy = None
         self._units = list(reading.units())
         self._shifts = [0] * len(self._units)
         self._exact = [unit[2] for unit in self._units]
@@ -158,6 +165,14 @@ class Document:
         later, behind = units[rest:], [each - grown for each in shifts[rest:]]
         if later and behind[0] < shift:
             later, behind = _with_room(later, behind, shift)
+            self._roomy = None
+        elif self._roomy is not None:
+            # What stands before and behind stays where it is: only what was read is put in its place.
+            here = units[first - 1][1] if first else 0
+            done = fresh[-1][1] if fresh else here - shift
+            text = self.text[here - shift : done if later else None] + " " * (behind[0] - shift if later else 0)
+            there = end_of(rest - 1) + shifts[rest] if later else len(self._roomy.text)
+            self._roomy = self._roomy.edited(here, there, text)
         exact: list[Statement | None] = [None] * len(later) if grown else self._exact[rest:]
         self._units = [*units[:first], *(_further(unit, shift) for unit in fresh), *later]
         self._shifts = [*shifts[:first], *(shift for _ in fresh), *behind]

@@ -46,12 +46,30 @@ def test_any_edits(seed: int) -> None:
             start, end, new = random_edit(text, draw)
             text = text[:start] + new + text[end:]
             live.edit(start, end, new)
-            assert live.source.text == text
+            assert live.source.text == text and live.source.starts == SourceFile("x", text).starts
             recipe, syntax = parse(SourceFile("x", text))
             assert deep(live.recipe.statements) == deep(recipe.statements), text
             _, wrong = check(recipe, contexts=FakeContexts(), given_args_strict=False, syntax=syntax)
             fresh = sorted((*syntax, *wrong), key=lambda each: (each.span.start, each.span.end))
             assert live.diagnostics() == tuple(fresh), text
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_roomy_text_after_an_edit_is_the_one_put_together_anew(seed: int) -> None:
+    """Most edits keep what stands around them; each statement is where its span says."""
+    draw, kept = random.Random(seed), 0
+    for _ in range(20):
+        text = "".join(draw.choice(TEXTS) for _ in range(draw.randrange(1, 5)))[:3000]
+        live = Document("x", text)
+        live.roomy()
+        for _ in range(30):
+            start, end, new = random_edit(live.text, draw)
+            live.edit(start, end, new)
+            kept += live._roomy is not None
+            room, whole = live.roomy()[0].source, live._with_blanks()
+            assert (room.text, room.starts) == (whole.text, whole.starts)
+            assert room.text.replace(" ", "") == live.text.replace(" ", "")
+    assert kept > 100
 
 
 def test_an_edit_reads_only_what_it_touches(monkeypatch: pytest.MonkeyPatch) -> None:

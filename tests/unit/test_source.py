@@ -30,6 +30,18 @@ def test_line_count(text: str, count: int) -> None:
     assert SourceFile("x", text).line_count == count
 
 
+def test_an_edited_text_knows_its_lines() -> None:
+    pieces = ("", "\n", "a\n", "\n\nb", "x")
+    for start in range(len(TEXT) + 1):
+        for end in range(start, len(TEXT) + 1):
+            for piece in pieces:
+                source = SourceFile("x", TEXT)
+                assert source.starts
+                after, fresh = source.edited(start, end, piece), SourceFile("x", TEXT[:start] + piece + TEXT[end:])
+                assert after == fresh and "starts" in vars(after)
+                assert after.starts == fresh.starts
+
+
 def test_spans() -> None:
     assert Span(1, 2).to(Span(4, 6)) == Span(1, 6)
     assert len(Span(2, 2)) == 0
