@@ -13,7 +13,7 @@ from types import TracebackType
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.errors import MetalorError, UsageError
-from metalor_lang.hints import Self
+from metalor_lang.hints import Final, Self
 from metalor_lang.kernel.paths import Root
 from metalor_lang.oci.fetch import references
 from metalor_lang.plan.graph import ImageState
@@ -83,7 +83,10 @@ class Session:
                 results += self._heard(self._command(found[at].text))
                 at += not _over(results)
                 continue
-            group = tuple(takewhile(lambda piece: not piece.command, found[at:]))
+            if (meant := _without_colon(found[at].text)) is not None:
+                results += self._heard(iter([mistake(meant)]))
+                continue
+            group = tuple(takewhile(lambda piece: not piece.command and _without_colon(piece.text) is None, found[at:]))
             self._core.typed.extend(piece.text for piece in group)
             spots = [Typed(source=source, start=piece.start) for piece in group]
             new = self._heard(self._core.type([piece.text for piece in group], spots.__getitem__))
@@ -289,6 +292,18 @@ def _names(root: Root, path: str) -> tuple[str, ...]:
         status = root.stat(f"{path}/{name}", follow=True)
         found.append(f"{name}/" if status is not None and stat.S_ISDIR(status.st_mode) else name)
     return tuple(found)
+
+
+_OTHERS: Final = {"exit": ":quit", "q": ":quit", "?": ":help", "h": ":help"}
+
+
+def _without_colon(text: str) -> UsageError | None:
+    """A command that is written as other programs have theirs, which no statement looks like."""
+    word = text.split(None, 1)[0]
+    name = _OTHERS.get(word, f":{word}")
+    if name not in BY_NAME:
+        return None
+    return UsageError(f"{word} is no statement, and commands begin with a colon", help=f"write {name}")
 
 
 def _unknown(name: str) -> UsageError:
