@@ -123,7 +123,8 @@ class SourceTree:
             raise SourceError(f"`{shown}` cannot be read: permission denied") from None
         if at.missing:
             nearest = self._nearest(at)
-            detail = f"there is no `{at.full}` in {self.label}"
+            led = f"`{path}` leads by a link to `{at.full}`, and that is not" if at.full != path else ""
+            detail = f"{led or f'there is no `{at.full}`'} in {self.label}"
             return SourceMiss(problem=SourceProblem.ABSENT, detail=detail, nearest=nearest)
         spot = Spot(shown=shown, name=path.rpartition("/")[2], at=at, contents=contents)
         if contents and not spot.directory:

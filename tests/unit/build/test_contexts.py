@@ -54,6 +54,21 @@ def test_find(tmp_path, source, problem):
     assert (miss.problem if miss else None) is problem
 
 
+@pytest.mark.parametrize(
+    ("source", "detail"),
+    [
+        ("gone", "there is no `gone` in the context"),
+        ("./gone", "there is no `gone` in the context"),
+        ("link", "`link` leads by a link to `d/gone`, and that is not in the context"),
+    ],
+)
+def test_what_is_absent_is_named(tmp_path, source, detail):
+    plant(tmp_path, {"d/": "", "link": "-> d/gone"})
+    with LocalContexts(tmp_path / "r.metalor") as contexts:
+        miss = contexts.find("", source, glob=False, excludes=())
+    assert miss is not None and miss.detail == detail
+
+
 def test_a_dockerignore_alone_is_told_at_once(tmp_path):
     plant(tmp_path, {".dockerignore": "", "d/a": "A", "f": "F"})
     with LocalContexts(tmp_path / "r.metalor") as contexts:
