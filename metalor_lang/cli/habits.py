@@ -61,7 +61,14 @@ _BUILD: Final[Habits] = {
     ("--debug", "--invoke"): "look at a step that fails: `metalor build app.metalor --on-failure=repl`",
 }
 _RUN: Final[Habits] = {
-    ("-i", "-t", "-it", "-ti", "--interactive", "--tty"): "for a terminal: `metalor shell app`",
+    (
+        "-i",
+        "-t",
+        "-it",
+        "-ti",
+        "--interactive",
+        "--tty",
+    ): "a command on a terminal has a terminal: leave the option out, or open a shell with `metalor shell app`",
     ("--rm",): "what the command writes is thrown away: leave the option out",
     ("-d", "--detach"): "the command runs in front, and nothing is left when it ends: leave the option out",
     ("-p", "--publish", "--expose"): "the command has the network of this machine: leave the option out",

@@ -15,6 +15,7 @@ from metalor_lang.cli.table.shared import (
     TARGET,
 )
 from metalor_lang.hints import Final
+from metalor_lang.record import replace
 
 RECIPES = Operand(name="RECIPE", help="recipe files; `-` reads standard input", count="+", value=Value.RECIPE)
 RECIPE_FILE = Operand(name="RECIPE", help="the recipe file", value=Value.RECIPE)
@@ -128,7 +129,7 @@ CONVERT: Final = Command(
             help="write the recipe here, and .metalorignore into the context",
         ),
         Option(name="--force", help="with -o: replace files that are there"),
-        CONTEXT,
+        replace(CONTEXT, help=CONTEXT.help.replace("recipe's", "Dockerfile's")),
         Option(
             name="--arg",
             metavar="NAME=VALUE",

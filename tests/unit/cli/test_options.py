@@ -153,3 +153,8 @@ def test_reference_pages_name_everything():
     for command, option in every_option():
         assert f"## {command.name}" in page and option.name in page
     assert "## E0601" in diagnostics_page()
+
+
+def test_the_default_context_of_a_conversion_is_the_dockerfile_s_folder():
+    said = {option.name: option.help for option in BY_NAME["convert"].options}["--context"]
+    assert "else the Dockerfile's folder" in said
