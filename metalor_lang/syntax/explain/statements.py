@@ -22,6 +22,8 @@ def bracket(w: Where) -> Diagnostic | None:
     try:
         items = parse_exec_array(w.rest)
     except PrimitiveError:
+        if w.chunk in ("[", "[[") and w.raw(w.solid[-1]) == "IF":
+            return w.say("E0810", f"{w.chunk} is the shell's; IF compares by itself", "write IF ${NAME} == value")
         inner = (
             re.fullmatch(r"\[([\w.,/ \t-]*)\]", w.rest.strip(" \t\r\n")) if w.word in ("FOR", "IF", "ELSE") else None
         )
