@@ -53,15 +53,6 @@ def test_signs_in_ascii() -> None:
     assert "└ ü".encode("latin-1", HANDLER) == b"` \xfc"
 
 
-@pytest.mark.integration
-def test_a_recipe_whose_name_is_no_utf_8(tmp_path: Path) -> None:
-    name = os.fsdecode(b"bad\xff.metalor")
-    (tmp_path / name).write_text("FROM scratch\nLABEL a=b\n")
-    for words in (("check", name), ("build", name), ("build", name), ("export", name, "oci:out:1"), ("cache", "ls")):
-        done = metalor(tmp_path, *words, encoding="utf-8")
-        assert done.returncode == 0, (words, done.stderr)
-
-
 @pytest.mark.parametrize(
     ("name", "recipe", "run", "export"),
     [
