@@ -3,9 +3,9 @@
 Invariant: what was shown is not shown again; what a step wrote at another time is.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
+from metalor_lang.build.logs import TAIL_LINES
 from metalor_lang.hints import Final
 from metalor_lang.record import replace
 from metalor_lang.repl.outcome import Done, Failure, Result
@@ -18,24 +18,23 @@ _LEAST: Final = 20
 """Columns that are left for a statement beside what is said of it."""
 
 
-def told(result: Result, logs: Callable[[str], Path] | None, *, painted: bool, width: int) -> str:
+def told(result: Result, *, painted: bool, width: int) -> str:
     """A result as lines.
 
     Args:
         result: what to tell.
-        logs: where the output of a step is, by its key.
         painted: whether colours are wanted.
         width: columns of the terminal.
 
     """
     match result:
         case Done(entry=entry) if entry.kind != "test":
-            known = [part for part in entry.flat if part.cached and part.key and not result.again]
-            before = "".join(recalled(logs(part.key)) for part in known if logs is not None)
+            before = "".join(recalled(Path(log)) for log in result.logs)
             passed = render(result, color=painted, width=width)
             return before + passed + _done(result, painted=painted, width=width)
         case Failure():
-            return render(replace(result, tail=()), color=painted, width=width)
+            log = result.log if len(result.tail) >= TAIL_LINES else ""  # else all of it stands just above
+            return render(replace(result, tail=(), log=log), color=painted, width=width)
         case _:
             return render(result, color=painted, width=width)
 

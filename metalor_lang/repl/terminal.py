@@ -121,8 +121,7 @@ class Terminal:
         from metalor_lang.repl.telling import told
 
         self.events.still()
-        logs = self._session.core.store.logs_path if self._session is not None else None
-        sys.stdout.write(told(result, logs, painted=color(sys.stdout), width=self._width()))
+        sys.stdout.write(told(result, painted=color(sys.stdout), width=self._width()))
         sys.stdout.flush()
 
     @staticmethod

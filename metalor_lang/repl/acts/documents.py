@@ -40,12 +40,13 @@ def save(core: Core, words: str) -> Iterator[Result]:
     path = _target(core, words, planned)
     text = format_recipe(planned.source)
     old = _old(path)
+    waits = _waits(core)
     if old is not None and old != text:
         answer = core.person.ask(
             Question(
-                text=f"{path} is there already. Write over it?",
+                text=f"{path} is there already. Write over it?{f' {waits}' if waits else ''}",
                 choices={"yes": "write it", "no": "leave it as it is"},
-                default="yes" if path == now.place.path and now.place.loaded else "no",
+                default="yes" if path == now.place.path and now.place.loaded and not waits else "no",
                 detail=tuple(_diff(path, old, text)),
             )
         )
@@ -58,6 +59,13 @@ def save(core: Core, words: str) -> Iterator[Result]:
     core.save(entry.serial for entry in core.entries)
     count = f"{now.line.count} statement{'' if now.line.count == 1 else 's'}"
     yield Said(lines=(f"saved {path}, {count}", *_notes(core, planned)))
+
+
+def _waits(core: Core) -> str:
+    """What is said of statements that are not carried out, and so not saved; "" where there are none."""
+    count = length(core.now.queue)
+    what = "waits and is" if count == 1 else "wait and are"
+    return f"{count} more {what} not in it: :continue, then :save" if count else ""
 
 
 def _planned(core: Core) -> Planned:
@@ -125,8 +133,8 @@ def _notes(core: Core, planned: Planned) -> Iterator[str]:
     names = [node.name for node in planned.nodes if isinstance(node, ast.Arg) and node.name in now.args]
     if names:
         yield "build it with " + " ".join(f"--arg {name}={now.args[name]}" for name in names)
-    if now.queue is not None:
-        yield f"{length(now.queue)} more wait and are not in it: :continue, then :save"
+    if waits := _waits(core):
+        yield waits
     try:
         fresh = plan_recipe([entry.text for entry in core.entries], args=now.args, ground=now.place, known=())
     except MetalorError as error:

@@ -147,13 +147,15 @@ def why(core: Core, words: str) -> Iterator[Result]:
     if not entry.block:
         yield Said(lines=(*lines, *_about(entry)))
         return
+    said: set[tuple[str, ...]] = set()
     for part in entry.parts:
         lines.append(f"  {one_line(part.statement)}{with_values(part.values)}")
-        lines += [f"    {line}" for line in _about(part)]
+        lines += [f"    {line}" for line in _about(part, said)]
     yield Said(lines=tuple(lines) if entry.parts else (*lines, "it comes to no statement: nothing has to run"))
 
 
-def _about(entry: Entry) -> Iterator[str]:
+def _about(entry: Entry, said: set[tuple[str, ...]] | None = None) -> Iterator[str]:
+    """What became of a statement; reasons above it that were `said` of another part of its block are not said again."""
     if not entry.key and entry.kind != "config":
         yield "it is a name for what comes: nothing has to run"
     elif entry.kind == "config":
@@ -164,7 +166,11 @@ def _about(entry: Entry) -> Iterator[str]:
     elif entry.cached:
         yield WAS_IN_STORE
     else:
-        yield f"it ran, in {duration(entry.duration_ms)}" + (":" if entry.causes else "")
-        yield from (f"  {line}" for line in entry.causes)
+        causes = entry.causes
+        if said is not None and causes and causes[0].endswith(":"):
+            causes = (f"{causes[0][:-1]}, as said above",) if causes in said else causes
+            said.add(entry.causes)
+        yield f"it ran, in {duration(entry.duration_ms)}" + (":" if causes else "")
+        yield from (f"  {line}" for line in causes)
     if entry.key and entry.kind not in ("config", "from"):
         yield f"key {entry.key}"

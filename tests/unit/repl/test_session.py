@@ -303,3 +303,19 @@ def test_the_store_belongs_to_both(store, tmp_path):
         two.feed("FROM scratch\nSH a\nSH b")
         assert first.asked == ["SH a"] and second.asked == ["SH b"]
         assert one.view.position == 2 and one.view.chain == two.view.chain[:1]
+
+
+def test_what_waits_is_not_taken_out_of_a_file_unasked(store, tmp_path):
+    """Standing in the middle of a loaded recipe, Enter leaves the file as it is."""
+    person = Answering()
+    session, _ = scripted(store, tmp_path, person=person)
+    path = tmp_path / "app.metalor"
+    path.write_text("FROM scratch\nSH one\nSH two\n")
+    with session:
+        session.feed(f":load {path}\n:continue\n:goto 2\n")
+        assert isinstance(last(session.feed(":save")), Mistake)
+        assert person.asked[-1].default == "no"
+        assert "1 more waits and is not in it" in person.asked[-1].text
+        assert path.read_text().endswith("SH two\n")
+        session.feed(":continue\nSH three")
+        assert session.feed(":save").ok and path.read_text().endswith("SH two\nSH three\n")

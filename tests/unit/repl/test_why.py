@@ -37,7 +37,7 @@ def why(session, number=""):
 
 def shown(outcome):
     """What the terminal shows of results."""
-    texts = (told(each, None, painted=False, width=60) for each in outcome.results)
+    texts = (told(each, painted=False, width=60) for each in outcome.results)
     return [line.replace("0.0s", "TIME") for text in texts for line in text.splitlines()]
 
 
@@ -87,6 +87,7 @@ def test_a_file_that_changed_is_the_reason_of_a_replay(session, folder):
     assert [line.partition(": sha256")[0] for line in why(session, 2)[2:]] == ["  src/a changed", "  src/b is new"]
     said = why(session, 3)
     assert said[1] == "  SH make $N  with N=x" and said[6] == "  SH make $N  with N=y"
+    assert said[8:] == ["      because statement 2 (COPY src/ /src/) changed, as said above"]
     assert said[3] == "      because statement 2 (COPY src/ /src/) changed:"
     session.feed(":undo")
     assert reasons(session) == ["", "", ""], "each version has the reasons of its own"
@@ -131,6 +132,16 @@ def test_what_is_there_again_did_not_run_just_now(session):
         "passed before: TEST SH look",
         "= 4  SH two  as before",
     ]
+
+
+def test_a_stage_on_a_stage_does_not_show_what_that_one_wrote(session, store):
+    session.feed("FROM scratch AS one\nSH one")
+    log = store.logs_path(session.entries[-1].key)
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("written by one\n")
+    assert shown(session.feed("FROM one AS two")) == ["= 3  cached"]
+    session.feed(":undo 2")
+    assert shown(session.feed("SH one")) == ["written by one", "= 2  cached"]
 
 
 def test_what_has_not_run_is_offered_without_an_empty_line(session):
