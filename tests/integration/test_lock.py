@@ -504,10 +504,14 @@ def test_a_lock_is_copied_only_when_it_is_named(world, shop):
 
 
 def test_writing_a_lock_changes_nothing_that_a_recipe_copies(world, shop):
-    """Of the whole folder, and of a folder above it by a name of its own."""
+    """Of the whole folder, of a folder above it by a name of its own, and of one that a step is shown."""
     (shop.path / "site").mkdir()
     (shop.path / "site/index.html").touch()
-    shop.recipe("FROM BASE\nCOPY --exclude=/store . /all/\nCOPY --from=up site/ /site/\n", name="site/app")
+    shop.recipe(
+        "FROM BASE\nCOPY --exclude=/store . /all/\nCOPY --from=up site/ /site/\n"
+        "SH --bind=up:site:/up test -e /up/index.html\n",
+        name="site/app",
+    )
     words = ("site/app.metalor", "--context", "up=.")
     shop.run("build", *words)
     shop.run("lock", *words)
