@@ -157,6 +157,7 @@ def joined(old: Lock, new: Lock) -> Lock:
             url: {**old.commits.get(url, {}), **new.commits.get(url, {})}
             for url in sorted({*old.commits, *new.commits})
         },
+        imports={**old.imports, **new.imports},
     )
 
 

@@ -414,6 +414,7 @@ def test_an_imported_recipe_is_noted_as_it_is(world, shop):
         True
     ]
     assert shop.run("lock", "app.metalor").stdout.startswith(f"  common.metalor  {digest[:12]} → ")
+    assert shop.run("lock", "app.metalor", "--add").stdout == "app.lock is up to date\n"
     shop.run("build", "app.metalor", "--locked")
 
 
@@ -503,10 +504,14 @@ def test_a_lock_is_copied_only_when_it_is_named(world, shop):
 
 
 def test_writing_a_lock_changes_nothing_that_a_recipe_copies(world, shop):
-    """Of the whole folder, and of a folder above it by a name of its own."""
+    """Of the whole folder, of a folder above it by a name of its own, and of one that a step is shown."""
     (shop.path / "site").mkdir()
     (shop.path / "site/index.html").touch()
-    shop.recipe("FROM BASE\nCOPY --exclude=/store . /all/\nCOPY --from=up site/ /site/\n", name="site/app")
+    shop.recipe(
+        "FROM BASE\nCOPY --exclude=/store . /all/\nCOPY --from=up site/ /site/\n"
+        "SH --bind=up:site:/up test -e /up/index.html\n",
+        name="site/app",
+    )
     words = ("site/app.metalor", "--context", "up=.")
     shop.run("build", *words)
     shop.run("lock", *words)
@@ -681,5 +686,7 @@ def test_update_of_a_name_that_is_not_there_says_what_may_be_meant(world, shop):
     for name, help in (("data", f"did you mean {url}?"), ("tools", f"it has {tools}, {tools} main"), ("main", tools)):
         done = shop.run("lock", "app.metalor", "--update", name, status=2)
         assert f"the lock has no {name}\n" in done.stderr and help in " ".join(done.stderr.split())
+    done = shop.run("lock", "--update", url, "app.metalor", status=2)
+    assert f"write metalor lock app.metalor --update {url}" in " ".join(done.stderr.split())
     # An import is looked at each time: naming one is no mistake.
     assert shop.run("lock", "app.metalor", "--update", "x.metalor").stdout == "app.lock is up to date\n"

@@ -5,6 +5,7 @@ import string
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metalor_lang.build.relocking import joined
 from metalor_lang.checker.platforms import ARCHITECTURES
 from metalor_lang.checker.program import Platform
 from metalor_lang.plan.graph import BaseInfo, ImageState
@@ -81,6 +82,18 @@ def test_locks_without_changes_are_written_alike_and_others_are_not(one: Lock, o
     assert [(each.path, each.new, each.old) for each in changes(other, one)] == [
         (each.path, each.old, each.new) for each in found
     ]
+
+
+@given(locks, locks)
+def test_two_locks_together_have_what_both_have_and_the_new_one_counts(old: Lock, new: Lock) -> None:
+    both = joined(old, new)
+    changed = {change.path: change for change in changes(both, new)}
+    assert all(not change.new for change in changed.values())  # what differs from the new one is the old one's alone
+    assert {change.path for change in changes(both, old) if not change.new} <= {
+        change.path for change in changes(old, new) if not change.old
+    }
+    assert all(change.new == "" or change.old for change in changes(both, old))
+    assert {*both.platforms} == {*old.platforms, *new.platforms} and joined(both, new) == both
 
 
 def _facts(lock: Lock) -> dict[str, object]:

@@ -52,6 +52,12 @@ def run(arguments: "argparse.Namespace") -> int:
             f"{word}: names say what --update asks for anew",
             help=f"write metalor lock {arguments.recipe} --update {word}",
         )
+    if arguments.name and not os.path.exists(arguments.recipe):
+        recipe = next((each for each in arguments.name if each.endswith(".metalor") and os.path.exists(each)), None)
+        if recipe is not None:
+            names = " ".join(quote(each) for each in (arguments.recipe, *arguments.name) if each != recipe)
+            help = f"write {lock_command(Path(recipe))} --update {names}"
+            raise UsageError("the recipe stands before the names", help=help)
     if arguments.check and arguments.update:
         raise UsageError("--check asks no server, and --update does", help="leave one of them out")
     options = recipe_options(arguments)

@@ -9,6 +9,7 @@ from metalor_lang.plan.graph import BaseInfo, ImageState
 from metalor_lang.plan.lock import Lock, changes
 from metalor_lang.plan.lockfile import read_lock, write_lock
 from metalor_lang.source import SourceFile
+from metalor_lang.syntax.characters import decode
 from tests.support.goldens import GOLDENS, check_golden, describe
 
 AMD, ARM = (Platform(os="linux", arch=arch) for arch in ("amd64", "arm64"))
@@ -64,6 +65,20 @@ def test_another_order_and_layout_is_the_same_lock() -> None:
     value = json.loads(write_lock(WHOLE))
     turned = json.dumps({name: value[name] for name in reversed(value)})
     assert write_lock(read(turned)) == write_lock(WHOLE)
+
+
+@pytest.mark.parametrize("data", [b"\xef\xbb\xbf%s", b"%s"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_what_git_and_editors_do_to_lines_changes_nothing(data: bytes, end: bytes) -> None:
+    source, wrong = decode("app.lock", (data % write_lock(WHOLE).encode()).replace(b"\n", end))
+    lock, damage = read_lock(source, "metalor lock app.metalor")
+    assert lock is not None and wrong == damage == () and changes(lock, read(write_lock(WHOLE))) == ()
+    # Marks of a merge are found at their place whatever ends their lines.
+    torn = write_lock(WHOLE).replace('  "fetch"', '<<<<<<< HEAD\n=======\n>>>>>>> theirs\n  "fetch"')
+    source, _ = decode("app.lock", (data % torn.encode()).replace(b"\n", end))
+    _, (one,) = read_lock(source, "metalor lock app.metalor")
+    at = source.position(one.span.start)
+    assert (one.code, at.column) == ("E0702", 1) and torn.splitlines()[at.line - 1] == "<<<<<<< HEAD"
 
 
 def test_a_base_is_found_however_its_variant_is_written() -> None:
