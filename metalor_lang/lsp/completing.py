@@ -163,7 +163,8 @@ def markup(text: str, *, markdown: bool) -> types.MarkupContent:
 
 def signature_help(document: Document, client: Client, params: types.SignatureHelpParams) -> types.SignatureHelp | None:
     """`textDocument/signatureHelp`."""
-    found = signature(document.text, document.lines.offset(params.position))
+    offset = document.lines.offset(params.position)
+    found = signature(document.text, offset, FileAround(document, offset).recipe)
     if found is None:
         return None
     active = found.forms.index(found.form)

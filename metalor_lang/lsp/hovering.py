@@ -14,12 +14,14 @@ from metalor_lang.lsp.client import Client
 from metalor_lang.lsp.completing import markup
 from metalor_lang.lsp.documents import Document
 from metalor_lang.lsp.foreseeing import foreseen
-from metalor_lang.lsp.importing import group_at, group_text
+from metalor_lang.lsp.importing import group_at, group_text, parameter_at
 from metalor_lang.lsp.reporting import all_given, shown_span
+from metalor_lang.lsp.structure import words_of_block
 from metalor_lang.plan.unlocked import everything
 from metalor_lang.plan.unpinned import unpinned_actions
 from metalor_lang.store.records import StepRecord
 from metalor_lang.syntax import ast
+from metalor_lang.syntax.printer import print_statement
 from metalor_lang.tooling.hover import About, about, code
 
 _VARIABLES: Final = 12
@@ -40,6 +42,8 @@ async def hover(document: Document, client: Client, params: types.HoverParams) -
         found = About(span=base.span, text=text)
     if found is not None and (said := _locked(document, offset)):
         found = About(span=found.span, text=f"{said}\n\n{found.text}")
+    if found is not None and (said := _ends(document, found)):
+        found = About(span=found.span, text=f"{said}\n\n{found.text}")
     state = await _state(document, offset)
     if state and found is not None:
         found = About(span=found.span, text=f"{state}\n\n{found.text}")
@@ -49,9 +53,27 @@ async def hover(document: Document, client: Client, params: types.HoverParams) -
 
 
 def _imported(document: Document, offset: int) -> About | None:
-    """The group of another file."""
+    """A group of another file, or a parameter of one."""
     found = group_at(document, offset)
-    return None if found is None else About(span=found.span, text=group_text(found))
+    if found is not None:
+        return About(span=found.span, text=group_text(found))
+    found = parameter_at(document, offset)
+    if found is None:
+        return None
+    line = found.source.position(found.node.span.start).line
+    define = code(print_statement(found.node))
+    name = code(document.source.slice(found.span))
+    text = f"**{name}** is a parameter of its group\n\nline {line} of {found.source.path}: {define}"
+    return About(span=found.span, text=text)
+
+
+def _ends(document: Document, found: About) -> str:
+    """What an ELSE or END belongs to, where its word is what is told of."""
+    first, *others = words_of_block(document, found.span.start) or (None,)
+    if first is None or found.span not in others:
+        return ""
+    line = document.source.position(first.start).line
+    return f"belongs to {code(document.source.line(line).strip())} of line {line}"
 
 
 def _wrong(document: Document, offset: int) -> About | None:

@@ -8,7 +8,7 @@ from lsprotocol import types
 from metalor_lang.errors import MetalorError
 from metalor_lang.lsp.documents import Document
 from metalor_lang.lsp.positions import Lines
-from metalor_lang.record import dataclass
+from metalor_lang.record import dataclass, replace
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.syntax import ast
 from metalor_lang.syntax.characters import decode
@@ -18,18 +18,20 @@ from metalor_lang.tooling.hover import body_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elsewhere:
-    """A group of an imported file.
+    """A group of an imported file, or one of its parameters.
 
     Args:
-        span: of its name where it is used.
+        span: of the name where it is used.
         source: the file; its path is relative to the recipe's folder.
         node: the DEFINE in it.
+        place: where the name is declared in that file.
 
     """
 
     span: Span
     source: SourceFile
     node: ast.Define
+    place: Span
 
 
 def imported_text(document: Document, path: str) -> SourceFile | None:
@@ -50,6 +52,19 @@ def group_at(document: Document, offset: int) -> Elsewhere | None:
     return None
 
 
+def parameter_at(document: Document, offset: int) -> Elsewhere | None:
+    """The parameter of an imported group that a USE gives at an offset."""
+    for node in document.recipe.statements:
+        if not isinstance(node, ast.Use) or not node.space or not node.span.start <= offset <= node.span.end:
+            continue
+        pair = next((each for each in node.pairs if each.key_span.start <= offset <= each.key_span.end), None)
+        group = _find(document, node, node.name_span) if pair is not None else None
+        for each in group.node.parameters if group is not None and pair is not None else ():
+            if group is not None and pair is not None and each.name == pair.key:
+                return replace(group, span=pair.key_span, place=Span(each.span.start, each.span.start + len(each.name)))
+    return None
+
+
 def _find(document: Document, use: ast.Use, span: Span) -> Elsewhere | None:
     imports = [each for each in document.recipe.statements if isinstance(each, ast.Import) and each.space == use.space]
     path = imports[0].path.literal if imports else None
@@ -58,7 +73,7 @@ def _find(document: Document, use: ast.Use, span: Span) -> Elsewhere | None:
         return None
     for node in parse(source)[0].statements:
         if isinstance(node, ast.Define) and node.name == use.name:
-            return Elsewhere(span=span, source=source, node=node)
+            return Elsewhere(span=span, source=source, node=node, place=node.name_span)
     return None
 
 

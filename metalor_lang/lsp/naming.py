@@ -13,7 +13,8 @@ from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.lsp.acting import text_edits, workspace_edit
 from metalor_lang.lsp.client import Client
 from metalor_lang.lsp.documents import Document
-from metalor_lang.lsp.importing import group_at, location
+from metalor_lang.lsp.importing import group_at, location, parameter_at
+from metalor_lang.lsp.structure import words_of_block
 from metalor_lang.source import SourceFile
 from metalor_lang.syntax.parser import parse
 from metalor_lang.tooling.names import How, NameKind, Names, Use
@@ -40,9 +41,10 @@ def definition(
     document: Document, client: Client, params: types.DefinitionParams
 ) -> list[types.Location] | list[types.LocationLink] | None:
     """`textDocument/definition`: where the name is declared; of a context its folder."""
-    other = group_at(document, document.lines.offset(params.position))
+    offset = document.lines.offset(params.position)
+    other = group_at(document, offset) or parameter_at(document, offset)
     if other is not None:
-        place = location(document, other.source, other.node.name_span)
+        place = location(document, other.source, other.place)
         return None if place is None else [place]
     use = _use(document, params.position)
     if use is None:
@@ -90,10 +92,12 @@ def references(document: Document, client: Client, params: types.ReferenceParams
 def highlights(
     document: Document, client: Client, params: types.DocumentHighlightParams
 ) -> list[types.DocumentHighlight] | None:
-    """`textDocument/documentHighlight`."""
+    """`textDocument/documentHighlight`: the places of a name; of a block's word those of its other ones."""
     use = _use(document, params.position)
     if use is None:
-        return None
+        block = words_of_block(document, document.lines.offset(params.position))
+        kind = types.DocumentHighlightKind.Text
+        return [types.DocumentHighlight(range=document.lines.range(each), kind=kind) for each in block] or None
     kinds = {
         How.DECLARES: types.DocumentHighlightKind.Write,
         How.TAKES_AWAY: types.DocumentHighlightKind.Write,

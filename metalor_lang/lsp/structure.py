@@ -11,7 +11,9 @@ from lsprotocol import types
 from metalor_lang.lsp.client import Client
 from metalor_lang.lsp.documents import Document
 from metalor_lang.lsp.positions import Lines
+from metalor_lang.source import Span
 from metalor_lang.tooling.outline import Fold, FoldKind, Part, folds, outline, surroundings
+from metalor_lang.tooling.partners import partners
 
 KINDS: Final = {
     "FROM": types.SymbolKind.Module,
@@ -50,7 +52,7 @@ def symbols(
     document: Document, client: Client, params: types.DocumentSymbolParams
 ) -> list[types.DocumentSymbol] | list[types.SymbolInformation]:
     """`textDocument/documentSymbol`: a tree, or a list for a client that has no trees."""
-    parts = outline(document.recipe)
+    parts = outline(document.recipe, document.diagnostics)
     if client.symbol_tree:
         return [_symbol(document.lines, part) for part in parts]
     return list(flat(document.lines, document.uri, parts))
@@ -83,9 +85,8 @@ def flat(
 
 def folding(document: Document, client: Client, params: types.FoldingRangeParams) -> list[types.FoldingRange]:
     """`textDocument/foldingRange`."""
-    return [
-        _folding(document.lines, client, fold) for fold in folds(document.source, document.recipe)[: client.fold_limit]
-    ]
+    found = folds(document.source, document.recipe, document.diagnostics)
+    return [_folding(document.lines, client, fold) for fold in found[: client.fold_limit]]
 
 
 def _folding(lines: Lines, client: Client, fold: Fold) -> types.FoldingRange:
@@ -101,13 +102,18 @@ def _folding(lines: Lines, client: Client, fold: Fold) -> types.FoldingRange:
     return found
 
 
+def words_of_block(document: Document, offset: int) -> tuple[Span, ...]:
+    """The words of the block one of whose words is at an offset."""
+    return partners(document.source, document.recipe.statements, document.diagnostics, offset)
+
+
 def selections(document: Document, client: Client, params: types.SelectionRangeParams) -> list[types.SelectionRange]:
     """`textDocument/selectionRange`."""
     return [_selection(document, each) for each in params.positions]
 
 
 def _selection(document: Document, position: types.Position) -> types.SelectionRange:
-    spans = surroundings(document.source, document.recipe, document.lines.offset(position))
+    spans = surroundings(document.source, document.recipe, document.lines.offset(position), document.diagnostics)
     found: types.SelectionRange | None = None
     for span in reversed(spans):
         found = types.SelectionRange(range=document.lines.range(span), parent=found)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Final
 
+from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.record import dataclass
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.syntax import ast
@@ -41,10 +42,15 @@ class Part:
     parts: tuple["Part", ...] = ()
 
 
-def outline(recipe: ast.Recipe) -> tuple[Part, ...]:
+def outline(recipe: ast.Recipe, refused: Sequence[Diagnostic] = ()) -> tuple[Part, ...]:
     """The statements before the first stage, and the stages; a block holds what stands in it.
 
     A stage that begins in a block ends with it: what follows the block belongs to no stage that is known.
+
+    Args:
+        recipe: the statements that are right.
+        refused: what is wrong with the others: a refused line still opens, parts or closes its block.
+
     """
     out: list[Part] = []
     stage: ast.From | None = None
@@ -57,7 +63,7 @@ def outline(recipe: ast.Recipe) -> tuple[Part, ...]:
             out.append(_stage(stage, count, inside))
         stage, inside = None, []
 
-    for item in _items(recipe):
+    for item in _items(recipe, refused):
         if isinstance(item, ast.From):
             close()
             stage = item
@@ -73,8 +79,10 @@ def outline(recipe: ast.Recipe) -> tuple[Part, ...]:
     return tuple(out)
 
 
-def _items(recipe: ast.Recipe) -> tuple[Item, ...]:
-    return matched(recipe.source, recipe.statements, ())[0] if has_blocks(recipe.statements) else recipe.statements
+def _items(recipe: ast.Recipe, refused: Sequence[Diagnostic]) -> tuple[Item, ...]:
+    if not has_blocks(recipe.statements):
+        return recipe.statements
+    return matched(recipe.source, recipe.statements, refused)[0]
 
 
 def _froms(block: Block) -> int:
@@ -177,18 +185,21 @@ class Fold:
     kind: FoldKind
 
 
-def folds(source: SourceFile, recipe: ast.Recipe) -> tuple[Fold, ...]:
-    """Stages, blocks and their branches, statements over several lines, and runs of comment lines, in order."""
+def folds(source: SourceFile, recipe: ast.Recipe, refused: Sequence[Diagnostic] = ()) -> tuple[Fold, ...]:
+    """Stages, blocks and their branches, statements over several lines, and runs of comment lines, in order.
+
+    As for `outline`, refused lines are lines of their blocks.
+    """
     out: list[Fold] = []
 
     def add(first: int, last: int, kind: FoldKind) -> None:
         if last > first:
             out.append(Fold(first=first, last=last, kind=kind))
 
-    for part in outline(recipe):
+    for part in outline(recipe, refused):
         if part.word == "FROM":
             add(_line(source, part.span.start), _last(source, part.span), FoldKind.STAGE)
-    for first, last in _block_lines(source, _items(recipe)):
+    for first, last in _block_lines(source, _items(recipe, refused)):
         add(first, last, FoldKind.BLOCK)
     inside: set[int] = set()
     for cut in slices(source):
@@ -230,10 +241,12 @@ def _last(source: SourceFile, span: Span) -> int:
 # ---- what surrounds a place ------------------------------------------------------------------------------------------
 
 
-def surroundings(source: SourceFile, recipe: ast.Recipe, offset: int) -> tuple[Span, ...]:
+def surroundings(
+    source: SourceFile, recipe: ast.Recipe, offset: int, refused: Sequence[Diagnostic] = ()
+) -> tuple[Span, ...]:
     """The spans that a selection at an offset grows through, the smallest first; the last one is the whole text."""
     found: set[Span] = {Span(0, len(source.text))}
-    found.update(_around(outline(recipe), offset))
+    found.update(_around(outline(recipe, refused), offset))
     cut = statement_at(source, offset)
     if cut is not None:
         found.add(Span(cut.start, cut.end))

@@ -3,12 +3,15 @@
 Invariant: the active part is a part of the form that is shown; the words are those of the table of statements.
 """
 
+from collections.abc import Callable, Mapping
+
 from metalor_lang.hints import Final
 from metalor_lang.record import dataclass
 from metalor_lang.source import Span
+from metalor_lang.syntax.ast import Define
 from metalor_lang.syntax.printer import print_word
 from metalor_lang.syntax.statements import BY_WORD, StatementSpec
-from metalor_lang.tooling.scope import scope_behind
+from metalor_lang.tooling.scope import groups_of, scope_behind
 from metalor_lang.tooling.slots import Slot, slot_of
 from metalor_lang.tooling.unfinished import Unfinished, unfinished
 
@@ -67,8 +70,15 @@ class Signature:
     forms: tuple[str, ...]
 
 
-def signature(text: str, cursor: int) -> Signature | None:
-    """The signature of the statement at an offset; None where no statement has begun."""
+def signature(text: str, cursor: int, recipe: Callable[[str], str | None] | None = None) -> Signature | None:
+    """The signature of the statement at an offset; None where no statement has begun.
+
+    Args:
+        text: the recipe, or a part of one.
+        cursor: the offset in it.
+        recipe: reads a file that IMPORT names by its path, for the parameters of its groups.
+
+    """
     typed = unfinished(text, cursor)
     if typed is None:
         return None
@@ -81,7 +91,7 @@ def signature(text: str, cursor: int) -> Signature | None:
     spec = BY_WORD[slot.word]
     forms = tuple(f"TEST {form}" for form in spec.forms) if slot.test else spec.forms
     form = forms[_form(spec, slot, typed)]
-    if spec.word == "USE" and (known := _group(text, typed, slot)) is not None:
+    if spec.word == "USE" and (known := _group(text, typed, slot, recipe)) is not None:
         return known
     part = _part(spec, slot, typed)
     second = spec.word in ("IF", "ELSE") and slot.index > 0
@@ -148,17 +158,23 @@ def _unequal(typed: Unfinished) -> bool:
     return any(token.type == "IS" and typed.text.startswith("!", token.start) for token in typed.tokens)
 
 
-def _group(text: str, typed: Unfinished, slot: Slot) -> Signature | None:
-    """The parameters of a group of the recipe, when its name stands there."""
+def _group(text: str, typed: Unfinished, slot: Slot, recipe: Callable[[str], str | None] | None) -> Signature | None:
+    """The parameters of a group, when its name stands there."""
     names = [typed.text[token.start : token.end] for token in typed.tokens if token.type == "GROUP_NAME"]
-    if not slot.index or len(names) != 1:
+    there = any(token.type == "DOT" for token in typed.tokens)
+    if not slot.index or len(names) != 1 + there:
         return None
-    group = scope_behind(text[: typed.start]).groups.get(names[0])
+    scope = scope_behind(text[: typed.start])
+    groups: Mapping[str, Define] = scope.groups
+    if there:
+        file = recipe(scope.spaces[names[0]]) if recipe is not None and names[0] in scope.spaces else None
+        groups = groups_of(file) if file is not None else {}
+    group = groups.get(names[-1])
     if group is None:
         return None
     keys = [typed.text[token.start : token.end] for token in typed.tokens if token.type == "ARG_NAME"]
     here = slot.key or next((each.name for each in group.parameters if each.name not in keys), "")
-    form, active = f"USE {group.name}", Span(0, 0)
+    form, active = f"USE {'.'.join(names)}", Span(0, 0)
     for each in group.parameters:
         part = f"{each.name}=value" if each.default is None else f"[{each.name}={print_word(each.default, value=True)}]"
         if each.name == here:
