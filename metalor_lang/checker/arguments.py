@@ -5,6 +5,7 @@ Invariant: a default sees only arguments above it; a wrong declaration still dec
 
 from collections.abc import Mapping, Set
 
+from metalor_lang.checker.broken import NOTHING_BROKEN, Broken
 from metalor_lang.checker.platforms import host_platform
 from metalor_lang.checker.program import Platform
 from metalor_lang.checker.report import Report
@@ -18,7 +19,7 @@ from metalor_lang.checker.scope import (
     expand,
     looks_secret,
 )
-from metalor_lang.checker.undefined import ARGUMENTS, Sought, no_epoch, undefined
+from metalor_lang.checker.undefined import ARGUMENTS, OF_ARGUMENTS, Sought, no_epoch, undefined
 from metalor_lang.diagnostics.model import Edit, Label
 from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.hints import Final
@@ -45,7 +46,7 @@ def declare(
     report: Report,
     *,
     strict: bool,
-    broken: Set[str] = frozenset(),
+    broken: Broken = NOTHING_BROKEN,
 ) -> Arguments:
     """The arguments of a recipe without blocks, with their values; what is wrong with them goes to `report`.
 
@@ -56,7 +57,7 @@ def declare(
         epoch: as given, or None.
         report: where errors go.
         strict: whether arguments without a default must be given, and given ones declared.
-        broken: names in statements that did not parse.
+        broken: what refused statements may declare.
 
     """
     declaring = Declaring(recipe, given, platform, epoch, report, strict=strict, broken=broken)
@@ -78,7 +79,7 @@ class Declaring:
         report: Report,
         *,
         strict: bool,
-        broken: Set[str],
+        broken: Broken,
     ) -> None:
         self.known = {
             name: Known(name=name, value=None if name == EPOCH and epoch is None else value)
@@ -110,7 +111,7 @@ class Declaring:
             declared = tuple(name for name, each in known.items() if each.span is not None)
             for name in given:
                 known_here = name in known and name not in ALWAYS
-                if not known_here and name not in PROXIES and name not in self._broken and name not in elsewhere:
+                if not known_here and name not in PROXIES and name not in self._broken.names and name not in elsewhere:
                     _undeclared(name, declared, self._report)
         return Arguments(known=known, proxies=proxies)
 
@@ -153,7 +154,7 @@ def _value(
     report: Report,
     *,
     strict: bool,
-    broken: Set[str],
+    broken: Broken,
 ) -> str | None:
     def value_of(ref: ast.Ref) -> str | None:
         argument = known.get(ref.name)
@@ -180,15 +181,16 @@ def _unseen(
     known: Mapping[str, Known],
     recipe: ast.Recipe,
     report: Report,
-    broken: Set[str],
+    broken: Broken,
 ) -> None:
-    if ref.name in broken:
+    if ref.name in broken.names:
         return
     below = next((each for each in recipe.statements if isinstance(each, ast.Arg) and each.name == ref.name), None)
     sought = Sought(
         seen=known,
         only=ARGUMENTS,
         itself=ref.name == node.name,
+        vague=not broken.vague.isdisjoint(OF_ARGUMENTS),
         line=None if below is None else recipe.source.position(below.span.start).line,
     )
     undefined(report, ref, sought)

@@ -134,11 +134,11 @@ class _Checker:
         arguments = self._arguments()
         names = Names(
             source=self.recipe.source, report=self.report, arguments=arguments.known, contexts=self.contexts,
-            broken=self.broken.names, unnamed=self.broken.unnamed, lost=self.broken.words, places=self.places,
+            broken=self.broken.names, lost=self.broken.words, vague=self.broken.vague, places=self.places,
             elsewhere=self.elsewhere,
         )  # fmt: skip
         self._split()
-        self.stages.name(self.contexts.names())
+        self.stages.name(self.contexts.names(), once=not self.broken.open)
         drafts = self.stages.drafts
         if self.outside:
             self._unbuilt(self.outside, None, names)
@@ -196,18 +196,18 @@ class _Checker:
         given = (self.recipe, self.args, self.platform, self.epoch, self.report)
         self.flat = self.recipe.statements
         if _BLOCK_LINES.isdisjoint(map(type, self.flat)):
-            return declare(*given, strict=self.strict, broken=self.broken.names)
+            return declare(*given, strict=self.strict, broken=self.broken)
         from metalor_lang.checker.expansion import expand_blocks
 
-        declaring = Declaring(*given, strict=self.strict, broken=self.broken.names)
+        declaring = Declaring(*given, strict=self.strict, broken=self.broken)
         expanded = expand_blocks(
-            self.recipe, self.broken.stages, self.syntax, declaring, self.contexts, self.report, self.broken.names
+            self.recipe, self.broken.stages, self.syntax, declaring, self.contexts, self.report, self.broken
         )
         self.flat, self.places, self.imports = expanded.flat, expanded.places, expanded.imports
         self.elsewhere = expanded.elsewhere
         refused = (node for node in self.flat if isinstance(node, ast.From) and node.span.start in expanded.refused)
-        words = self.broken.words | {"USE"} if expanded.lost else self.broken.words
-        self.broken = replace(self.broken, names=expanded.broken, stages=tuple(refused), words=words)
+        vague = self.broken.vague | {"USE"} if expanded.lost else self.broken.vague
+        self.broken = replace(self.broken, names=expanded.broken, stages=tuple(refused), vague=vague)
         return declaring.finish(expanded.elsewhere.keys())
 
     def _as_written(self, node: ast.From) -> ast.From:
@@ -317,7 +317,7 @@ class _Checker:
         named = self.stages.named
         if self.target in named:
             return named[self.target]
-        if self.broken.unnamed or self.target in self.broken.names:
+        if "FROM" in self.broken.vague or self.target in self.broken.names:
             return len(self.stages.drafts) - 1
         near = nearest(self.target, named)
         listed = "stages: " + ", ".join(sorted(named, key=named.__getitem__)) if named else "no stage has a name"

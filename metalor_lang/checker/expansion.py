@@ -10,6 +10,7 @@ from. Statements that are not built are kept for what can be wrong with them wha
 from collections.abc import Iterable, Mapping, Sequence
 
 from metalor_lang.checker.arguments import Declaring
+from metalor_lang.checker.broken import Broken
 from metalor_lang.checker.choosing import holds, rounds
 from metalor_lang.checker.groups import Group, Importer, Module, add_group, check_given, find_group
 from metalor_lang.checker.places import TOP, Frame, Piece, Places, Scope
@@ -81,6 +82,7 @@ class _At:
         scope: what is seen beside ARGs.
         built: whether what stands here is built.
         active: the groups that are being used, the outermost first.
+        alone: whether it is a group that nothing uses: of its stage nothing is known, so nothing in it is used either.
 
     """
 
@@ -88,6 +90,7 @@ class _At:
     scope: Scope = TOP
     built: bool = True
     active: tuple[Group, ...] = ()
+    alone: bool = False
     depth: int = 0
 
 
@@ -98,7 +101,7 @@ def expand_blocks(
     declaring: Declaring,
     contexts: Contexts,
     report: Report,
-    broken: frozenset[str],
+    broken: Broken,
 ) -> Expanded:
     """Expand a recipe.
 
@@ -109,7 +112,7 @@ def expand_blocks(
         declaring: gets the ARGs that are built.
         contexts: asked for imported files.
         report: where errors go, at places of the expanded recipe.
-        broken: names in statements that did not parse.
+        broken: what refused statements may declare.
 
     """
     statements = sorted((*recipe.statements, *refused_stages), key=lambda node: node.span.start)
@@ -142,7 +145,7 @@ class _Expander:
         declaring: Declaring,
         contexts: Contexts,
         report: Report,
-        broken: frozenset[str],
+        broken: Broken,
     ) -> None:
         self.source = recipe.source
         self.declaring = declaring
@@ -157,6 +160,7 @@ class _Expander:
         self.pieces: list[Piece] = []
         self.cursor = 0
         """Where the next piece may start."""
+        self.open = broken.open
         self.lost = False
         """Whether a USE brought nothing."""
         self.made = 0
@@ -318,7 +322,7 @@ class _Expander:
     def _use(self, item: ast.Use, at: _At, out: list[Flat]) -> None:
         node = self.place(item, at)
         here = at.module is self.top.module
-        group = find_group(node, at.module, here, self.later, self.sight.broken, self.report)
+        group = find_group(node, at.module, here, self.later, self.sight, self.report)
         given: dict[str, str | None] = {}
         for pair in node.pairs:
             value = self.sight.text(pair.value, at.scope)
@@ -329,10 +333,12 @@ class _Expander:
             self.lost = True
             return
         check_given(node, group, self.report)
-        if not at.built:
+        if at.alone:
             return
-        group.uses += 1
+        group.uses += at.built
         if any(each is group for each in at.active):
+            if self.open:
+                return  # the END above this line is what is missing
             circle = " → ".join((*(each.node.name for each in at.active), group.node.name))
             help = "a group cannot stand in itself: write what repeats as a FOR"
             self.report.add("E0822", f"`{node.title}` uses itself: {circle}", node.name_span, help)
@@ -345,9 +351,7 @@ class _Expander:
             span=Span(item.span.start, item.name_span.end), text="used here", source=at.module.source
         )  # fmt: skip
         scope = Scope(sealed=group.module.source is not None, frames=(*at.scope.frames, frame))
-        inside = _At(
-            module=group.module, scope=scope, active=(*at.active, group), depth=at.depth + 1
-        )  # fmt: skip
+        inside = _At(module=group.module, scope=scope, built=at.built, active=(*at.active, group), depth=at.depth + 1)
         self._bind(group, given, inside)
         self.run(group.body, inside, out)
 
@@ -364,6 +368,9 @@ class _Expander:
                 value = self.sight.text(parameter.default, at.scope)
             names[parameter.name] = Known(name=parameter.name, value=value, span=parameter.span)
             at.scope = replace(at.scope, bound=names, own=names)
+        # What is given and not taken has been reported: the body may name it.
+        strays = {name: Known(name=name, value=None) for name in given.keys() - names.keys()}
+        at.scope = replace(at.scope, bound=names | strays)
         *outer, frame = at.scope.frames
         values = tuple((each.name, each.value) for each in names.values() if each.value is not None)
         at.scope = replace(at.scope, frames=(*outer, replace(frame, values=values)))
@@ -372,7 +379,7 @@ class _Expander:
         """Groups of the recipe that nothing built uses: what is wrong with them whatever they are given."""
         for group in self.top.module.groups.values():
             if not group.uses:
-                at = _At(module=self.top.module, built=False, active=(group,))
+                at = _At(module=self.top.module, built=False, active=(group,), alone=True)
                 node = self.place(group.node, at)
                 names: dict[str, Known] = {}
                 for parameter in node.parameters:

@@ -6,10 +6,11 @@ in it stands at the IMPORT of the recipe, with a label on its line.
 
 import hashlib
 import posixpath
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 
 from metalor_lang.checker.program import Contexts, Imported
 from metalor_lang.checker.report import Report
+from metalor_lang.checker.seeing import Sight
 from metalor_lang.diagnostics.model import Label
 from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.errors import MachineError, MetalorError
@@ -211,17 +212,19 @@ def check_given(node: ast.Use, group: Group, report: Report) -> None:
             meant |= {near} if near else set()
             help = f"did you mean {near}={'…' if pair.value.parts else ''}? " if near else ""
             message = f"the group `{node.title}` has no parameter `{pair.key}`"
-            report.add("E0823", message, pair.key_span, f"{help}its parameters: {listed}")
+            cause = f"{node.title} {pair.key}"
+            report.add("E0823", message, pair.key_span, f"{help}its parameters: {listed}", cause=cause)
     given = meant.union(pair.key for pair in node.pairs)
     missing = [name for name, each in parameters.items() if each.default is None and name not in given]
     if missing:
         form = " ".join(f"{name}=value" for name in missing)
         message = f"`{node.title}` is used without its parameter `{missing[0]}`"
-        report.add("E0823", message, node.name_span, f"write USE {node.title} {form}")
+        help = f"write USE {node.title} {form}"
+        report.add("E0823", message, node.name_span, help, cause=f"{node.title} {missing[0]}=")
 
 
 def find_group(
-    node: ast.Use, module: Module, here: bool, later: Mapping[str, int], broken: Container[str], report: Report
+    node: ast.Use, module: Module, here: bool, later: Mapping[str, int], sight: Sight, report: Report
 ) -> Group | None:
     """The group that a USE means; None where there is none, which is reported.
 
@@ -230,19 +233,19 @@ def find_group(
         module: the file it stands in.
         here: whether that is the recipe.
         later: the line in which the recipe defines each group.
-        broken: names that refused statements may define.
+        sight: knows what refused statements may define.
         report: where errors go.
 
     """
     space = module.spaces.get(node.space) if node.space else module
     if space is None:
-        if node.space not in broken:
+        if node.space not in sight.broken and "IMPORT" not in sight.vague:
             near = nearest(node.space, module.spaces)
             help = f"did you mean {near}.{node.name}?" if near else f"import it: IMPORT FILE AS {node.space}"
             report.add("E0821", f"no import is called `{node.space}`", node.name_span, help, cause=node.space)
         return None
     group = space.groups.get(node.name)
-    lost = space.source is None and (node.space or node.name in broken)
+    lost = space.source is None and (node.space or node.name in sight.broken)
     if group is not None or lost or space.wrong:
         return group
     if here and not node.space and node.name in later:
@@ -251,6 +254,8 @@ def find_group(
         return None
     known = known_groups(module)
     near = nearest(node.title, known) or nearest(node.name, known)
+    if near is None and "DEFINE" in sight.vague and not node.space:
+        return None
     if not node.space and near is None:  # of an import, whose name was forgotten or stands alone
         near = next((each for each in known if node.name in each.split(".")), None)
     there = f"the groups of {node.space}: {', '.join(space.groups) or 'none'}"

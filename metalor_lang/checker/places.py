@@ -17,6 +17,9 @@ from metalor_lang.record import dataclass, field, replace
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.syntax.moving import moved
 
+_MOST_ROUNDS: Final = 5
+"""How many further rounds one error names."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
@@ -144,7 +147,8 @@ class Places:
     def shown(self, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
         """Diagnostics of the expanded recipe as those of the recipe, sorted by place.
 
-        What is wrong in every round in the same words is said once, and of no round in particular.
+        What is wrong in every round in the same words is said once, and of no round in particular; what is wrong at one
+        place of several rounds in different words, in those of the first, with labels on the others.
         """
         once: dict[tuple[str, str, Span], tuple[Diagnostic, tuple[Label, ...]]] = {}
         for each in found:
@@ -155,7 +159,21 @@ class Places:
                 once[key] = first, tuple(label for label in labels if label in around)
             else:
                 once[key] = placed, around
-        out = [replace(each, labels=_different(each, (*each.labels, *around))) for each, around in once.values()]
+        at: dict[tuple[str, Span], tuple[Diagnostic, list[tuple[Label, ...]]]] = {}
+        out = []
+        for each, around in once.values():
+            first, rounds = at.setdefault((each.code, each.span), (each, []))
+            if around and around not in rounds:
+                rounds.append(around)
+            elif each is not first:
+                out.append(replace(each, labels=_different(each, (*each.labels, *around))))
+        for each, rounds in at.values():
+            others = [around[0] for around in rounds[1:]]
+            if len(others) > _MOST_ROUNDS:
+                last, left = others[_MOST_ROUNDS - 1], len(others) - _MOST_ROUNDS
+                others[_MOST_ROUNDS - 1 :] = [replace(last, text=f"{last.text}, and {left} more")]
+            labels = (*each.labels, *(rounds[0] if rounds else ()), *others)
+            out.append(replace(each, labels=_different(each, labels)))
         return tuple(sorted(out, key=lambda each: (each.span.start, each.span.end, each.code)))
 
     def _shown(self, wrong: Diagnostic) -> tuple[Diagnostic, tuple[Label, ...]]:

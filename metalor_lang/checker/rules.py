@@ -162,7 +162,7 @@ def _unset(walk: StageWalk, node: ast.Statement) -> None:
     span = node.name.span if node.name is not None else node.span
     try:
         for name in unset_names(node.kind, text):
-            lost = walk.names.lost_group or str(node.kind) in walk.names.lost
+            lost = "USE" in walk.names.vague or str(node.kind) in walk.names.lost
             if walk.facts.take_away(node.kind, name) is False and not lost:
                 known = tuple(each for kind, each in walk.facts.present if kind is node.kind)
                 raise not_set(node.kind, name, tuple(sorted(known)))

@@ -6,10 +6,11 @@ Invariant: a name that means nothing is reported once; a value that is not known
 from collections.abc import Iterable
 
 from metalor_lang.checker.arguments import Declaring
+from metalor_lang.checker.broken import Broken
 from metalor_lang.checker.places import Scope
 from metalor_lang.checker.report import Report
 from metalor_lang.checker.scope import ALWAYS, EPOCH, RESERVED_ARGS, Known, expand, looks_secret
-from metalor_lang.checker.undefined import BINDINGS, Sought, no_epoch, undefined
+from metalor_lang.checker.undefined import BINDINGS, OF_ARGUMENTS, Sought, no_epoch, undefined
 from metalor_lang.diagnostics.model import Label
 from metalor_lang.source import SourceFile, Span
 from metalor_lang.syntax import ast
@@ -23,15 +24,17 @@ class Sight:
         source: the recipe.
         declaring: has the ARGs so far.
         report: where errors go.
-        broken: names that may be declared where nobody can read or know it.
+        broken: what refused statements may declare.
 
     """
 
-    def __init__(self, source: SourceFile, declaring: Declaring, report: Report, broken: Iterable[str]) -> None:
+    def __init__(self, source: SourceFile, declaring: Declaring, report: Report, broken: Broken) -> None:
         self.source = source
         self.declaring = declaring
         self.report = report
-        self.broken = set(broken)
+        self.broken = set(broken.names)
+        """Names that may be declared where nobody can read or know it."""
+        self.vague = broken.vague
         self.elsewhere: dict[str, Span] = {}
         """The ARGs of branches that are not built."""
         self.arguments: dict[str, Span] = {}
@@ -69,6 +72,7 @@ class Sight:
             sealed=scope.sealed,
             line=None if below is None else self.source.position(below.start).line,
             elsewhere=self.elsewhere.get(name),
+            vague=not self.vague.isdisjoint(OF_ARGUMENTS),
         )
         undefined(self.report, ref, sought)
 

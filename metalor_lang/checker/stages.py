@@ -55,6 +55,8 @@ class Stages:
         self.drafts: list[Draft] = []
         self.named: dict[str, int] = {}
         """The first stage of each name."""
+        self._doubled: set[str] = set()
+        """Names of several stages: it is not known which one is meant."""
         self._lines: list[int] = []
 
     def add(self, node: ast.From, line: int) -> None:
@@ -66,8 +68,14 @@ class Stages:
         """The names of stages as one stage sees them."""
         return StageNames(named=self.named, lines=self._lines, index=index)
 
-    def name(self, contexts: Iterable[str]) -> None:
-        """Give every stage its name; `contexts` are names that no stage can have."""
+    def name(self, contexts: Iterable[str], *, once: bool = True) -> None:
+        """Give every stage its name.
+
+        Args:
+            contexts: names that no stage can have.
+            once: whether a second stage of a name is an error.
+
+        """
         seen: dict[str, Span] = {}
         for draft in self.drafts:
             name, span = draft.node.stage, draft.node.stage_span or draft.node.span
@@ -80,7 +88,8 @@ class Stages:
                 help = f"write AS {re.sub('[^a-z0-9_-]', '-', name.lower()).lstrip('-_0123456789') or 'build'}"
                 message = f"`{name}` is no name of a stage: it is a small letter, then a-z, 0-9, _ and -"
                 self._report.add("E0315", message, span, help)
-            elif name in seen:
+            elif name in seen and once:
+                self._doubled.add(name)
                 label = Label(span=seen[name], text="the first one")
                 help = "give each stage its own name"
                 self._report.add("E0314", f"a second stage `{name}`", span, help, labels=(label,))
@@ -123,7 +132,7 @@ class Stages:
         match draft.base:
             case StageBase(stage=index):
                 below = self.drafts[index]
-                draft.facts = below.facts.copy()
+                draft.facts = StageFacts(open=True) if text in self._doubled else below.facts.copy()
                 draft.needs = (index,)
                 given = below.platform or self._platform
                 if draft.platform is not None and flag is not None and not same_platform(draft.platform, given):

@@ -21,7 +21,7 @@ def check_named_arguments(walk: StageWalk, node: ast.Statement) -> None:
         if flag.name != "arg" or flag.value is None:
             continue
         name = walk.value(flag.value)
-        if name is None or walk.names.argument(name, flag.span.start) is not None or name in walk.names.broken:
+        if name is None or walk.names.argument(name, flag.span.start) is not None or walk.names.lost_argument(name):
             continue
         if name in walk.names.arguments and walk.names.sealed(flag.span.start):
             message, help = of_the_recipe(name)

@@ -20,6 +20,12 @@ ARGUMENTS: Final = "ARGs"
 BINDINGS: Final = "ARGs, loop variables and parameters"
 """The same in a recipe with blocks."""
 
+OF_ARGUMENTS: Final = frozenset(("ARG", "FOR"))
+"""Statements that bring what is seen everywhere."""
+
+OF_STAGES: Final = frozenset(("ARG", "FOR", "ENV", "USE"))
+"""Statements that bring what a step sees."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sought:
@@ -34,6 +40,7 @@ class Sought:
         below: where that ARG is, if it has its place already.
         elsewhere: the ARG that declares it in a branch that is not built.
         itself: whether it stands in its own default.
+        vague: whether a refused statement may be the one that declares it.
 
     """
 
@@ -45,11 +52,14 @@ class Sought:
     below: Span | None = None
     elsewhere: Span | None = None
     itself: bool = False
+    vague: bool = False
 
 
 def undefined(report: Report, ref: ast.Ref, sought: Sought) -> None:
     """Report a `${NAME}` that means nothing."""
     name = ref.name
+    if sought.vague and sought.line is None and sought.elsewhere is None:
+        return
     labels: tuple[Label, ...] = ()
     if sought.itself:
         message, help = f"`{name}` is its own default", f"write the value: ARG {name}=value"

@@ -10,8 +10,7 @@ from metalor_lang.checker.program import Contexts, Pending
 from metalor_lang.checker.report import Report
 from metalor_lang.checker.resolver import STAGE_NAME, StageNames, unknown_origin
 from metalor_lang.checker.scope import Known, StageFacts, expand, words_of
-from metalor_lang.checker.undefined import ARGUMENTS, BINDINGS, Sought, undefined
-from metalor_lang.diagnostics.suggest import nearest
+from metalor_lang.checker.undefined import ARGUMENTS, BINDINGS, OF_ARGUMENTS, OF_STAGES, Sought, undefined
 from metalor_lang.hints import TYPE_CHECKING, TypeVar
 from metalor_lang.record import dataclass, field
 from metalor_lang.source import SourceFile, Span
@@ -31,8 +30,8 @@ class Names:
         arguments: every ARG and always-defined name.
         contexts: the folders that COPY and --bind may read.
         broken: names in statements that did not parse: their declarations may be among those.
-        unnamed: whether a FROM is among them of whose stage no name can be told.
         lost: the words of those statements.
+        vague: as in `Broken`.
         places: where the statements of a recipe with blocks come from, and what is seen in them.
         elsewhere: ARGs in branches that are not built.
 
@@ -43,8 +42,8 @@ class Names:
     arguments: Mapping[str, Known]
     contexts: Contexts
     broken: frozenset[str] = frozenset()
-    unnamed: bool = False
     lost: frozenset[str] = frozenset()
+    vague: frozenset[str] = frozenset()
     places: "Places | None" = None
     elsewhere: Mapping[str, Span] = field(default_factory=dict)
 
@@ -68,18 +67,17 @@ class Names:
         """The 1-based line of the recipe that an offset is shown in."""
         return self.source.position(offset).line if self.places is None else self.places.line(offset)
 
-    @property
-    def lost_group(self) -> bool:
-        """Whether a USE brought nothing, so that a stage may lack what it would have set."""
-        return "USE" in self.lost
-
     def sealed(self, offset: int) -> bool:
         """Whether a group of another file stands there: it does not see the ARGs of the recipe."""
         return self.places is not None and self.places.scope(offset).sealed
 
+    def lost_argument(self, name: str) -> bool:
+        """Whether a refused statement may have declared an argument of that name."""
+        return name in self.broken or not self.vague.isdisjoint(OF_ARGUMENTS)
+
     def lost_stage(self, name: str) -> bool:
         """Whether a FROM that was refused may have called its stage so."""
-        return name in self.broken or (self.unnamed and STAGE_NAME.fullmatch(name) is not None)
+        return name in self.broken or ("FROM" in self.vague and STAGE_NAME.fullmatch(name) is not None)
 
     def undefined(self, ref: ast.Ref, known: tuple[str, ...], *, only_arguments: bool) -> None:
         """Report a `${NAME}` that means nothing; `known` are names beside arguments that could be meant."""
@@ -87,8 +85,6 @@ class Names:
         if name in self.broken:
             return
         declared = self.arguments.get(name)
-        if self.lost_group and declared is None and not only_arguments and nearest(name, self._seen(offset)) is None:
-            return
         sealed = self.sealed(offset)
         below = None if declared is None or declared.span is None else declared.span
         sought = Sought(
@@ -99,6 +95,7 @@ class Names:
             line=None if below is None else self.line(below.start),
             below=below,
             elsewhere=self.elsewhere.get(name) if declared is None else None,
+            vague=not self.vague.isdisjoint(OF_ARGUMENTS if only_arguments else OF_STAGES),
         )
         undefined(self.report, ref, sought)
 

@@ -94,7 +94,7 @@ def _lines(source: SourceFile, statements: Sequence[ast.Statement], refused: Seq
         start, text = lines_of(source, each)
         words = text.split(maxsplit=1)
         start += len(text) - len(text.lstrip())
-        if words and start not in lines and (word := meant(words[0])) in (*_OPENERS, "ELSE", "END"):
+        if words and start not in lines and (word := meant(text)) in (*_OPENERS, "ELSE", "END"):
             lines[start] = Span(start, start + len(words[0])), word, None
     return (lines[start] for start in sorted(lines))
 

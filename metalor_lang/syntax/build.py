@@ -118,7 +118,7 @@ def _condition(read: Reader) -> ast.Condition:
     span = Span(start, others[-1].span.end)
     condition = ast.Condition(value=value, comparison=comparison, others=others, span=span)
     if habits.suspected(read.text, span.start, span.end):
-        _refuse(read, habits.in_condition(read.text, condition))
+        _refuse(read, habits.in_condition(read.text, read.tokens[0][1], condition))
     return condition
 
 

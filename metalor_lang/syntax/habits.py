@@ -108,8 +108,15 @@ def _in_loop(words: Sequence[_Bare | None]) -> Habit | None:
     return None
 
 
-def in_condition(text: str, condition: ast.Condition) -> Habit | None:
-    """The first habit in the condition of an IF or ELSE IF; `text` is the source."""
+def in_condition(text: str, start: int, condition: ast.Condition) -> Habit | None:
+    """The first habit in the condition of an IF or ELSE IF.
+
+    Args:
+        text: the source.
+        start: where the statement starts in it.
+        condition: of the statement.
+
+    """
     several = condition.comparison in (ast.Comparison.IN, ast.Comparison.NOT_IN)
     written = (condition.value, *condition.others)
     words = [_bare(text, word) for word in written]
@@ -126,7 +133,8 @@ def in_condition(text: str, condition: ast.Condition) -> Habit | None:
     shown = " ".join(filter(None, (value, str(condition.comparison), *others)))
     if not value or not any(others) or any(mark in _plain(shown) for mark in _AROUND):
         return replace(found, help="write IF ${NAME} == value, or IF ${NAME} IN one two")
-    return replace(found, help=f"write IF {shown}", edits=(Edit(span=condition.span, text=shown),))
+    line = f"{_line(text, start, condition.span.start)} {shown}"
+    return replace(found, help=f"write {line}", edits=(Edit(span=condition.span, text=shown),))
 
 
 def _in_condition(words: Sequence[_Bare | None]) -> Habit | None:

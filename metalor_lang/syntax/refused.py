@@ -27,11 +27,28 @@ def lines_of(source: SourceFile, diagnostic: Diagnostic) -> tuple[int, str]:
     return source.line_span(first).start, text
 
 
-def meant(word: str) -> str:
-    """The statement word that a first word is, or is misspelt from ("" for none); invisible characters do not count."""
-    plain = word.encode("ascii", "ignore").decode().upper()
+def meant(text: str) -> str:
+    """The statement word that a line begins with, or that its first word is misspelt from ("" for none).
+
+    Invisible characters do not count, and what is glued to a word is taken off.
+    """
+    words = text.split(maxsplit=1)
+    plain = words[0].encode("ascii", "ignore").decode().upper() if words else ""
     if plain in CLOSERS:
-        return "END"
+        return "IF" if plain == "FI" and len(words) > 1 else "END"
     if plain in ELSE_IFS:
         return "ELSE"
-    return plain if plain in BY_WORD else nearest(plain, BY_WORD) or ""
+    if plain in BY_WORD:
+        return plain
+    if len(words) == 1 and (closer := nearest(plain, ("END", "ELSE"))):
+        return closer
+    word = glued(plain)
+    if word and not plain[len(word)].isalpha():
+        return word
+    return nearest(plain, BY_WORD) or word
+
+
+def glued(word: str) -> str:
+    """The statement word that an upper-case word begins with ("" for none); letters behind IF and FOR are no sign."""
+    found = max((each for each in BY_WORD if word.startswith(each) and word != each), key=len, default="")
+    return "" if found in ("IF", "FOR") and word[len(found)].isalpha() else found

@@ -12,7 +12,7 @@ from metalor_lang.source import Span
 from metalor_lang.syntax.explain.where import Where
 from metalor_lang.syntax.flags import flag_problem, unknown_flag
 from metalor_lang.syntax.lines import Open
-from metalor_lang.syntax.refused import CLOSERS, ELSE_IFS
+from metalor_lang.syntax.refused import CLOSERS, ELSE_IFS, glued
 from metalor_lang.syntax.statements import ARRAY_WORDS, BY_WORD
 
 REFUSED_WORDS: dict[str, tuple[str, str, str]] = {
@@ -61,6 +61,9 @@ def first_word(w: Where) -> Diagnostic | None:
     written = w.cut.word
     upper = written.upper()
     whole = w.span(0, len(written))
+    alone = not w.rest[len(written) :].split("\n")[0].strip()
+    if upper == "FI" and not alone:
+        return w.say("E0201", f"unknown statement {written}", "did you mean IF?", whole)
     if upper in REFUSED_WORDS:
         code, message, help = REFUSED_WORDS[upper]
         return w.say(code, message, help, whole)
@@ -74,9 +77,12 @@ def first_word(w: Where) -> Diagnostic | None:
         close = nearest(upper, BY_WORD) or word
         place = w.here(len(written) - w.at) if close == word else whole
         return w.say("E0201", f"unknown statement {written}", f"did you mean {close}?", place)
-    guess = nearest(upper, BY_WORD)
     if written.startswith(("//", "--", "/*", ";", "%")):
         return w.say("E0201", f"unknown statement {written[:40]}", "a comment begins with #", whole)
+    guess = (nearest(upper, ("END", "ELSE")) if alone else None) or nearest(upper, BY_WORD)
+    if guess is None and (word := glued(upper)):
+        apart = f"{word} {written[len(word) :]}"
+        return w.say("E0201", f"unknown statement {written[:40]}", f"did you mean {apart[:60]}?", whole)
     known = "a shell command stands behind SH; the statements are " + " ".join(BY_WORD)
     return w.say("E0201", f"unknown statement {written[:40]}", f"did you mean {guess}?" if guess else known, whole)
 

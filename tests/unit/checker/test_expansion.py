@@ -211,3 +211,20 @@ def test_words_of_a_list_are_parted_by_white_space() -> None:
     assert checked(text, args={"PORTS": "80 443"})[1] == ()
     for given in ("80, 443", "80 ,443", "80 ; 443"):
         assert [each.code for each in checked(text, args={"PORTS": given})[1]] == ["E0815"]
+
+
+def test_what_a_group_sets_is_known_in_a_branch_that_is_not_built() -> None:
+    text = (
+        "DEFINE web port\n    ENV HOST=${port}\n    EXPOSE ${port}\nEND\nFROM scratch\n"
+        "IF ${TARGETARCH} == nope\n    USE web port=80\n    LABEL a=${HOST}\n    UNSET EXPOSE 80\nEND\n"
+    )
+    assert checked(text)[1] == ()
+    assert [each.code for each in checked(text.replace("{HOST}", "{HOTS}"))[1]] == ["E0301"]
+
+
+def test_one_place_in_many_rounds_is_one_error() -> None:
+    values = " ".join(f"v{number}" for number in range(20))
+    (found,) = checked(f"FROM scratch\nFOR V IN {values}\n    EXPOSE ${{V}}\nEND\n")[1]
+    assert found.message == "`v0` is no port"
+    texts = [f"in the round V=v{number}" for number in range(5)]
+    assert [label.text for label in found.labels] == [*texts, "in the round V=v5, and 14 more"]
