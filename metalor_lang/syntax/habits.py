@@ -18,10 +18,10 @@ from metalor_lang.syntax import ast
 
 CODE: Final = "E0815"
 
-_MARKS: Final = (",", ";", "(", ")", "*", "..")
+_MARKS: Final = (",", ";", "|", "!", "(", ")", "*", "..")
 _OPENERS: Final = (":", "do", "then")
 _EXPANSION = pattern(r"\$+\{(?:[A-Za-z0-9_]*\})?")
-_PARTING: Final = ",;"
+_PARTING: Final = ",;|"
 _AROUND: Final = "(){}"
 _RANGE = pattern(r"(-?[0-9]{1,9})\.\.[.=]?(-?[0-9]{1,9})")
 _BRACES = pattern(r"([^{}]*)\{([^{}]*)\}([^{}]*)")
@@ -138,6 +138,9 @@ def in_condition(text: str, start: int, condition: ast.Condition) -> Habit | Non
 
 
 def _in_condition(words: Sequence[_Bare | None]) -> Habit | None:
+    if words[0] is not None and words[0].plain.startswith("!"):
+        help = "write != for ==, and NOT IN for IN"
+        return Habit("`!` denies nothing: it would belong to the word", words[0].at(0), help)
     for each in filter(None, words):
         mark = each.mark(_AROUND)
         if mark is not None:
@@ -240,7 +243,7 @@ def _meant(words: Sequence[_Bare | None]) -> str | None:
     if len(out) > 1 and out[-1] == "do":
         out.pop()
     shown = " ".join(out)
-    return None if not out or any(mark in _plain(shown) for mark in _AROUND) else shown
+    return None if not out or any(mark in _plain(shown) for mark in (*_AROUND, "..")) else shown
 
 
 def _values(each: _Bare) -> Iterator[str]:

@@ -15,6 +15,12 @@ CLOSERS: Final = ("ENDIF", "FI", "ENDFOR", "DONE", "ENDDEFINE", "ENDDEF", "}", "
 ELSE_IFS: Final = ("ELIF", "ELSEIF", "ELSIF")
 """How other languages write ELSE IF."""
 
+ELSEWHERE: Final = {
+    "FOREACH": "FOR", "WHILE": "FOR", "UNTIL": "FOR", "UNLESS": "IF", "WHEN": "IF", "FUNCTION": "DEFINE",
+    "DEF": "DEFINE", "MACRO": "DEFINE", "CALL": "USE", "INCLUDE": "IMPORT",
+}  # fmt: skip
+"""Words of other languages, and the statement that does most of the same."""
+
 
 def lines_of(source: SourceFile, diagnostic: Diagnostic) -> tuple[int, str]:
     """Where the line that a diagnostic's statement starts on begins, and its lines as far as backslashes join them."""
@@ -40,6 +46,8 @@ def meant(text: str) -> str:
         return "ELSE"
     if plain in BY_WORD:
         return plain
+    if plain in ELSEWHERE:
+        return ELSEWHERE[plain]
     if len(words) == 1 and (closer := nearest(plain, ("END", "ELSE"))):
         return closer
     word = glued(plain)

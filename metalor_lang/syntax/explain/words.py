@@ -12,7 +12,7 @@ from metalor_lang.source import Span
 from metalor_lang.syntax.explain.where import Where
 from metalor_lang.syntax.flags import flag_problem, unknown_flag
 from metalor_lang.syntax.lines import Open
-from metalor_lang.syntax.refused import CLOSERS, ELSE_IFS, glued
+from metalor_lang.syntax.refused import CLOSERS, ELSE_IFS, ELSEWHERE, glued
 from metalor_lang.syntax.statements import ARRAY_WORDS, BY_WORD
 
 REFUSED_WORDS: dict[str, tuple[str, str, str]] = {
@@ -33,6 +33,10 @@ REFUSED_WORDS: dict[str, tuple[str, str, str]] = {
     ),
     **{word: ("E0201", f"unknown statement {word}", "did you mean END?") for word in CLOSERS},
     **{word: ("E0201", f"unknown statement {word}", "write ELSE IF") for word in ELSE_IFS},
+    **{word: ("E0201", f"unknown statement {word}", f"did you mean {here}?") for word, here in ELSEWHERE.items()},
+    "UNLESS": ("E0201", "unknown statement UNLESS", "write IF with != or NOT IN"),
+    "WHILE": ("E0201", "unknown statement WHILE", "a recipe repeats by list: FOR NAME IN one two"),
+    "UNTIL": ("E0201", "unknown statement UNTIL", "a recipe repeats by list: FOR NAME IN one two"),
 }  # fmt: skip
 """Words of other build languages: code, message, remedy."""
 
