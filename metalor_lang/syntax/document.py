@@ -231,9 +231,13 @@ class _Places:
     def __init__(self, units: Sequence[Unit], shifts: Sequence[int]) -> None:
         self._shifts = [*shifts, shifts[-1] if shifts else 0]
         self._ends = [0, *(unit[1] for unit in units)]
+        # What is wrong may be behind the line end of a unit, where something is missing.
+        self._reach = [
+            0, *(unit[1] if unit[3] is None or unit[3].span.end <= unit[1] else unit[3].span.end + 1 for unit in units)
+        ]  # fmt: skip
 
     def __radd__(self, offset: int) -> int:
         # Behind the end of a unit stand its blanks, and then what is before the next unit.
-        at = bisect_right(self._ends, offset) - 1
+        at = bisect_right(self._reach, offset) - 1
         end = self._ends[at] - self._shifts[at - 1] if at else 0
         return max(offset - self._shifts[at], end)

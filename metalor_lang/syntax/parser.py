@@ -100,7 +100,8 @@ class Reading:
             from metalor_lang.syntax.recovery import read_line
 
             end, wrong, diagnostic = read_line(self, at)
-            yield at, end, wrong, diagnostic, False
+            # As a right one, it ends before its line end: who puts something behind it does not move the next line in.
+            yield at, at + len(text[at:end].rstrip("\r\n")), wrong, diagnostic, False
             at = end
 
 

@@ -230,3 +230,13 @@ def test_any_edits_of_blocks(seed: int) -> None:
         if draw.random() < 0.05:
             live.edit(0, len(text), BLOCKS)
             text = BLOCKS
+
+
+def test_what_stands_below_a_string_that_is_not_closed_stays_in_its_column() -> None:
+    """Room behind a refused line moves the next one nowhere: by its column it is told from a line of the DEFINE."""
+    live = LiveRecipe("x", 'FROM a:1\nDEFINE a\n    USE b\nCMD ["/bin/END\nFROM scratch\n', FakeContexts())
+    for at in (8, 9):
+        live.edit(at, at, "2")
+    fresh = LiveRecipe("x", live.source.text, FakeContexts())
+    assert [each.code for each in live.diagnostics()] == [each.code for each in fresh.diagnostics()]
+    assert live.diagnostics() == fresh.diagnostics()
