@@ -197,7 +197,20 @@ class Prompt:
             self._refused = text, problems[0]
             buffer.cursor_position = min(problems[0].span.start, len(text))
             return
+        if buffer.document.is_cursor_at_the_end and buffer.document.current_line.split() == ["END"]:
+            _put(buffer)
         buffer.validate_and_handle()
+
+
+def _put(buffer: Buffer) -> None:
+    """Put the ELSE or END at the cursor as far in as `fmt` does."""
+    from metalor_lang.repl.pieces import margin
+    from metalor_lang.syntax.formatter import INDENT
+
+    line, where = buffer.document.current_line, margin(buffer.text)
+    if where is not None:
+        buffer.delete_before_cursor(len(line))
+        buffer.insert_text(INDENT * where[0] + line.lstrip())
 
 
 def _new_line(buffer: Buffer) -> None:
@@ -210,12 +223,9 @@ def _new_line(buffer: Buffer) -> None:
     if where is None:
         buffer.newline(copy_margin=at_end)
         return
-    own, following = where
-    line = buffer.document.current_line
-    if line.split()[:1] in (["ELSE"], ["END"]):
-        buffer.delete_before_cursor(len(line))
-        buffer.insert_text(INDENT * own + line.lstrip())
-    buffer.insert_text("\n" + INDENT * following)
+    if buffer.document.current_line.split()[:1] in (["ELSE"], ["END"]):
+        _put(buffer)
+    buffer.insert_text("\n" + INDENT * where[1])
 
 
 def _load_parser() -> None:
