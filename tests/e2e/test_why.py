@@ -191,6 +191,7 @@ def touched(path, seconds=7):
 IN_A_TREE = {
     "bytes": (lambda root: (root / "etc/motd").write_text("MOTD\n"), ["root/etc/motd changed: sha256:"]),
     "a size": (lambda root: (root / "etc/motd").write_text("longer\n"), ["root/etc/motd changed: 5 bytes → 7 bytes"]),
+    "a byte": (lambda root: (root / "etc/motd").write_text("m"), ["root/etc/motd changed: 5 bytes → 1 byte"]),
     "a mode": (lambda root: (root / "etc/motd").chmod(0o600), ["root/etc/motd changed its mode: 644 → 600"]),
     "its own mode": (lambda root: root.chmod(0o700), ["root changed its mode: 755 → 700"]),
     "an owner": (lambda root: os.chown(root / "etc/motd", 5, 7), ["root/etc/motd belongs to another: 0:0 → 5:7"]),

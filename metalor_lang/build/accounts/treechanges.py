@@ -123,7 +123,7 @@ class _Trees:
             else:
                 yield self._cause(path, Change.KIND, *(f"{kinds[0]} {row.extra}" for row in (then, now)))
         if then.size != now.size:
-            yield self._cause(path, Change.CONTENT, *(f"{row.size} bytes" for row in (then, now)))
+            yield self._cause(path, Change.CONTENT, *(_bytes(row.size) for row in (then, now)))
         if kinds[0] != "link" and then.mode != now.mode:
             yield self._cause(path, Change.MODE, *(f"{stat.S_IMODE(row.mode):o}" for row in (then, now)))
         owners = (then.uid, then.gid), self._owners(now.uid, now.gid)
@@ -141,6 +141,10 @@ class _Trees:
             if was != now:
                 return self._cause(path, Change.CONTENT, was, now)
         return self._cause(path, Change.TIME)
+
+
+def _bytes(size: int) -> str:
+    return f"{size} byte" if size == 1 else f"{size} bytes"
 
 
 def _digest(root: Root, path: str) -> str:
