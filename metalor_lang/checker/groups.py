@@ -241,7 +241,7 @@ def find_group(
     if space is None:
         if node.space not in sight.broken and "IMPORT" not in sight.vague:
             near = nearest(node.space, module.spaces)
-            help = f"did you mean {near}.{node.name}?" if near else f"import it: IMPORT FILE AS {node.space}"
+            help = f"did you mean `{near}`?" if near else f"import it: IMPORT FILE AS {node.space}"
             report.add("E0821", f"no import is called `{node.space}`", node.name_span, help, cause=node.space)
         return None
     group = space.groups.get(node.name)
@@ -260,6 +260,6 @@ def find_group(
         near = next((each for each in known if node.name in each.split(".")), None)
     there = f"the groups of {node.space}: {', '.join(space.groups) or 'none'}"
     help = there if node.space else f"define it above: DEFINE {node.name}"
-    help = f"did you mean {near}?" if near else help
+    help = f"did you mean `{near}`?" if near else help
     report.add("E0821", f"no group is called `{node.title}`", node.name_span, help, cause=node.title)
     return None
