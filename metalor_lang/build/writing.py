@@ -17,6 +17,7 @@ from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import Root, copy_file_contents, open_beneath, read_xattrs, set_mode
 from metalor_lang.kernel.shared import BATCH, WORTH
 from metalor_lang.kernel.trees import write_xattrs
+from metalor_lang.kernel.whole import write_all
 from metalor_lang.record import dataclass, field
 
 _SMALL: Final = 1 << 16
@@ -243,7 +244,5 @@ def _contents(reading: int, writing: int, info: os.stat_result) -> int:
     if info.st_size > _SMALL or info.st_blocks * 512 < info.st_size:
         return copy_file_contents(reading, writing)
     data = os.read(reading, _SMALL + 1)
-    done = 0
-    while done < len(data):
-        done += os.write(writing, data[done:])
-    return done
+    write_all(writing, data)
+    return len(data)

@@ -3,7 +3,7 @@
 import os
 
 
-def write_all(fd: int, data: bytes) -> None:
+def write_all(fd: int, data: bytes | memoryview) -> None:
     """Write every byte, however many calls it takes; raises OSError."""
     rest = memoryview(data)
     while rest:

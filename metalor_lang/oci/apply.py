@@ -14,6 +14,7 @@ from metalor_lang.errors import MetalorError, machine_help
 from metalor_lang.hints import Final, Protocol
 from metalor_lang.kernel.paths import Root
 from metalor_lang.kernel.trees import read_xattrs, remove_tree, set_mode, write_xattrs
+from metalor_lang.kernel.whole import write_all
 from metalor_lang.oci.budget import Budgets, LayerRefused, UnpackFailed, printable
 from metalor_lang.oci.entries import Tally, check, check_root, is_marker, link_parts, parts_of
 from metalor_lang.oci.inflate import Meter
@@ -226,8 +227,7 @@ class Applier:
                 _write_sparse(fd, member, stream)
             else:
                 for piece in stream.data():
-                    while piece:
-                        piece = piece[os.write(fd, piece) :]
+                    write_all(fd, piece)
             os.fchown(fd, member.uid, member.gid)
             os.fchmod(fd, member.mode)
             if member.xattrs:

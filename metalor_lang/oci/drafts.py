@@ -12,7 +12,8 @@ from pathlib import Path
 
 from metalor_lang.errors import MachineError, machine_help
 from metalor_lang.kernel.writeback import EarlyWriteback
-from metalor_lang.oci.placing import locked, temporary
+from metalor_lang.oci.placing import temporary
+from metalor_lang.store.files import locked
 
 
 class BlobDraft:

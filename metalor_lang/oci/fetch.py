@@ -19,9 +19,10 @@ from metalor_lang.errors import MachineError, machine_help
 from metalor_lang.hints import Final
 from metalor_lang.oci.errors import BadReference, FetchFailed, ImageError
 from metalor_lang.oci.layout import Layout, Selection
-from metalor_lang.oci.placing import clear, locked, own_folder, replace_file, sweep
+from metalor_lang.oci.placing import clear, own_folder, replace_file, sweep
 from metalor_lang.oci.spec import Descriptor, Platform
 from metalor_lang.record import dataclass
+from metalor_lang.store.files import locked
 
 _FORMAT: Final = 1
 _TAG_IN_CACHE: Final = "image"

@@ -29,10 +29,11 @@ from metalor_lang.oci.errors import (
     UnknownMediaType,
 )
 from metalor_lang.oci.media import refuse_media_type
-from metalor_lang.oci.placing import TEMPORARY, check_tag, clear, locked, replace_file, sync_folder
+from metalor_lang.oci.placing import TEMPORARY, check_tag, clear, replace_file
 from metalor_lang.oci.spec import INDEXES, MANIFESTS, REF_NAME, Descriptor, ImageConfig, Index, Manifest, Platform
 from metalor_lang.record import dataclass, replace
 from metalor_lang.sha import new_hash
+from metalor_lang.store.files import locked, sync_directory
 
 _CHUNK: Final = 1 << 20
 _MAX_NESTING: Final = 4
@@ -106,7 +107,7 @@ class Layout:
                 if "index.json" not in names:
                     (path / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
                     replace_file(path / "index.json", Index().to_json())
-                    sync_folder(path.absolute().parent)
+                    sync_directory(path.absolute().parent)
         except OSError as error:
             raise MachineError(
                 f"cannot write the OCI layout {path}: {error.strerror}", help=machine_help(error.errno)
@@ -367,9 +368,9 @@ class Layout:
                 if not placed:
                     kept.append(descriptor)
                 # fsync of a file need not keep its name: the blobs' names first, then the index that lists them.
-                sync_folder(self.path / "blobs" / "sha256")
+                sync_directory(self.path / "blobs" / "sha256")
                 if tuple(kept) == index.manifests:
-                    sync_folder(self.path)
+                    sync_directory(self.path)
                 else:
                     replace_file(self.path / "index.json", replace(index, manifests=tuple(kept)).to_json())
         except OSError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 from metalor_lang.hints import Final
 from metalor_lang.oci.errors import BadOutput
 from metalor_lang.pattern import pattern
+from metalor_lang.store.files import locked, sync_directory
 
 TEMPORARY: Final = ".metalor-"
 """What the names of unfinished files start with."""
@@ -34,17 +35,6 @@ def clear(folder: Path) -> None:
     with contextlib.suppress(OSError), locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
         for left in folder.glob(TEMPORARY + "*"):
             left.unlink()
-
-
-@contextlib.contextmanager
-def locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
-    """Hold the flock of the directory itself: no file is left behind, and every writer of ours takes it."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, how)
-        yield
-    finally:
-        os.close(fd)
 
 
 def temporary(folder: Path) -> tuple[int, str]:
@@ -72,16 +62,7 @@ def replace_file(path: Path, data: bytes) -> None:
 def place(draft: Path, path: Path) -> None:
     """Rename what is whole and on the disk, so that its new name outlives a power cut too."""
     os.rename(draft, path)
-    sync_folder(path.absolute().parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Put a directory's own entries on the disk."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    sync_directory(path.absolute().parent)
 
 
 @contextlib.contextmanager

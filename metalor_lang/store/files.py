@@ -5,8 +5,11 @@ of its own body, so a torn or edited one is never believed.
 """
 
 import errno
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from metalor_lang.digest import Json, canonical_json, plain_json, sha256
@@ -56,6 +59,17 @@ def sync_directory(path: Path) -> None:
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def locked(directory: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """Hold the flock of a directory itself: no file is left behind."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, how)
+        yield
     finally:
         os.close(fd)
 

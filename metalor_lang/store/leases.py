@@ -7,8 +7,7 @@ and no process with its pid, start time and boot id lives, so neither a reused p
 import errno
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
@@ -16,7 +15,7 @@ from metalor_lang.guards import Lock
 from metalor_lang.hints import Self
 from metalor_lang.record import dataclass
 from metalor_lang.store.errors import guarded
-from metalor_lang.store.files import open_private
+from metalor_lang.store.files import locked, open_private
 
 
 def boot_id() -> str:
@@ -34,17 +33,6 @@ def start_time(pid: int) -> int | None:
     except OSError:
         return None
     return None if fields[0] in (b"Z", b"X") else int(fields[19])
-
-
-@contextmanager
-def _directory_lock(root: Path, how: int) -> Iterator[None]:
-    # Between its creation and its flock a lease looks dead: whoever removes dead ones must not look then.
-    fd = os.open(root / "leases", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, how)
-        yield
-    finally:
-        os.close(fd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +67,8 @@ class Lease:
         self._pinned: set[str] = set()
         self._lock = Lock()
         draft = root / "leases" / f".{self.token}"
-        with guarded(root), _directory_lock(root, fcntl.LOCK_SH):
+        # Between its creation and its flock it looks dead: whoever removes dead ones must not look then.
+        with guarded(root), locked(root / "leases", fcntl.LOCK_SH):
             self._fd = open_private(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
             try:
                 fcntl.flock(self._fd, fcntl.LOCK_EX)
@@ -150,7 +139,7 @@ def is_live(path: Path, info: LeaseInfo) -> bool:
 def live_leases(root: Path, *, remove_dead: bool = False) -> tuple[LeaseInfo, ...]:
     """Every lease with an owner; dead ones are deleted on request."""
     found = []
-    with _directory_lock(root, fcntl.LOCK_EX if remove_dead else fcntl.LOCK_SH):
+    with locked(root / "leases", fcntl.LOCK_EX if remove_dead else fcntl.LOCK_SH):
         for name in sorted(os.listdir(root / "leases")):
             path = root / "leases" / name
             try:
