@@ -1,4 +1,4 @@
-"""Locks and conditions of threads, without the import of `threading` as long as nobody waits.
+"""Locks and conditions of threads, without the import of `threading` as long as nobody waits; what closes itself.
 
 Invariant: as those of `threading` to whoever uses them. Most commands start no thread, but whatever may be used by
 several is guarded in all of them.
@@ -6,7 +6,7 @@ several is guarded in all of them.
 
 from _thread import RLock, _local, allocate_lock
 
-from metalor_lang.hints import TYPE_CHECKING
+from metalor_lang.hints import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     import threading
@@ -15,7 +15,23 @@ if TYPE_CHECKING:
 Lock = allocate_lock
 Local = _local
 
-__all__ = ["Condition", "Local", "Lock", "RLock"]
+__all__ = ["Closing", "Condition", "Local", "Lock", "RLock"]
+
+
+class Closing:
+    """Something that is closed at the end of a `with`, however that ends."""
+
+    __slots__ = ()
+
+    def close(self) -> None:
+        """Give everything back."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class Condition:

@@ -25,6 +25,7 @@ from metalor_lang.build.watching import Watch
 from metalor_lang.checker.program import SourceMiss
 from metalor_lang.digest import Json, json_digest, sha256
 from metalor_lang.errors import UsageError, machine_error
+from metalor_lang.guards import Closing
 from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.plan.graph import BindMount, CopyFiles, CopySource
 from metalor_lang.record import dataclass, field
@@ -57,7 +58,7 @@ class Listing:
         return Kept(digest=self.digest, names=tuple(each.name for each in self.found), pieces=self.pieces)
 
 
-class LocalContexts:
+class LocalContexts(Closing):
     """Contexts that are folders of this machine; implements `checker.program.Contexts`.
 
     Args:
@@ -101,12 +102,6 @@ class LocalContexts:
             self.nursery.close()
         while self._fds:
             os.close(self._fds.popitem()[1])
-
-    def __enter__(self) -> "LocalContexts":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # --- what the checker asks ------------------------------------------------------------------------------------
 

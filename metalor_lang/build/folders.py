@@ -7,8 +7,8 @@ recipe's own is there, as the recipe was read from it. Most of what reads contex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from metalor_lang.guards import Lock
-from metalor_lang.hints import TYPE_CHECKING, Self
+from metalor_lang.guards import Closing, Lock
+from metalor_lang.hints import TYPE_CHECKING
 from metalor_lang.plan.graph import BindMount, CopyFiles
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from metalor_lang.checker.program import SourceMiss
 
 
-class Folders:
+class Folders(Closing):
     """Contexts for the checker and for planning; implements `checker.program.Contexts` and `inputs.Contents`.
 
     Args:
@@ -76,12 +76,6 @@ class Folders:
         """Close the folders and keep what was learned about their files."""
         if self._opened is not None:
             self._opened.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # --- what the checker asks ------------------------------------------------------------------------------------
 

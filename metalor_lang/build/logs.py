@@ -5,15 +5,15 @@ Invariant: every byte a step wrote is in the file, unchanged, before the step's 
 
 from collections import deque
 from pathlib import Path
-from types import TracebackType
 
-from metalor_lang.hints import Final, Self
+from metalor_lang.guards import Closing
+from metalor_lang.hints import Final
 
 TAIL_LINES: Final = 20
 _LONGEST: Final = 2000
 
 
-class StepLog:
+class StepLog(Closing):
     """The log of one run of one step; replaces that of the run before."""
 
     def __init__(self, path: Path) -> None:
@@ -44,11 +44,3 @@ class StepLog:
     def close(self) -> None:
         """Flush to the file."""
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -8,9 +8,9 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from types import TracebackType
 
-from metalor_lang.hints import Final, Self
+from metalor_lang.guards import Closing
+from metalor_lang.hints import Final
 from metalor_lang.isolated.errors import PathRefused
 from metalor_lang.isolated.paths import absolute
 from metalor_lang.kernel import syscalls
@@ -19,7 +19,7 @@ _STRICT: Final = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | sysca
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
-class Prefix:
+class Prefix(Closing):
     """The declared directory that all roots lie below; owns its descriptor. Its own links are followed once.
 
     Attributes:
@@ -73,12 +73,6 @@ class Prefix:
     def close(self) -> None:
         """Close the descriptor."""
         os.close(self.fd)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
 
 
 def inspect(base: int, path: str, what: str, shown: str) -> int | None:

@@ -9,8 +9,8 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from types import TracebackType
 
+from metalor_lang.guards import Closing
 from metalor_lang.hints import Final, Self
 from metalor_lang.kernel import syscalls
 from metalor_lang.kernel.trees import copy_file_contents, copy_xattrs, read_xattrs, remove_tree, set_mode, walk
@@ -58,7 +58,7 @@ def open_beneath(dirfd: int, path: str, flags: int, mode: int = 0, *, resolve: i
     raise OSError(errno.EAGAIN, "the tree kept changing during the lookup", path)
 
 
-class Root:
+class Root(Closing):
     """A directory that acts as `/` for every path given to it; owns its descriptor.
 
     Args:
@@ -81,12 +81,6 @@ class Root:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
 
     def open(self, path: str, flags: int, mode: int = 0, *, follow: bool = True) -> int:
         """Open a path inside the root.

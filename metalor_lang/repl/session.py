@@ -8,12 +8,12 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from itertools import takewhile
-from types import TracebackType
 
 from metalor_lang.diagnostics.model import Diagnostic
 from metalor_lang.diagnostics.suggest import nearest
 from metalor_lang.errors import MetalorError, UsageError
-from metalor_lang.hints import Final, Self
+from metalor_lang.guards import Closing
+from metalor_lang.hints import Final
 from metalor_lang.kernel.paths import Root
 from metalor_lang.oci.fetch import references
 from metalor_lang.plan.graph import ImageState
@@ -32,7 +32,7 @@ from metalor_lang.syntax.document import Reread
 from metalor_lang.syntax.statements import BY_WORD
 
 
-class Session:
+class Session(Closing):
     """A conversation with a build; use as a context.
 
     Args:
@@ -56,14 +56,6 @@ class Session:
     def close(self) -> None:
         """Give everything back."""
         self._core.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # --- what is typed ----------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from metalor_lang.errors import MachineError
-from metalor_lang.guards import Lock
+from metalor_lang.guards import Closing, Lock
 from metalor_lang.hints import Protocol
 from metalor_lang.kernel import seccomp, syscalls
 from metalor_lang.kernel.spawn import Child, spawn
@@ -63,7 +63,7 @@ class Runtime(Protocol):
         ...
 
 
-class NamespaceRuntime:
+class NamespaceRuntime(Closing):
     """Steps in namespaces of their own, started by a lean helper process. Make one with start_runtime()."""
 
     def __init__(
@@ -262,12 +262,6 @@ class NamespaceRuntime:
         if self._child.wait(timeout=10) is None:
             self._child.kill()
             self._child.wait()
-
-    def __enter__(self) -> "NamespaceRuntime":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
 
 def _yes(value: bool) -> str:

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from metalor_lang.errors import MetalorError
+from metalor_lang.guards import Closing
 from metalor_lang.hints import Final
 from metalor_lang.kernel import seccomp
 from metalor_lang.kernel.process import PACKAGES, find_tool
@@ -53,7 +54,7 @@ class Finding:
     needed: bool = True
 
 
-class Examined:
+class Examined(Closing):
     """What the checks share: the place of the store, and what has been entered and opened so far.
 
     Args:
@@ -107,12 +108,6 @@ class Examined:
         """Close what was opened; the world stays entered."""
         self._stack.close()
         self.outside.close()
-
-    def __enter__(self) -> "Examined":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
 
 def _python(it: Examined) -> Finding:

@@ -13,10 +13,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
 from metalor_lang.errors import Exit, MachineError, MetalorError
-from metalor_lang.hints import Any, Final, Self
+from metalor_lang.guards import Closing
+from metalor_lang.hints import Any, Final
 from metalor_lang.kernel import syscalls, userns
 from metalor_lang.kernel.trees import remove_tree
 from metalor_lang.runtime import subids
@@ -26,7 +26,7 @@ _TRIES: Final = 100
 _PAUSE: Final = 0.1
 
 
-class Place:
+class Place(Closing):
     """A directory beside a store (else in TMPDIR), removed when its context ends or its process dies.
 
     Args:
@@ -65,12 +65,6 @@ class Place:
         _, status = os.waitpid(self._keeper, 0)
         if status:
             raise MachineError(f"{self.path} could not be removed", help=f"remove it: rm -rf {self.path}")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
 
 
 def _parent(store: Path) -> Path:

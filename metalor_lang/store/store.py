@@ -10,8 +10,8 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 
+from metalor_lang.guards import Closing
 from metalor_lang.hints import TYPE_CHECKING, Final, Self
 from metalor_lang.pattern import pattern
 from metalor_lang.store import files
@@ -47,7 +47,7 @@ def default_path() -> Path:
     return base / "metalor"
 
 
-class Store:
+class Store(Closing):
     """An open store; use `Store.open`.
 
     Attributes:
@@ -197,12 +197,6 @@ class Store:
     def close(self) -> None:
         """Give up this process's lease; the store may be used again, with a new one."""
         self._core.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
 
     def _recover(self) -> None:
         with self.locks.attempt("store:recovery") as alone, guarded(self.root):
