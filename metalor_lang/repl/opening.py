@@ -4,7 +4,6 @@ Invariant: the helper that runs steps is started before memory grows and threads
 """
 
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from metalor_lang.build.late import LateMachine
 from metalor_lang.build.perform import Machine
 from metalor_lang.build.reading import RecipeOptions
 from metalor_lang.build.secrets import NONE
+from metalor_lang.kernel.signals import handled
 from metalor_lang.plan.graph import Plan
 from metalor_lang.repl.core import Core
 from metalor_lang.repl.ground import Ground
@@ -123,9 +123,6 @@ def interrupts_to(session: Session, told: Callable[[], None] | None = None) -> I
         told: called in the signal handler when a step was asked to end.
 
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         if not session.interrupt():
@@ -133,12 +130,8 @@ def interrupts_to(session: Session, told: Callable[[], None] | None = None) -> I
         if told is not None:
             told()
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled((signal.SIGINT, signal.SIGTERM), interrupt):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def header_of(path: Path, options: RecipeOptions) -> Header:

@@ -4,14 +4,13 @@ Invariant: a step that joins after the switch was fired is told at once.
 """
 
 from _signal import SIGINT  # type: ignore[import-not-found]  # `signal` makes enumerations of them all: 1 ms
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 
 from metalor_lang.guards import RLock
 from metalor_lang.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from metalor_lang.runtime.plain import Socket
 
 _INTERRUPT: int = SIGINT
@@ -62,22 +61,10 @@ class Cancel:
             self._steps.discard(sock)
 
 
-@contextmanager
-def signals_to(cancel: Cancel) -> Iterator[None]:
+def signals_to(cancel: Cancel) -> "AbstractContextManager[object]":
     """While the command runs, what asks us to end is for it; only a main thread may say so (signal(3))."""
-    import signal
-    import threading
+    from signal import SIGHUP, SIGTERM
 
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    from metalor_lang.kernel.signals import handled
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        cancel.fire(number)
-
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return handled((SIGINT, SIGTERM, SIGHUP), lambda number, _: cancel.fire(number))

@@ -10,12 +10,12 @@ import select
 import signal
 import struct
 import termios
-import threading
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
+from metalor_lang.kernel.signals import handled
 from metalor_lang.kernel.whole import write_all
 from metalor_lang.runtime.plain import Socket
 from metalor_lang.runtime.request import Streams
@@ -66,19 +66,14 @@ def _raw(fd: int) -> Iterator[None]:
 @contextmanager
 def _following_size(fd: int, master: int) -> Iterator[None]:
     """Pass changes of the window on; signals can be caught in the main thread only."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def resized(number: int, frame: object) -> None:
         fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", *size(fd), 0, 0))
 
-    before = signal.signal(signal.SIGWINCH, resized)
-    try:
-        resized(signal.SIGWINCH, None)
+    with handled((signal.SIGWINCH,), resized) as heard:
+        if heard:
+            resized(signal.SIGWINCH, None)
         yield
-    finally:
-        signal.signal(signal.SIGWINCH, before)
 
 
 def join(terminal: int, master: int, sock: Socket) -> None:
