@@ -6,12 +6,15 @@ Invariant: a problem is kept (the first one counts) and the node is built nevert
 from collections.abc import Callable, Mapping, Sequence
 
 from metalor_lang.diagnostics.model import Diagnostic, Edit
-from metalor_lang.hints import Final
+from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.source import Span
-from metalor_lang.syntax import ast, habits
+from metalor_lang.syntax import ast
 from metalor_lang.syntax.automaton.machine import Raw
 from metalor_lang.syntax.reader import Reader
 from metalor_lang.syntax.statements import BY_WORD, StatementSpec
+
+if TYPE_CHECKING:
+    from metalor_lang.syntax.habits import Habit
 
 
 def build_statement(text: str, tokens: Sequence[Raw], end: int) -> tuple[ast.Statement, Diagnostic | None]:
@@ -98,9 +101,11 @@ def _test(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tupl
     return ast.Test(step=step, span=span, word_span=word)
 
 
-def _refuse(read: Reader, habit: habits.Habit | None) -> None:
+def _refuse(read: Reader, habit: "Habit | None") -> None:
     if habit is not None:
-        read.refuse(habits.CODE, habit.message, habit.span, habit.help, habit.edits)
+        from metalor_lang.syntax.habits import CODE
+
+        read.refuse(CODE, habit.message, habit.span, habit.help, habit.edits)
 
 
 def _condition(read: Reader) -> ast.Condition:
@@ -117,6 +122,8 @@ def _condition(read: Reader) -> ast.Condition:
     others = read.words(BY_WORD["IF"])
     span = Span(start, others[-1].span.end)
     condition = ast.Condition(value=value, comparison=comparison, others=others, span=span)
+    from metalor_lang.syntax import habits  # for lines of blocks only
+
     if habits.suspected(read.text, span.start, span.end):
         _refuse(read, habits.in_condition(read.text, read.tokens[0][1], condition))
     return condition
@@ -137,6 +144,8 @@ def _for(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tuple
     name = read.take()
     read.take()
     values = read.words(spec)
+    from metalor_lang.syntax import habits  # for lines of blocks only
+
     if habits.suspected(read.text, values[0].span.start, values[-1].span.end):
         _refuse(read, habits.in_loop(read.text, span.start, values))
     return ast.For(
@@ -156,6 +165,8 @@ def _define(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tu
         _, start, end = parameter = read.take()
         default = read.value_after(read.take()) if read.peek() == "EQ" else None
         parameters.append(ast.Parameter(name=read.raw(parameter), default=default, span=Span(start, end)))
+    from metalor_lang.syntax import habits  # for lines of blocks only
+
     if habits.suspected(read.text, word.end, read.tokens[-1][2]):
         _refuse(read, habits.in_pairs(read.text, span.start, parameters))
     return ast.Define(
@@ -171,6 +182,8 @@ def _use(read: Reader, spec: StatementSpec, span: Span, word: Span, flags: tuple
         read.take()
         name = read.take()
     pairs = read.pairs()
+    from metalor_lang.syntax import habits  # for lines of blocks only
+
     if habits.suspected(read.text, word.end, read.tokens[-1][2]):
         _refuse(read, habits.in_pairs(read.text, span.start, pairs))
     return ast.Use(

@@ -15,7 +15,7 @@ from metalor_lang.build.reading import recipe_name, several_platforms
 from metalor_lang.build.sketch import remember, sketch
 from metalor_lang.cli.common import ShownFailure, build_in, build_options, machine, open_store, recipe_options
 from metalor_lang.errors import Exit
-from metalor_lang.hints import TYPE_CHECKING
+from metalor_lang.hints import TYPE_CHECKING, Final
 from metalor_lang.oci.media import Compression
 from metalor_lang.screen.console import console
 from metalor_lang.screen.text import with_values
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     import argparse
 
     from metalor_lang.cli.aftermath import Aftermath
+
+
+_PLAIN: Final = {ord(char): "x" for char in "-_./:"}
+"""What means nothing to a shell, beside letters and digits."""
 
 
 def run(arguments: "argparse.Namespace") -> int:
@@ -112,15 +116,22 @@ def run(arguments: "argparse.Namespace") -> int:
 
 def in_store(name: str, recipe: str) -> str:
     """What can be done with an image that was not written; the commands can be pasted."""
-    from shlex import quote
-
     from metalor_lang.screen.text import visible
 
     again = recipe if recipe != "-" else name
     known = again if name.startswith("-") else name
-    text = f"{name} is in the store; run it: metalor run {quote(again)}\n"
-    text += f"write it as an image: metalor export {quote(known)} {quote(f'oci:{name}-image:latest')}"
+    text = f"{name} is in the store; run it: metalor run {_pasted(again)}\n"
+    text += f"write it as an image: metalor export {_pasted(known)} {_pasted(f'oci:{name}-image:latest')}"
     return "\n".join(visible(line) for line in text.split("\n"))
+
+
+def _pasted(word: str) -> str:
+    """A word as a shell takes it."""
+    if word.isascii() and word.translate(_PLAIN).isalnum():
+        return word
+    from shlex import quote  # rarely needed
+
+    return quote(word)
 
 
 def _list_skipped(results: Sequence[BuildResult], source: SourceFile) -> None:
