@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from metalor_lang.build.opening import SourceOpener
 from metalor_lang.build.sources import changed
 from metalor_lang.build.statcache import packed
-from metalor_lang.hints import Final, Self
+from metalor_lang.guards import Closing
+from metalor_lang.hints import Final
 from metalor_lang.kernel import bulk
 from metalor_lang.kernel.shared import BATCH, Failed, Team
 from metalor_lang.record import dataclass, field
@@ -60,7 +61,7 @@ def batches_of(
         )
 
 
-class Copying:
+class Copying(Closing):
     """Batches that are copied, by a worker from the first on; use as a context.
 
     Args:
@@ -134,12 +135,6 @@ class Copying:
     def close(self) -> None:
         """End the worker."""
         self._team.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 def _blame(batch: Batch, opener: SourceOpener) -> None:

@@ -17,6 +17,7 @@ from metalor_lang.build.opening import SourceOpener
 from metalor_lang.build.permissions import Chmod, parse_mode
 from metalor_lang.build.pieces import Hashed, hashed_files
 from metalor_lang.build.sources import changed, unlike
+from metalor_lang.guards import Closing
 from metalor_lang.hints import Final, Self
 from metalor_lang.kernel.shared import WORTH
 from metalor_lang.kernel.trees import copy_file_contents
@@ -125,7 +126,7 @@ class _Copied:
         self.parts = [(b"", b"")] * batches
 
 
-class Growth:
+class Growth(Closing):
     """A tree that is being written, while what it is a copy of is listed; use as a context.
 
     Args:
@@ -227,12 +228,6 @@ class Growth:
             self._copying.close()
             os.close(self._fd)
             self._fd = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 def _copy_large(fd: int, opener: SourceOpener, place: str, path: str, info: os.stat_result, dress: Dress) -> None:
