@@ -5,6 +5,7 @@ a build that finds everything, of a recipe that did not change, starts none.
 """
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -32,9 +33,13 @@ def likely(store: Store, recipe: str, name: str, *, anew: bool = False) -> bool:
 
     """
     try:
+        info = os.stat(recipe)
+        if not stat.S_ISREG(info.st_mode):
+            return False  # what is read from a pipe is gone for who builds it
+        if not anew and info.st_mtime_ns <= store.last_use(name):
+            return False
         with open(recipe, "rb") as file:
-            young = anew or os.fstat(file.fileno()).st_mtime_ns > store.last_use(name)
-            return young and any(_COMMANDS.intersection(line.split(None, 1)[:1]) for line in file)
+            return any(_COMMANDS.intersection(line.split(None, 1)[:1]) for line in file)
     except OSError:  # standard input, or an error that whoever reads it will tell
         return False
 

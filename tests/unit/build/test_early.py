@@ -54,6 +54,18 @@ def test_only_what_runs_commands_or_may_bring_some_needs_a_helper(tmp_path: Path
         assert likely(store, str(recipe), NAME) is runs
 
 
+def test_a_recipe_in_a_pipe_is_left_to_who_builds_it(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, b"FROM scratch\nSH make\n")
+        os.close(writing)
+        with Store.open(tmp_path / "store") as store:
+            assert not likely(store, f"/dev/fd/{reading}", NAME, anew=True)
+        assert os.read(reading, 100) == b"FROM scratch\nSH make\n"
+    finally:
+        os.close(reading)
+
+
 def test_a_helper_that_nobody_takes_is_ended_and_one_that_is_taken_is_not() -> None:
     first, second = Helper(), Helper()
     EarlyHelper(lambda: first).close()  # type: ignore[arg-type, return-value]
